@@ -1,0 +1,30 @@
+# The first call of any target makes .venv; .ci/venv says which lane of the support matrix it took.
+.DEFAULT_GOAL := help
+RECIPE ?= data/fashion_mnist/recipe.yaml
+ROOT ?= runs/fashion-mnist
+PYTEST_ARGS ?=
+
+.PHONY: help run test lint lock clean
+help:  ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+
+.venv/.ready: requirements.txt pyproject.toml .ci/venv
+	@.ci/venv
+
+run: .venv/.ready  ## train, measure and push a generator (RECIPE=, ROOT=)
+	@.venv/bin/tfx-gan run $(RECIPE) --root $(ROOT)
+
+test: .venv/.ready  ## all tests, two at a time (PYTEST_ARGS=)
+	@.venv/bin/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: .venv/.ready  ## style, and the arrows of docs/design.md
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/lint-imports
+
+lock: .venv/.ready  ## pin every dependency of both lanes, with hashes, in requirements.txt
+	@.ci/lock
+
+clean:  ## remove everything that is not committed: .venv, runs, caches
+	@rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

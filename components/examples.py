@@ -1,0 +1,200 @@
+"""The tf.Example contract that all stages share: feature names, writing, reading.
+
+One example is one image, stored losslessly or as it was found, with what is known about it. An
+image that could not be decoded is still an example (`image/decode_ok` 0, sizes 0), so that data
+validation counts it and names the feature.
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+ENCODED = "image/encoded"
+HEIGHT = "image/height"
+WIDTH = "image/width"
+CHANNELS = "image/channels"
+LABEL = "image/class/label"
+SOURCE = "image/source"
+DECODE_OK = "image/decode_ok"
+
+TRAIN_SPLIT = "train"
+EVAL_SPLIT = "eval"
+
+_NO_LABEL = -1
+_FEATURES = {
+    ENCODED: tf.io.FixedLenFeature([], tf.string),
+    HEIGHT: tf.io.FixedLenFeature([], tf.int64),
+    WIDTH: tf.io.FixedLenFeature([], tf.int64),
+    CHANNELS: tf.io.FixedLenFeature([], tf.int64),
+    LABEL: tf.io.FixedLenFeature([], tf.int64, default_value=_NO_LABEL),
+    SOURCE: tf.io.FixedLenFeature([], tf.string),
+    DECODE_OK: tf.io.FixedLenFeature([], tf.int64),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageRecord:
+    """One image before it becomes a tf.Example.
+
+    Attributes:
+      encoded: PNG or JPEG bytes.
+      height, width, channels: in pixels and colour bands; 0 where the bytes do not decode.
+      source: where it came from, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
+      label: the class, from 0, or None.
+      decode_ok: whether `encoded` decodes to the last row.
+    """
+
+    encoded: bytes
+    height: int
+    width: int
+    channels: int
+    source: str
+    label: int | None = None
+    decode_ok: bool = True
+
+
+def from_array(image: np.ndarray, source: str, label: int | None = None) -> ImageRecord:
+    """A record of a uint8 array [height, width] or [height, width, channels], stored as PNG."""
+    if image.ndim == 2:
+        image = image[..., np.newaxis]
+    height, width, channels = image.shape
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if channels == 1 else image).save(buffer, format="PNG")
+    return ImageRecord(buffer.getvalue(), height, width, channels, source, label)
+
+
+def from_encoded(encoded: bytes, source: str, label: int | None = None) -> ImageRecord:
+    """A record of the bytes of an image file, which are decoded once here to see that they do."""
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            image.load()
+            if image.mode not in ("L", "RGB", "RGBA"):
+                # Palettes, bilevel and the like decode differently from library to library.
+                return from_array(np.asarray(image.convert("RGB")), source, label)
+            height, width, channels = image.height, image.width, len(image.getbands())
+    # Pillow raises OSError, SyntaxError, ValueError, struct.error, … depending on where the bytes
+    # stop making sense. The record says so, and data validation refuses it.
+    except Exception:  # noqa: BLE001
+        return ImageRecord(encoded, 0, 0, 0, source, label, decode_ok=False)
+    return ImageRecord(encoded, height, width, channels, source, label)
+
+
+def to_example(record: ImageRecord) -> tf.train.Example:
+    """The tf.Example of a record; `image/class/label` is left out where there is no label."""
+
+    def ints(value: int) -> tf.train.Feature:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    def blob(value: bytes) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    feature = {
+        ENCODED: blob(record.encoded),
+        HEIGHT: ints(record.height),
+        WIDTH: ints(record.width),
+        CHANNELS: ints(record.channels),
+        SOURCE: blob(record.source.encode()),
+        DECODE_OK: ints(int(record.decode_ok)),
+    }
+    if record.label is not None:
+        feature[LABEL] = ints(record.label)
+    return tf.train.Example(features=tf.train.Features(feature=feature))
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """A decoded split.
+
+    Attributes:
+      images: uint8 [n, height, width, channels].
+      labels: int64 [n], or None where the data has none.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Images:
+    """Decodes every example of `files`, in order.
+
+    Args:
+      files: gzipped TFRecord files.
+      image_shape: [height, width, channels] that every image must have.
+
+    Raises:
+      ValueError: for no examples at all; and, naming the source of the first offender, for bytes
+        that do not decode, another shape, and labels on some examples only.
+    """
+    shape = tuple(int(size) for size in image_shape)
+
+    def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        example = tf.io.parse_single_example(serialized, _FEATURES)
+        found = tf.stack([example[HEIGHT], example[WIDTH], example[CHANNELS]])
+        fits = tf.reduce_all(found == tf.constant(shape, tf.int64)) & (example[DECODE_OK] == 1)
+        image = tf.cond(
+            fits,
+            lambda: tf.io.decode_image(example[ENCODED], shape[2], expand_animations=False),
+            lambda: tf.zeros(shape, tf.uint8),
+        )
+        return {
+            "image": tf.ensure_shape(image, shape),
+            "label": example[LABEL],
+            "found": found,
+            "fits": fits,
+            "decode_ok": example[DECODE_OK],
+            "source": example[SOURCE],
+        }
+
+    records = tf.data.TFRecordDataset(list(files), compression_type="GZIP")
+    decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(1024)
+    batches = list(_checked(decoded.prefetch(1).as_numpy_iterator(), shape))
+    if not batches:
+        raise ValueError(f"no examples in {', '.join(files) or 'an empty list of files'}")
+    labels = np.concatenate([batch["label"] for batch in batches])
+    unlabelled = labels == _NO_LABEL
+    if unlabelled.any() and not unlabelled.all():
+        sources = np.concatenate([batch["source"] for batch in batches])
+        raise ValueError(
+            f"{LABEL}: {unlabelled.sum()} of {len(labels)} examples have none, "
+            f"the first is {sources[unlabelled.argmax()].decode()}; label all or none"
+        )
+    return Images(
+        images=np.concatenate([batch["image"] for batch in batches]),
+        labels=None if unlabelled.all() else labels,
+    )
+
+
+def _checked(batches: Iterator[dict], shape: tuple[int, ...]) -> Iterator[dict]:
+    for batch in batches:
+        if not batch["fits"].all():
+            first = int(np.argmin(batch["fits"]))
+            source = batch["source"][first].decode()
+            if not batch["decode_ok"][first]:
+                raise ValueError(f"{source}: the image does not decode ({DECODE_OK} is 0)")
+            raise ValueError(
+                f"{source}: the image is {_by(batch['found'][first])} "
+                f"(height x width x channels), the recipe's data.image_shape is {_by(shape)}"
+            )
+        yield batch
+
+
+def _by(sizes: Sequence[int]) -> str:
+    return "x".join(str(int(size)) for size in sizes)
+
+
+def to_float(images: tf.Tensor) -> tf.Tensor:
+    """uint8 images to float32 in [-1, 1]."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+def to_uint8(images: tf.Tensor) -> tf.Tensor:
+    """Float images in [-1, 1] to uint8, rounded to the nearest; values outside are clipped."""
+    scaled = tf.round((tf.cast(images, tf.float32) + 1.0) * 127.5)
+    return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)

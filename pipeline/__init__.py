@@ -1,0 +1,1 @@
+"""How the stages chain and where they run; no learning code here."""

@@ -1,0 +1,127 @@
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from components import examples
+from components.example_gen.idx import read_idx
+
+DIGITS = Path(__file__).parents[2] / "data/digits"
+
+
+@pytest.fixture(scope="module")
+def records():
+    images = read_idx(str(DIGITS / "t10k-images-idx3-ubyte.gz"))
+    labels = read_idx(str(DIGITS / "t10k-labels-idx1-ubyte.gz"))
+    return [
+        examples.from_array(image, f"digits#{index}", label)
+        for index, (image, label) in enumerate(zip(images, labels.tolist(), strict=True))
+    ]
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes records as the gzipped TFRecord files that ExampleGen leaves."""
+
+    def write(*shards):
+        files = [str(tmp_path / f"data_tfrecord-{index}.gz") for index in range(len(shards))]
+        for file, shard in zip(files, shards, strict=True):
+            with tf.io.TFRecordWriter(file, "GZIP") as writer:
+                for record in shard:
+                    writer.write(examples.to_example(record).SerializeToString())
+        return files
+
+    return write
+
+
+def encoded(image: Image.Image, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def pixels(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_images_come_back_in_order(records, written):
+    found = examples.read_images(written(records[:200], records[200:]), (8, 8, 1))
+    np.testing.assert_array_equal(
+        found.images[..., 0], read_idx(str(DIGITS / "t10k-images-idx3-ubyte.gz"))
+    )
+    np.testing.assert_array_equal(found.labels, [record.label for record in records])
+    assert len(found) == 300
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3)])
+def test_arrays_are_stored_without_loss(written, shape):
+    image = pixels(*shape)
+    (height, width, channels) = (*shape, 1)[:3]
+    found = examples.read_images(
+        written([examples.from_array(image, "a")]), (height, width, channels)
+    )
+    np.testing.assert_array_equal(found.images[0], image.reshape(height, width, channels))
+    assert found.labels is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"encoded": b"", "decode_ok": False}, "digits#7: the image does not decode"),
+        ({"height": 9}, r"digits#7: the image is 9x8x1 .* data\.image_shape is 8x8x1"),
+        ({"channels": 3}, "digits#7: the image is 8x8x3"),
+        ({"label": None}, "1 of 300 examples have none, the first is digits#7"),
+    ],
+)
+def test_an_example_that_does_not_fit_is_named(records, written, damage, message):
+    damaged = [*records[:7], dataclasses.replace(records[7], **damage), *records[8:]]
+    with pytest.raises(ValueError, match=message):
+        examples.read_images(written(damaged), (8, 8, 1))
+
+
+def test_no_examples(written):
+    (file,) = written([])
+    with pytest.raises(ValueError, match=f"no examples in {file}"):
+        examples.read_images([file], (8, 8, 1))
+    with pytest.raises(ValueError, match="no examples in an empty list of files"):
+        examples.read_images([], (8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "file_format"), [((6, 7), "PNG"), ((6, 7, 3), "PNG"), ((6, 7, 3), "JPEG")]
+)
+def test_files_are_kept_as_they_are(shape, file_format):
+    content = encoded(Image.fromarray(pixels(*shape)), format=file_format)
+    record = examples.from_encoded(content, "a", label=4)
+    assert record == examples.ImageRecord(content, 6, 7, (*shape, 1)[2], "a", 4)
+
+
+def test_palettes_become_rgb():
+    image = Image.fromarray(pixels(6, 7, 3)).convert("P")
+    record = examples.from_encoded(encoded(image, format="PNG"), "a")
+    assert (record.height, record.width, record.channels) == (6, 7, 3)
+    np.testing.assert_array_equal(
+        tf.io.decode_image(record.encoded).numpy(), np.asarray(image.convert("RGB"))
+    )
+
+
+def test_a_cut_file_does_not_decode():
+    content = encoded(Image.fromarray(pixels(64, 64, 3)), format="PNG")
+    record = examples.from_encoded(content[: len(content) // 2], "a")
+    assert not record.decode_ok
+    assert (record.height, record.width, record.channels) == (0, 0, 0)
+
+
+def test_float_and_back_is_exact():
+    values = tf.range(256)
+    floats = examples.to_float(tf.cast(values, tf.uint8))
+    assert (float(floats[0]), float(floats[-1])) == (-1.0, 1.0)
+    np.testing.assert_array_equal(examples.to_uint8(floats), values)
+
+
+def test_to_uint8_clips():
+    np.testing.assert_array_equal(examples.to_uint8(tf.constant([-1.5, 1.5, 0.0])), [0, 255, 128])
