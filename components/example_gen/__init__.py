@@ -1,0 +1,1 @@
+"""Images on disk to tf.Examples, split into train and eval."""

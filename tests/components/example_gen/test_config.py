@@ -1,0 +1,38 @@
+import pytest
+from pydantic import ValidationError
+
+from components.example_gen.config import DataConfig
+
+SECTION = {"path": "data/digits", "format": "idx", "image_shape": [8, 8, 1]}
+
+
+def test_the_recipe_key_of_the_schema_is_schema():
+    config = DataConfig.model_validate({**SECTION, "schema": "schema.pbtxt"})
+    assert config.schema_path == "schema.pbtxt"
+    assert DataConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("path", "", "at least 1 character"),
+        ("format", "idy", "unknown data format 'idy': did you mean 'idx'"),
+        ("image_shape", [8, 8], "Field required"),
+        ("image_shape", [3, 8, 1], "greater than or equal to 4"),
+        ("image_shape", [8, 2000, 1], "less than or equal to 1024"),
+        ("image_shape", [8, 8, 2], "1 or 3"),
+        ("eval_fraction", 0, "greater than or equal to 0.001"),
+        ("eval_fraction", 1, "less than or equal to 0.999"),
+        ("splits", {"train": "a*", "test": "b*"}, "found train, test; name train and eval"),
+        ("splits", {}, "found none"),
+        ("shema", "x", "Extra inputs are not permitted"),
+    ],
+)
+def test_impossible_values_name_the_key(key, value, message):
+    with pytest.raises(ValidationError, match=f"(?s){key}.*{message}"):
+        DataConfig.model_validate({**SECTION, key: value})
+
+
+@pytest.mark.parametrize("splits", [{"train": "a*", "eval": "b*"}, {"everything": "*"}, None])
+def test_splits(splits):
+    assert DataConfig.model_validate({**SECTION, "splits": splits}).splits == splits
