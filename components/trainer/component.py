@@ -1,0 +1,72 @@
+"""The GANTrainer stage."""
+
+import json
+from collections.abc import Sequence
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components import stage
+from components.trainer.config import TrainerConfig
+from components.trainer.executor import Executor
+
+
+class GANTrainerSpec(ComponentSpec):
+    """What the stage reads and writes."""
+
+    PARAMETERS = {
+        "config": ExecutionParameter(type=str),
+        "image_shape": ExecutionParameter(type=str),
+        "checkpoint_dir": ExecutionParameter(type=str),
+        "code_version": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+    }
+    OUTPUTS = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
+    }
+
+
+class GANTrainer(base_component.BaseComponent):
+    """Trains the GAN on the train split; refuses data with anomalies.
+
+    Args:
+      examples: splits train and eval of the contract in `components.examples`.
+      anomalies: of all splits.
+      config: the recipe's trainer section.
+      image_shape: [height, width, channels] of every image.
+      checkpoint_dir: stable folder, outside the artifacts: a failed run resumes from there.
+
+    Outputs:
+      model: the averaged generator (`Format-Serving/`, signatures in `components.trainer.export`).
+      model_run: log.jsonl, grids/ and untrained/, the generator before training.
+    """
+
+    SPEC_CLASS = GANTrainerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        anomalies: types.BaseChannel,
+        config: TrainerConfig,
+        image_shape: Sequence[int],
+        checkpoint_dir: str,
+    ) -> None:
+        super().__init__(
+            GANTrainerSpec(
+                examples=examples,
+                anomalies=anomalies,
+                config=config.model_dump_json(),
+                image_shape=json.dumps(list(image_shape)),
+                checkpoint_dir=checkpoint_dir,
+                code_version=stage.code_version("trainer"),
+                model=types.Channel(type=standard_artifacts.Model),
+                model_run=types.Channel(type=standard_artifacts.ModelRun),
+            )
+        )

@@ -1,0 +1,99 @@
+import json
+
+import pytest
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.types import artifact_utils, standard_artifacts
+
+from components import examples
+from components.trainer.config import TrainerConfig
+from components.trainer.executor import Executor
+
+CONFIG = TrainerConfig(
+    networks={"generator": "mlp", "discriminator": "mlp"},
+    latent_dim=8,
+    images=640,
+    batch_size=32,
+    log_every_images=160,
+    grid_every_images=320,
+    checkpoint_every_images=320,
+)
+
+
+@pytest.fixture
+def inputs(tmp_path, digits):
+    """Digits as examples, and clean anomalies."""
+    data, anomalies = standard_artifacts.Examples(), standard_artifacts.ExampleAnomalies()
+    for artifact, name in ((data, "examples"), (anomalies, "anomalies")):
+        artifact.uri = str(tmp_path / name)
+        artifact.split_names = artifact_utils.encode_split_names(["train"])
+        (tmp_path / name / "Split-train").mkdir(parents=True)
+    with tf.io.TFRecordWriter(f"{data.uri}/Split-train/data.gz", options="GZIP") as writer:
+        for number, image in enumerate(digits[:100]):
+            record = examples.from_array(image, f"digits#{number}")
+            writer.write(examples.to_example(record).SerializeToString())
+    anomalies.set_json_value_custom_property("blessed", {"train": 1})
+    return {"examples": [data], "anomalies": [anomalies]}
+
+
+@pytest.fixture
+def run(inputs, tmp_path):
+    """Runs the executor; returns the folders of model and model_run."""
+
+    def do(config=CONFIG, attempt="1", image_shape="[8, 8, 1]"):
+        outputs = {
+            "model": [standard_artifacts.Model()],
+            "model_run": [standard_artifacts.ModelRun()],
+        }
+        for key, (artifact,) in outputs.items():
+            artifact.uri = str(tmp_path / f"{key}-{attempt}")
+        properties = {
+            "config": config.model_dump_json(),
+            "image_shape": image_shape,
+            "checkpoint_dir": str(tmp_path / "checkpoints"),
+            "code_version": "1",
+        }
+        Executor().Do(inputs, outputs, properties)
+        return tmp_path / f"model-{attempt}", tmp_path / f"model_run-{attempt}"
+
+    return do
+
+
+def test_leaves_model_log_grids_and_the_untrained_generator(run):
+    model, model_run = run()
+
+    images = [
+        json.loads(line)["images"] for line in (model_run / "log.jsonl").read_text().splitlines()
+    ]
+    assert images == [160, 320, 480, 640]
+    assert len(list((model_run / "grids").glob("*.png"))) == 2
+    for path in (model / "Format-Serving", model_run / "untrained"):
+        loaded = tf.saved_model.load(str(path))
+        assert set(loaded.signatures) == {"serving_default", "sample"}
+
+
+def test_the_same_training_resumes_and_another_one_does_not(run, tmp_path):
+    _, first = run()
+    _, again = run(attempt="2")
+    assert (first / "log.jsonl").read_text() == (again / "log.jsonl").read_text()
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+
+    run(CONFIG.model_copy(update={"seed": 1}), attempt="3")
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+
+
+def test_refuses_data_with_anomalies(run, inputs):
+    (anomalies,) = inputs["anomalies"]
+    anomalies.set_json_value_custom_property("blessed", {"train": 0})
+    found = anomalies_pb2.Anomalies()
+    found.anomaly_info["image/height"].short_description = "Out-of-range values"
+    with open(f"{anomalies.uri}/Split-train/SchemaDiff.pb", "wb") as file:
+        file.write(found.SerializeToString())
+
+    with pytest.raises(ValueError, match="split 'train': feature 'image/height': Out-of-range"):
+        run()
+
+
+def test_refuses_images_of_another_size(run):
+    with pytest.raises(ValueError, match=r"digits#0: the image is 8x8x1 .* is 12x12x1"):
+        run(image_shape="[12, 12, 1]")
