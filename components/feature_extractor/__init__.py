@@ -1,0 +1,1 @@
+"""Trains the classifier whose features generators are measured with."""

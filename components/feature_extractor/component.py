@@ -1,0 +1,68 @@
+"""The FeatureExtractor's contract."""
+
+import json
+from collections.abc import Sequence
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+from components import stage
+from components.feature_extractor.config import FeatureExtractorConfig
+from components.feature_extractor.executor import Executor
+
+
+class FeatureExtractorSpec(types.ComponentSpec):
+    """Examples and their anomalies in, the extractor out."""
+
+    PARAMETERS = {
+        "config": ExecutionParameter(type=str),
+        "image_shape": ExecutionParameter(type=str),
+        "data_name": ExecutionParameter(type=str),
+        "code_version": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+    }
+    OUTPUTS = {"extractor": ChannelParameter(type=standard_artifacts.Model)}
+
+
+class FeatureExtractor(base_component.BaseComponent):
+    """Trains the classifier whose features the evaluator measures generators with.
+
+    It depends on the data alone, so that TFX serves it from the cache while generators change.
+    """
+
+    SPEC_CLASS = FeatureExtractorSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        anomalies: types.BaseChannel,
+        config: FeatureExtractorConfig,
+        image_shape: Sequence[int],
+        data_name: str,
+    ) -> None:
+        """Wires the stage.
+
+        Args:
+          examples: labelled images with splits `train` and `eval`.
+          anomalies: of the same examples; any anomaly fails the stage.
+          config: how the classifier is trained.
+          image_shape: [height, width, channels] of every image.
+          data_name: what reports call the data; the extractor is the "<data_name> classifier".
+        """
+        super().__init__(
+            FeatureExtractorSpec(
+                examples=examples,
+                anomalies=anomalies,
+                extractor=types.Channel(type=standard_artifacts.Model),
+                config=config.model_dump_json(),
+                image_shape=json.dumps(list(image_shape)),
+                data_name=data_name,
+                code_version=stage.code_version("feature_extractor"),
+            )
+        )

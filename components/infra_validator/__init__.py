@@ -1,0 +1,1 @@
+"""Loads a generator in a clean process before it is pushed."""

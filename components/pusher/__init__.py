@@ -1,0 +1,1 @@
+"""Puts a blessed generator where servers find it."""
