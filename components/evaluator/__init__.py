@@ -1,0 +1,1 @@
+"""How good the generator is, and whether that is good enough."""

@@ -1,0 +1,81 @@
+"""The GANEvaluator stage."""
+
+import json
+from collections.abc import Sequence
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components import stage
+from components.evaluator.config import EvaluatorConfig
+from components.evaluator.executor import Executor
+
+
+class GANEvaluatorSpec(ComponentSpec):
+    """What the stage reads and writes."""
+
+    PARAMETERS = {
+        "config": ExecutionParameter(type=str),
+        "image_shape": ExecutionParameter(type=str),
+        "code_version": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "extractor": ChannelParameter(type=standard_artifacts.Model),
+        "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
+        "baseline": ChannelParameter(type=standard_artifacts.Model, optional=True),
+    }
+    OUTPUTS = {
+        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+
+
+class GANEvaluator(base_component.BaseComponent):
+    """Scores the generator against the eval split and blesses it if the gate's rules are kept.
+
+    Args:
+      examples: splits train and eval of the contract in `components.examples`.
+      model: the generator.
+      extractor: what turns images into features.
+      model_run: of the generator's training: log.jsonl, untrained/.
+      config: the recipe's evaluator section.
+      image_shape: [height, width, channels] of every image.
+      baseline: the last blessed generator; may resolve to none.
+
+    Outputs:
+      evaluation: metrics.json, report.html and samples.png; every score of the generator is also
+        a custom property.
+      blessing: what Pusher looks at; property `reasons` says why a generator was refused.
+    """
+
+    SPEC_CLASS = GANEvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        extractor: types.BaseChannel,
+        model_run: types.BaseChannel,
+        config: EvaluatorConfig,
+        image_shape: Sequence[int],
+        baseline: types.BaseChannel | None = None,
+    ) -> None:
+        super().__init__(
+            GANEvaluatorSpec(
+                examples=examples,
+                model=model,
+                extractor=extractor,
+                model_run=model_run,
+                baseline=baseline,
+                config=config.model_dump_json(),
+                image_shape=json.dumps(list(image_shape)),
+                code_version=stage.code_version("evaluator"),
+                evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+            )
+        )

@@ -1,0 +1,144 @@
+"""Digits, generators that are as good as they are told to be, and an extractor, as artifacts."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import path_utils
+
+from components import examples
+
+IMAGE_SHAPE = [8, 8, 1]
+EVAL_COUNT = 300
+LOG = [
+    {
+        "step": step,
+        "images": 64 * step,
+        "seconds": float(step),
+        "images_per_second": 64.0 + step,
+        "discriminator_loss": 1.4 - step / 100,
+        "generator_loss": 0.7 + step / 100,
+    }
+    for step in range(1, 40)
+]
+
+
+class Copier(tf.Module):
+    """Shows images it knows, mixed with noise: 0 is as good as real, 1 nothing but noise."""
+
+    def __init__(self, known, noise):
+        super().__init__()
+        self.known = tf.Variable(tf.cast(known, tf.float32))
+        self.noise = noise
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([], tf.int32, name="count"),
+            tf.TensorSpec([], tf.int64, name="seed"),
+        ]
+    )
+    def sample(self, count, seed):
+        seeds = tf.stack([seed, 0])
+        chosen = tf.random.stateless_uniform([count], seeds, 0, len(self.known), tf.int32)
+        images = tf.gather(self.known, chosen)
+        noise = tf.random.stateless_uniform(tf.shape(images), seeds, 0.0, 255.0)
+        mixed = (1 - self.noise) * images + self.noise * noise
+        return {"images": tf.cast(tf.round(mixed), tf.uint8)}
+
+
+class Classifier(tf.Module):
+    """The pixels as features, a linear classifier's probabilities."""
+
+    def __init__(self, images, labels):
+        super().__init__()
+        flat = images.reshape(len(images), -1) / 255
+        fitted = LogisticRegression(max_iter=200).fit(flat, labels)
+        self.weights = tf.Variable(fitted.coef_.T, dtype=tf.float32)
+        self.bias = tf.Variable(fitted.intercept_, dtype=tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *IMAGE_SHAPE], tf.uint8, name="images")])
+    def extract(self, images):
+        flat = tf.reshape(tf.cast(images, tf.float32) / 255, [-1, 64])
+        return {
+            "features": flat,
+            "probabilities": tf.nn.softmax(flat @ self.weights + self.bias),
+        }
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """(uint8 images [1797, 8, 8, 1], labels [1797]) in random order."""
+    data = load_digits()
+    order = np.random.default_rng(0).permutation(len(data.target))
+    images = np.round(data.images[order] * 255 / 16).astype(np.uint8)[..., np.newaxis]
+    return images, data.target[order]
+
+
+@pytest.fixture(scope="session")
+def generator(digits, tmp_path_factory):
+    """Writes a generator with the given share of noise; returns its Model artifact."""
+
+    def make(noise):
+        model = standard_artifacts.Model()
+        model.uri = str(tmp_path_factory.mktemp("generator"))
+        module = Copier(digits[0][EVAL_COUNT:], noise)
+        save(module, path_utils.serving_model_dir(model.uri), {"sample": module.sample})
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def extractor(digits, tmp_path_factory):
+    images, labels = digits
+    model = standard_artifacts.Model()
+    model.uri = str(tmp_path_factory.mktemp("extractor"))
+    module = Classifier(images[EVAL_COUNT:], labels[EVAL_COUNT:])
+    signatures = {"serving_default": module.extract}
+    save(module, path_utils.serving_model_dir(model.uri), signatures)
+    description = {
+        "id": "0123456789abcdef",
+        "kind": "classifier",
+        "name": "digits classifier",
+        "num_classes": 10,
+        "feature_dim": 64,
+        "eval_accuracy": 0.97,
+    }
+    with open(f"{model.uri}/extractor.json", "w") as file:
+        json.dump(description, file)
+    return model
+
+
+@pytest.fixture(scope="session")
+def split_examples(digits, tmp_path_factory):
+    artifact = standard_artifacts.Examples()
+    artifact.uri = str(tmp_path_factory.mktemp("examples"))
+    artifact.split_names = artifact_utils.encode_split_names(["train", "eval"])
+    images = {"eval": digits[0][:EVAL_COUNT], "train": digits[0][EVAL_COUNT:]}
+    for split, of_split in images.items():
+        folder = artifact_utils.get_split_uri([artifact], split)
+        tf.io.gfile.makedirs(folder)
+        with tf.io.TFRecordWriter(f"{folder}/data.gz", options="GZIP") as writer:
+            for number, image in enumerate(of_split):
+                record = examples.from_array(image, f"{split}#{number}")
+                writer.write(examples.to_example(record).SerializeToString())
+    return artifact
+
+
+@pytest.fixture(scope="session")
+def model_run(digits, tmp_path_factory):
+    artifact = standard_artifacts.ModelRun()
+    artifact.uri = str(tmp_path_factory.mktemp("model_run"))
+    module = Copier(digits[0][:10], noise=0.9)
+    save(module, f"{artifact.uri}/untrained", {"sample": module.sample})
+    with open(f"{artifact.uri}/log.jsonl", "w") as file:
+        file.writelines(json.dumps(line) + "\n" for line in LOG)
+    return artifact
+
+
+def save(module, path, signatures):
+    tf.saved_model.save(module, path, signatures=signatures)

@@ -1,0 +1,51 @@
+"""The contract of the stage."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tfx import types
+from tfx.types import standard_artifacts
+
+from components import stage
+from components.evaluator.component import GANEvaluator
+from components.evaluator.config import EvaluatorConfig
+
+CONFIG = EvaluatorConfig(gate={"bounds": {"fid": {"max": 60}}})
+
+
+@pytest.mark.parametrize("with_baseline", [True, False])
+def test_the_stage_judges_a_model(with_baseline):
+    baseline = types.Channel(type=standard_artifacts.Model) if with_baseline else None
+
+    component = GANEvaluator(
+        examples=types.Channel(type=standard_artifacts.Examples),
+        model=types.Channel(type=standard_artifacts.Model),
+        extractor=types.Channel(type=standard_artifacts.Model),
+        model_run=types.Channel(type=standard_artifacts.ModelRun),
+        baseline=baseline,
+        config=CONFIG,
+        image_shape=(28, 28, 1),
+    )
+
+    assert {key: channel.type_name for key, channel in component.outputs.items()} == {
+        "evaluation": "ModelEvaluation",
+        "blessing": "ModelBlessing",
+    }
+    assert ("baseline" in component.inputs) is with_baseline
+    assert json.loads(component.exec_properties["config"])["gate"]["bounds"]["fid"]["max"] == 60
+    assert component.exec_properties["code_version"]
+
+
+@pytest.mark.parametrize("edited", ["evaluator/report.html.jinja", "evaluator/gate.py"])
+def test_an_edit_to_the_report_or_the_code_runs_the_stage_again(edited, tmp_path, monkeypatch):
+    before = stage.code_version("evaluator")
+    copy = shutil.copytree(Path(stage.__file__).parent, tmp_path / "components")
+    monkeypatch.setattr(stage, "_COMPONENTS", copy)
+    assert stage.code_version("evaluator") == before
+
+    with (copy / edited).open("a") as file:
+        file.write("\n")
+
+    assert stage.code_version("evaluator") != before
