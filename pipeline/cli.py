@@ -1,0 +1,170 @@
+"""The command line: tfx-gan run, sample, compile."""
+
+import functools
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+# Before TensorFlow is imported, which the commands do: its start-up lines are not news.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+
+_REFUSED_EXIT_CODE = 3
+_INTERRUPTED_EXIT_CODE = 130
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tfx-gan")
+def main() -> None:
+    """Images in, a validated, measured and gated generator SavedModel out."""
+
+
+def _one_line_errors(command: Callable[Params, Result]) -> Callable[..., Result]:
+    """Adds --debug; without it a failure is one line on standard error and exit code 1."""
+
+    @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+    @functools.wraps(command)
+    def wrapper(*args: Params.args, debug: bool, **kwargs: Params.kwargs) -> Result:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            click.echo("tfx-gan: interrupted; the next run takes up from here", err=True)
+            sys.exit(_INTERRUPTED_EXIT_CODE)
+        except Exception as error:  # noqa: BLE001
+            if debug:
+                raise
+            click.echo(f"tfx-gan: {_reason(error)}", err=True)
+            sys.exit(1)
+
+    return wrapper
+
+
+def _reason(error: Exception) -> str:
+    """One line: Beam adds the step that failed to a message, TensorFlow adds stacks."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    text = re.sub(r"\s*\[while running .*", "", str(error), flags=re.DOTALL)
+    line = " ".join(text.split())
+    known = isinstance(error, ValueError | OSError | FloatingPointError) and line
+    return line if known else f"{type(error).__name__}: {line}"
+
+
+_recipe_arguments = [
+    click.argument("recipe", type=click.Path(dir_okay=False)),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key of the recipe, e.g. trainer.batch_size=64; may be repeated.",
+    ),
+]
+
+
+def _takes_recipe(command: Callable[Params, Result]) -> Callable[Params, Result]:
+    for decorate in reversed(_recipe_arguments):
+        command = decorate(command)
+    return command
+
+
+@main.command()
+@_takes_recipe
+@click.option(
+    "--root",
+    default="runs",
+    show_default=True,
+    help="Folder of everything that runs leave.",
+)
+@click.option("--dry-run", is_flag=True, help="Stop after the resolved configuration.")
+@click.option("--no-cache", is_flag=True, help="Run every stage, changed or not.")
+@_one_line_errors
+def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_cache: bool) -> None:
+    """Run RECIPE on this machine.
+
+    Exit codes: 0 blessed and pushed; 1 failed; 2 wrong usage; 3 the gate refused the model.
+    """
+    from pipeline import config
+
+    resolved = config.load(recipe, overrides)
+    config.find_data(resolved)
+    click.echo(resolved.to_yaml())
+    if dry_run:
+        return
+    from pipeline import local_runner
+
+    outcome = local_runner.run(
+        resolved, root, lambda line: click.echo(line, err=True), use_cache=not no_cache
+    )
+    table = Table("metric", "value")
+    for name, value in sorted(outcome.metrics.items()):
+        table.add_row(name, f"{value:.4g}")
+    Console().print(table)
+    click.echo("blessed" if outcome.blessed else f"refused: {outcome.reasons}")
+    click.echo(f"model   {outcome.pushed or 'not pushed'}")
+    click.echo(f"report  {outcome.report}")
+    click.echo(f"grid    {outcome.grid}")
+    if not outcome.blessed:
+        sys.exit(_REFUSED_EXIT_CODE)
+
+
+@main.command()
+@click.argument("model_dir")
+@click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
+@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="PNG to write.")
+@_one_line_errors
+def sample(model_dir: str, count: int, seed: int, out: str) -> None:
+    """Write a grid of samples of MODEL_DIR, a SavedModel or a serving folder of versions."""
+    import tensorflow as tf
+
+    from components import images
+
+    model = tf.saved_model.load(_newest_version(model_dir))
+    if "sample" not in model.signatures:
+        raise ValueError(f"{model_dir}: the SavedModel has no signature 'sample'")
+    outputs = model.signatures["sample"](count=tf.constant(count), seed=tf.constant(seed, tf.int64))
+    images.save_png(images.grid(outputs["images"].numpy()), out)
+    click.echo(out)
+
+
+def _newest_version(folder: str) -> str:
+    import tensorflow as tf
+
+    if not tf.io.gfile.isdir(folder):
+        raise FileNotFoundError(f"{folder}: no such folder")
+    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
+    if "saved_model.pb" in names:
+        return folder
+    versions = [name for name in names if name.isdigit()]
+    if not versions:
+        raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
+    return os.path.join(folder, max(versions, key=int))
+
+
+@main.command(name="compile")
+@_takes_recipe
+@click.option("--image", required=True, help="Container image with tfx-gan installed.")
+@click.option("--root", required=True, help="URI that the cluster can write to.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
+@_one_line_errors
+def compile_(recipe: str, overrides: tuple[str, ...], image: str, root: str, out: str) -> None:
+    """Compile RECIPE for Kubeflow Pipelines v2."""
+    from pipeline import config, kubeflow_runner
+
+    resolved = config.load(recipe, overrides)
+    kubeflow_runner.compile_recipe(resolved, image=image, root=root, out=out)
+    click.echo(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""The recipe: one validated tree, loaded from YAML."""
+
+import os
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+from pydantic import Field, field_validator
+
+from components.config import Config
+from components.evaluator.config import EvaluatorConfig
+from components.example_gen.config import DataConfig
+from components.example_gen.readers import READERS
+from components.examples import TRAIN_SPLIT
+from components.feature_extractor.config import FeatureExtractorConfig
+from components.registry import nearest
+from components.trainer.config import TrainerConfig
+from components.trainer.networks import DISCRIMINATORS, GENERATORS
+
+Stage = Literal[
+    "ImageExampleGen",
+    "StatisticsGen",
+    "ExampleValidator",
+    "GANTrainer",
+    "FeatureExtractor",
+    "GANEvaluator",
+    "InfraValidator",
+    "Pusher",
+]
+
+
+class Resources(Config):
+    """What one stage is given on a cluster."""
+
+    cpu: float | None = Field(None, gt=0, description="cores")
+    memory_gb: float | None = Field(None, gt=0, description="memory in gigabytes")
+    gpu: int = Field(0, ge=0, description="number of GPUs")
+    gpu_type: str = Field("nvidia.com/gpu", description="the cluster's name for its GPUs")
+
+
+class PusherConfig(Config):
+    """Where a blessed generator goes."""
+
+    serving_dir: str | None = Field(
+        None, description="path or URI that gets <version>/ folders; default: <root>/serving"
+    )
+
+
+class Recipe(Config):
+    """Everything that a run depends on."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        max_length=63,
+        description="of the pipeline: lower-case letters, digits and hyphens",
+    )
+    data: DataConfig
+    trainer: TrainerConfig
+    feature_extractor: FeatureExtractorConfig = FeatureExtractorConfig()
+    evaluator: EvaluatorConfig
+    pusher: PusherConfig = PusherConfig()
+    beam: tuple[str, ...] = Field(
+        # Beam's default runner tries to download a binary at run time.
+        ("--runner=FnApiRunner",),
+        description="arguments of the Beam stages' runner",
+    )
+    resources: dict[Stage, Resources] = Field({}, description="per stage, on a cluster")
+
+    @field_validator("trainer")
+    @classmethod
+    def _networks_make_the_images(
+        cls, trainer: TrainerConfig, info: pydantic.ValidationInfo
+    ) -> TrainerConfig:
+        if "data" in info.data:
+            shape = info.data["data"].image_shape
+            GENERATORS.get(trainer.networks.generator).check_shape(shape)
+            DISCRIMINATORS.get(trainer.networks.discriminator).check_shape(shape)
+        return trainer
+
+    def to_yaml(self) -> str:
+        """The resolved configuration."""
+        return yaml.safe_dump(
+            self.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True
+        )
+
+
+def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Loads a recipe.
+
+    Args:
+      path: YAML file; relative paths in it are relative to its folder.
+      overrides: `key=value`, the key dotted (`trainer.batch_size=64`), the value YAML.
+
+    Raises:
+      FileNotFoundError: for a missing file.
+      ValueError: one line that names every key that is unknown, missing or wrong.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such recipe")
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path}: expected sections such as data: and trainer:, found no mapping")
+    for override in overrides:
+        _override(tree, override)
+    try:
+        recipe = Recipe.model_validate(tree)
+    except pydantic.ValidationError as error:
+        raise ValueError(f"{path}: {_in_words(error)}") from error
+    folder = os.path.dirname(os.path.abspath(path))
+    data = recipe.data.model_copy(
+        update={
+            "path": _absolute(recipe.data.path, folder),
+            "schema_path": recipe.data.schema_path and _absolute(recipe.data.schema_path, folder),
+        }
+    )
+    return recipe.model_copy(update={"data": data})
+
+
+def find_data(recipe: Recipe) -> dict[str, str]:
+    """Looks at the data before anything runs.
+
+    Returns:
+      Split name to glob pattern, as ImageExampleGen wants them.
+
+    Raises:
+      FileNotFoundError, ValueError: for data that are missing or unreadable, have another image
+        size, or are fewer than a batch.
+    """
+    reader = READERS.get(recipe.data.format)()
+    splits = recipe.data.splits or reader.splits(recipe.data.path)
+    schema = recipe.data.schema_path
+    if schema and not os.path.isfile(schema) and "://" not in schema:
+        raise FileNotFoundError(f"data.schema: {schema}: no such file")
+    files = reader.files(recipe.data.path, splits)
+    train = files.get(TRAIN_SPLIT) or next(iter(files.values()))
+    shape = reader.shape(train)
+    if shape and tuple(shape) != recipe.data.image_shape:
+        raise ValueError(
+            f"data.image_shape: {list(recipe.data.image_shape)}, "
+            f"but {recipe.data.path} holds images of {list(shape)}"
+        )
+    count = reader.count(train)
+    if len(splits) == 1:
+        count = int(count * (1 - recipe.data.eval_fraction))
+    if recipe.trainer.batch_size > count:
+        raise ValueError(
+            f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} images "
+            f"to train on in {recipe.data.path}"
+        )
+    return splits
+
+
+def _absolute(path: str, folder: str) -> str:
+    return path if "://" in path else os.path.normpath(os.path.join(folder, path))
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ValueError(f"--set {override}: expected key=value, e.g. trainer.batch_size=64")
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ValueError(f"--set {override}: {section} is a value, not a section")
+    try:
+        tree[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"--set {override}: the value is not YAML") from error
+
+
+def _in_words(error: pydantic.ValidationError) -> str:
+    """Every error of a validation, with its dotted key."""
+    words = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            *sections, name = item["loc"]
+            known = _keys(Recipe, sections)
+            words.append(f"{key}: unknown key; {nearest(str(name), known)}")
+        elif item["type"] == "missing":
+            words.append(f"{key}: missing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            found = item["input"]
+            shown = "" if isinstance(found, Mapping) else f", found {found!r}"
+            words.append(f"{key}: {message[:1].lower()}{message[1:]}{shown}")
+    return "; ".join(words)
+
+
+def _keys(section: type[Config], path: Sequence[str | int]) -> list[str]:
+    """The keys that the section at `path` knows."""
+    for part in path:
+        section = next(
+            (
+                _section(field.annotation)
+                for name, field in section.model_fields.items()
+                if part in (name, field.alias)
+            ),
+            section,
+        )
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _section(annotation: Any) -> type[Config]:  # noqa: ANN401
+    """The section class in an annotation such as `Resources` or `dict[Stage, Resources]`."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation):
+        inner = [_section(part) for part in typing.get_args(annotation)]
+        return next((part for part in inner if part is not Config), Config)
+    is_section = isinstance(annotation, type) and issubclass(annotation, Config)
+    return annotation if is_section else Config

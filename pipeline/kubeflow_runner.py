@@ -1,0 +1,56 @@
+"""Compiles a recipe to a Kubeflow Pipelines v2 specification."""
+
+import os
+import uuid
+
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
+    KubeflowV2DagRunner,
+    KubeflowV2DagRunnerConfig,
+)
+
+from components.example_gen.readers import READERS
+from pipeline.config import Recipe, Resources
+from pipeline.pipeline import create_pipeline
+
+_ENTRY_POINT = [
+    "python",
+    "-m",
+    "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor",
+]
+_ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
+
+
+def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
+    """Writes the pipeline as YAML, schema 2.1; no cluster is asked.
+
+    Args:
+      recipe: the resolved recipe. Where it names `data.splits`, its data are not looked at.
+      image: container image that has this package installed.
+      root: URI that the cluster can write to.
+      out: file to write; it appears when it is whole.
+    """
+    data = recipe.data
+    splits = data.splits or READERS.get(data.format)().splits(data.path)
+    pipeline = create_pipeline(recipe, splits, root, compare_with_blessed=False)
+    for component in pipeline.components:
+        if component.id in recipe.resources:
+            component.with_platform_config(_resource_spec(recipe.resources[component.id]))
+    folder, name = os.path.split(os.path.abspath(out))
+    aside = f".{uuid.uuid4().hex}.yaml"
+    KubeflowV2DagRunner(
+        config=KubeflowV2DagRunnerConfig(
+            default_image=image, default_commands=_ENTRY_POINT, use_pipeline_spec_2_1=True
+        ),
+        output_dir=folder,
+        output_filename=aside,
+    ).run(pipeline)
+    os.replace(os.path.join(folder, aside), os.path.join(folder, name))
+
+
+def _resource_spec(resources: Resources) -> _ResourceSpec:
+    spec = _ResourceSpec(cpu_limit=resources.cpu or 0, memory_limit=resources.memory_gb or 0)
+    if resources.gpu:
+        spec.accelerator.type = resources.gpu_type
+        spec.accelerator.count = resources.gpu
+    return spec

@@ -1,0 +1,108 @@
+"""Bad data end a run with a message that names the file or feature, and push nothing."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from pipeline import config, local_runner
+
+DIGITS = Path(__file__).parents[2] / "data" / "digits"
+TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
+TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
+
+
+def _rewrite(path: Path, change) -> None:
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    path.write_bytes(gzip.compress(change(content)))
+
+
+def _truncate(folder):
+    _rewrite(folder / TRAIN_IMAGES, lambda content: content[:-1000])
+
+
+def _cut_off(folder):
+    path = folder / TRAIN_IMAGES
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def _lose_labels(folder):
+    (folder / TRAIN_LABELS).unlink()
+
+
+def _label_outside(folder):
+    def change(content):
+        content[-1] = 11
+        return content
+
+    _rewrite(folder / TRAIN_LABELS, change)
+
+
+def _lose_everything(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def _write_png_folder(folder):
+    _lose_everything(folder)
+    digits = load_digits()
+    for number in range(500):
+        image = np.uint8(digits.images[number] * 255 / 16)
+        path = folder / str(digits.target[number]) / f"{number:04d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
+
+
+def _bad_png(folder):
+    _write_png_folder(folder)
+    path = folder / "3" / "0003.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def _one_of_another_size(folder):
+    _write_png_folder(folder)
+    Image.new("L", (9, 8)).save(folder / "3" / "0003.png")
+
+
+FOLDER = ["data.format=folder"]
+CASES = {
+    "empty folder": (_lose_everything, [], "folder is empty"),
+    "missing folder": (shutil.rmtree, [], "no such folder"),
+    "missing labels": (_lose_labels, [], "image/class/label|labels"),
+    "truncated idx": (_truncate, [], TRAIN_IMAGES),
+    "cut off gzip": (_cut_off, [], TRAIN_IMAGES),
+    "label outside the schema": (_label_outside, [], "'train': feature 'image/class/label'.*11"),
+    "png that does not decode": (_bad_png, FOLDER, "feature 'image/decode_ok'"),
+    "png that does not decode, no schema": (
+        _bad_png,
+        [*FOLDER, "data.schema=null"],
+        "0003.png: the image does not decode",
+    ),
+    "image of another size": (_one_of_another_size, FOLDER, "feature 'image/width'"),
+    "image of another size, no schema": (
+        _one_of_another_size,
+        [*FOLDER, "data.schema=null"],
+        "0003.png: the image is 8x9x1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "overrides", "message"), CASES.values(), ids=CASES)
+def test_a_run_on_bad_data_names_it_and_pushes_nothing(tmp_path, spoil, overrides, message):
+    folder, root = tmp_path / "data", tmp_path / "root"
+    shutil.copytree(DIGITS, folder)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text((DIGITS / "recipe.yaml").read_text())
+    spoil(folder)
+    schema = f"data.schema={DIGITS / 'schema.pbtxt'}"
+    loaded = config.load(str(recipe), [f"data.path={folder}", schema, *overrides])
+
+    told = []
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        local_runner.run(loaded, str(root), told.append)
+    assert not (root / "serving").exists()
+    assert not any(line.startswith("GANTrainer done") for line in told)

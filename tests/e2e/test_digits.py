@@ -1,0 +1,143 @@
+"""Whole pipelines on the digits, as a user runs them: real processes, one root, real kills."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DATA = Path(__file__).parents[2] / "data"
+QUICK = {
+    "trainer.images": 60_000,
+    "trainer.checkpoint_every_images": 6_400,
+    "feature_extractor.epochs": 6,
+    "evaluator.gate": "{bounds: {fid: {max: 100000}}, not_worse_than_blessed: {fid: 100}}",
+}
+
+
+class Project:
+    """A copy of the digits and a root, and the command line on them."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(DATA / "digits", folder / "digits")
+        self.data = folder / "digits"
+        self.root = folder / "root"
+
+    def start(self, **overrides: object) -> subprocess.Popen:
+        settings = [f"{key}={value}" for key, value in {**QUICK, **overrides}.items()]
+        arguments = [part for setting in settings for part in ("--set", setting)]
+        command = [sys.executable, "-m", "pipeline.cli", "run", self.data / "recipe.yaml"]
+        return subprocess.Popen(
+            [*command, "--root", self.root, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.data,
+        )
+
+    def run(self, **overrides: object) -> tuple[int, str, str]:
+        process = self.start(**overrides)
+        out, err = process.communicate(timeout=400)
+        return process.returncode, out, err
+
+    def kill_in(self, line: str, **overrides: object) -> None:
+        """Kills a run once it has said `line`."""
+        process = self.start(**overrides)
+        for said in process.stderr:
+            if line in said:
+                break
+        else:
+            pytest.fail(f"the run never said {line!r}")
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+    @property
+    def versions(self) -> list[str]:
+        serving = self.root / "serving"
+        return sorted(os.listdir(serving)) if serving.exists() else []
+
+
+def _ended(stderr: str) -> dict[str, str]:
+    """How each stage ended: done, cached or failed."""
+    return dict(re.findall(r"^(\w+) (done|cached|failed), [\d.]+ s$", stderr, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project whose run was killed twice and then finished; and what that run said."""
+    project = Project(tmp_path_factory.mktemp("digits"))
+    project.kill_in("ImageExampleGen …")
+    project.kill_in("of 60,032 images")
+    assert project.versions == []
+    return project, project.run()
+
+
+def test_a_killed_root_serves_the_next_run(finished):
+    project, (code, out, err) = finished
+
+    assert code == 0, err
+    assert {"StatisticsGen", "GANTrainer", "Pusher"} <= set(_ended(err))
+    assert _ended(err)["ImageExampleGen"] == "cached"
+    assert set(_ended(err).values()) <= {"done", "cached"}
+    # The training took up from its last checkpoint, and its log is whole.
+    (log,) = project.root.glob("artifacts/GANTrainer/model_run/*/log.jsonl")
+    images = [json.loads(line)["images"] for line in log.read_text().splitlines()]
+    assert images == sorted(set(images))
+    assert images[-1] == 60_032
+
+
+def test_the_summary_says_where_everything_is(finished):
+    project, (_, out, _) = finished
+
+    assert "\nblessed\n" in out
+    places = dict(re.findall(r"^(model|report|grid) +(\S+)$", out, re.MULTILINE))
+    assert Path(places["model"]) == project.root / "serving" / project.versions[0]
+    for place in places.values():
+        assert Path(place).exists()
+    for metric in ("fid", "kid", "precision", "recall"):
+        assert re.search(rf"{metric}\W+\d", out)
+
+
+def test_the_pushed_generator_is_plain_tensorflow(finished):
+    import tensorflow as tf
+
+    project, _ = finished
+    model = tf.saved_model.load(str(project.root / "serving" / project.versions[0]))
+    outputs = model.signatures["sample"](count=tf.constant(16), seed=tf.constant(3, tf.int64))
+    images = outputs["images"].numpy()
+
+    assert images.shape == (16, 8, 8, 1)
+    assert images.dtype == np.uint8
+    assert images.std() > 20
+
+
+def test_every_stage_of_an_identical_run_is_cached_and_nothing_is_pushed_again(finished):
+    project, _ = finished
+    before = project.versions
+    code, out, err = project.run()
+
+    assert code == 0, err
+    stages = _ended(err)
+    stages.pop("LatestBlessedModel")
+    assert set(stages.values()) == {"cached"}
+    assert len(stages) == 9
+    assert project.versions == before
+
+
+def test_a_refused_model_is_not_pushed_and_the_exit_code_says_so(finished):
+    project, _ = finished
+    before = project.versions
+    strict = {"evaluator.gate": "{bounds: {fid: {max: 0.001}}}"}
+    code, out, err = project.run(**strict)
+
+    assert code == 3, err
+    assert re.search(r"^refused: FID at most 0\.001: ", out, re.MULTILINE)
+    assert "model   not pushed" in out
+    assert _ended(err)["GANTrainer"] == "cached"
+    assert project.versions == before

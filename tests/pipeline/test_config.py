@@ -1,0 +1,115 @@
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import config
+
+DATA = Path(__file__).parents[2] / "data"
+RECIPES = sorted(DATA.glob("*/recipe.yaml"))
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A copy of the digits and their recipe, to be broken."""
+    shutil.copytree(DATA / "digits", tmp_path / "digits")
+    return tmp_path / "digits" / "recipe.yaml"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
+def test_shipped_recipes_load_and_fit_their_data(path):
+    loaded = config.load(str(path))
+
+    assert set(config.find_data(loaded)) == {"train", "eval"}
+    assert Path(loaded.data.path) == path.parent
+    assert Path(loaded.data.schema_path) == path.parent / "schema.pbtxt"
+
+
+def test_the_resolved_configuration_is_a_recipe_with_the_same_meaning(recipe, tmp_path):
+    loaded = config.load(str(recipe), ["trainer.images=5_000", "name=other"])
+    again = tmp_path / "again.yaml"
+    again.write_text(loaded.to_yaml())
+
+    assert config.load(str(again)) == loaded
+    assert (loaded.trainer.images, loaded.name) == (5000, "other")
+
+
+WRONG = {
+    "unknown key": ("trainer.bach_size=3", r"trainer\.bach_size: unknown key; did you mean 'batch"),
+    "unknown section": ("trainr.images=3", "trainr: unknown key; did you mean 'trainer'"),
+    "unknown key in depth": (
+        "trainer.generator_optimizer.beta_3=0.1",
+        r"trainer\.generator_optimizer\.beta_3: unknown key; did you mean 'beta_",
+    ),
+    "wrong type": ("trainer.images=many", r"trainer\.images: .*integer.*found 'many'"),
+    "out of range": ("trainer.batch_size=0", r"trainer\.batch_size: .*greater.*found 0"),
+    "unknown loss": ("trainer.loss=leest_squares", "loss: .*did you mean 'least_squares'"),
+    "unknown network": ("trainer.networks.generator=dcgun", "generator: .*did you mean 'dcgan'"),
+    "unknown format": ("data.format=idxx", "data.format: .*did you mean 'idx'"),
+    "unknown metric": ("evaluator.gate.bounds.fidd.max=3", "unknown metric 'fidd'.*'fid'"),
+    "bad name": ("name=My Pipeline", "name: .*found 'My Pipeline'"),
+    "bad precision": ("trainer.precision=float8", r"trainer\.precision: .*'float32'"),
+    "impossible size": ("data.image_shape=[30, 30, 1]", "networks|multiples of 4"),
+    "unknown stage": ("resources.Trainer.cpu=2", "resources.Trainer.*GANTrainer"),
+    "no equals sign": ("trainer.images", "expected key=value"),
+    "into a value": ("name.first=a", "name is a value"),
+}
+
+
+@pytest.mark.parametrize(("override", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_values_are_errors_of_one_line_that_name_the_key(recipe, override, message):
+    overrides = [override]
+    if "image_shape" in override:
+        overrides += ["trainer.networks.generator=dcgan"]
+    with pytest.raises(ValueError, match=message) as caught:
+        config.load(str(recipe), overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_named(recipe):
+    tree = yaml.safe_load(recipe.read_text())
+    del tree["trainer"]["images"]
+    recipe.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ValueError, match=r"trainer\.images: missing"):
+        config.load(str(recipe))
+
+
+@pytest.mark.parametrize("content", ["", "- a list", "a: [", "\x00"])
+def test_what_is_no_recipe_is_refused(tmp_path, content):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="recipe.yaml"):
+        config.load(str(path))
+
+
+def test_a_missing_recipe_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.yaml: no such recipe"):
+        config.load(str(tmp_path / "nowhere.yaml"))
+
+
+BROKEN_DATA = {
+    "batch larger than the data": (
+        ["trainer.batch_size=1498"],
+        r"trainer\.batch_size: 1498 is more than the 1497 images",
+    ),
+    "another image size": (["data.image_shape=[12, 12, 1]"], r"image_shape: \[12, 12, 1\].*\[8, 8"),
+    "missing folder": (["data.path=nowhere"], "nowhere"),
+    "missing schema": (["data.schema=nowhere.pbtxt"], "data.schema: .*nowhere.pbtxt: no such file"),
+    "empty split": (["data.splits={train: 'train-*', eval: 'none-*'}"], "none-"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "message"), BROKEN_DATA.values(), ids=BROKEN_DATA)
+def test_data_that_do_not_fit_are_found_before_anything_runs(recipe, overrides, message):
+    loaded = config.load(str(recipe), overrides)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        config.find_data(loaded)
+
+
+def test_a_truncated_header_is_found_before_anything_runs(recipe):
+    with gzip.open(recipe.parent / "train-images-idx3-ubyte.gz", "wb") as file:
+        file.write(b"\x00\x00\x08")
+    with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz"):
+        config.find_data(config.load(str(recipe)))
