@@ -12,8 +12,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-# Before TensorFlow is imported, which the commands do: its start-up lines are not news.
+# Before TensorFlow is imported, which the commands do: its start-up lines are not news, and the
+# first stage to use a GPU decides how its memory is taken.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 warnings.filterwarnings("ignore", category=FutureWarning, module="google")
 
 _REFUSED_EXIT_CODE = 3
@@ -36,6 +38,8 @@ def _one_line_errors(command: Callable[Params, Result]) -> Callable[..., Result]
     @functools.wraps(command)
     def wrapper(*args: Params.args, debug: bool, **kwargs: Params.kwargs) -> Result:
         try:
+            if not debug:
+                _load_tensorflow()
             return command(*args, **kwargs)
         except KeyboardInterrupt:
             click.echo("tfx-gan: interrupted; the next run takes up from here", err=True)
@@ -47,6 +51,18 @@ def _one_line_errors(command: Callable[Params, Result]) -> Callable[..., Result]
             sys.exit(1)
 
     return wrapper
+
+
+def _load_tensorflow() -> None:
+    """Imports TensorFlow without its start-up lines, which 2.21 writes at every log level."""
+    standard_error = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
 
 
 def _reason(error: Exception) -> str:

@@ -187,11 +187,12 @@ def _in_words(error: pydantic.ValidationError) -> str:
             words.append(f"{key}: unknown key; {nearest(str(name), known)}")
         elif item["type"] == "missing":
             words.append(f"{key}: missing")
+        elif item["type"] == "value_error":
+            # Ours, which say what was found.
+            words.append(f"{key}: {item['ctx']['error']}")
         else:
-            message = item["msg"].removeprefix("Value error, ")
-            found = item["input"]
-            shown = "" if isinstance(found, Mapping) else f", found {found!r}"
-            words.append(f"{key}: {message[:1].lower()}{message[1:]}{shown}")
+            found = "" if isinstance(item["input"], Mapping) else f", found {item['input']!r}"
+            words.append(f"{key}: {item['msg'][:1].lower()}{item['msg'][1:]}{found}")
     return "; ".join(words)
 
 

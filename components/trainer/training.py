@@ -14,8 +14,9 @@ from components.trainer.config import TrainerConfig
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 from components.trainer.runlog import RunLog
 
-# Latents of the sample grids come from a part of their stream that training does not reach.
+# Training draws latents at indices from 0; grids and evaluation draw theirs below.
 _GRID_INDEX = -1
+_EVALUATION_INDEX = -2
 _GRID_COUNT = 64
 
 # Radford et al. 2015 (arXiv:1511.06434), section 4.
@@ -173,22 +174,24 @@ class GANTrainer:
         means: dict[str, float] = {}
         totals = _Means()
         batches = self._batches(step)
-        while step < last_step:
-            totals.add(self._train_step(*next(batches)))
-            step += 1
-            if log:
-                log.advance(step * self.batch_size)
-            if due("log"):
-                means = totals.pop()
-                self._refuse_non_finite(means, step)
+        try:
+            while step < last_step:
+                totals.add(self._train_step(*next(batches)))
+                step += 1
                 if log:
-                    log.write(step, step * self.batch_size, means)
-            if log and due("grid"):
-                log.grid(step * self.batch_size, self.sample_latents(self._grid_latents()))
-            if checkpoints and due("checkpoint"):
-                checkpoints.save(self)
-        if log:
-            log.stop()
+                    log.advance(step * self.batch_size)
+                if due("log"):
+                    means = totals.pop()
+                    self._refuse_non_finite(means, step)
+                    if log:
+                        log.write(step, step * self.batch_size, means)
+                if log and due("grid"):
+                    log.grid(step * self.batch_size, self.sample_latents(self._grid_latents()))
+                if checkpoints and due("checkpoint"):
+                    checkpoints.save(self)
+        finally:
+            if log:
+                log.stop()
         return means
 
     def evaluate(self, dataset: np.ndarray) -> dict[str, float]:
@@ -201,7 +204,8 @@ class GANTrainer:
         totals = _Means()
         for start in range(0, len(dataset), self.batch_size):
             real = self._to_float(tf.constant(dataset[start : start + self.batch_size]))
-            latents = data.latents(self.seed, _GRID_INDEX, (len(real), self.latent_dim))
+            index = _EVALUATION_INDEX - start
+            latents = data.latents(self.seed, index, (len(real), self.latent_dim))
             real_logits = self.discriminator(real, training=False)
             fake_logits = self.discriminator(self.ema_generator(latents, training=False))
             totals.add(
