@@ -136,7 +136,7 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
 @main.command()
 @click.argument("model_dir")
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
-@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**63), 2**63 - 1))
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="PNG to write.")
 @_one_line_errors
 def sample(model_dir: str, count: int, seed: int, out: str) -> None:

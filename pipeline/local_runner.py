@@ -196,7 +196,6 @@ def _pin_schema(recipe: config.Recipe, root: str) -> config.Recipe:
     folder = os.path.join(root, "schemas", hashlib.sha256(content).hexdigest()[:16])
     pinned = os.path.join(folder, "schema.pbtxt")
     if not os.path.exists(pinned):
-        os.makedirs(folder, exist_ok=True)
         files.write(pinned, content)
     data = recipe.data.model_copy(update={"schema_path": pinned})
     return recipe.model_copy(update={"data": data})

@@ -1,6 +1,8 @@
 """What ML Metadata knows of a run."""
 
+import contextlib
 import dataclasses
+import sqlite3
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -30,7 +32,14 @@ class Execution:
 
 
 def connection_config(path: str) -> pb.ConnectionConfig:
-    """An SQLite database, made on first use."""
+    """An SQLite database, made on first use; raises ValueError for a file that is none."""
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        raise ValueError(
+            f"{path}: {error}; move it away to start with empty metadata, or restore it"
+        ) from error
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = path
     config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 
 import tensorflow_data_validation as tfdv
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.component import SchemaGen
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
-from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
@@ -22,7 +20,7 @@ from components.evaluator.component import GANEvaluator
 from components.example_gen.component import ImageExampleGen
 from components.feature_extractor.component import FeatureExtractor
 from components.infra_validator.component import InfraValidator
-from components.pusher.executor import Executor as PusherExecutor
+from components.pusher.component import Pusher
 from components.trainer.component import GANTrainer
 from pipeline.config import Recipe
 
@@ -103,7 +101,6 @@ def create_pipeline(
                 base_directory=recipe.pusher.serving_dir or os.path.join(root, "serving")
             )
         ),
-        custom_executor_spec=executor_spec.ExecutorClassSpec(PusherExecutor),
         custom_config={"code_version": stage.code_version("pusher")},
     )
     return Pipeline(

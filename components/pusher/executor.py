@@ -19,8 +19,7 @@ class Executor(executor.Executor):
 
     TFX copies file by file into the version itself, so that a killed run leaves half a model that
     servers try to load; and it takes the second for the version, so that the second of two pushes
-    within one second is skipped without a word. Used as
-    `Pusher(..., custom_executor_spec=ExecutorClassSpec(Executor))`.
+    within one second is skipped without a word.
     """
 
     def Do(  # noqa: N802

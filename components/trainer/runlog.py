@@ -33,7 +33,6 @@ class RunLog:
 
     def start(self, images_seen: int, images_total: int) -> None:
         """Begins at `images_seen`; lines of a previous attempt after that point are dropped."""
-        tf.io.gfile.makedirs(os.path.join(self.folder, GRIDS_FOLDER))
         self._lines = [line for line in self._read() if line["images"] <= images_seen]
         self._seconds_before = self._lines[-1]["seconds"] if self._lines else 0.0
         self._started = self._last_write = self._last_shown = time.monotonic()

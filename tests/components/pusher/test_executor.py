@@ -3,10 +3,6 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from tfx import types
-from tfx.components.pusher.component import Pusher
-from tfx.dsl.components.base import executor_spec
-from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
@@ -109,17 +105,3 @@ def test_a_killed_push_is_no_version_and_is_cleared_away(push, serving, monkeypa
 
     push()
     assert names(serving) == [str(NOW)]
-
-
-def test_the_standard_pusher_takes_the_executor(serving):
-    filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=str(serving))
-    component = Pusher(
-        model=types.Channel(type=standard_artifacts.Model),
-        model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
-        infra_blessing=types.Channel(type=standard_artifacts.InfraBlessing),
-        push_destination=pusher_pb2.PushDestination(filesystem=filesystem),
-        custom_executor_spec=executor_spec.ExecutorClassSpec(Executor),
-    )
-
-    assert component.outputs["pushed_model"].type_name == "PushedModel"
-    assert component.executor_spec.executor_class is Executor
