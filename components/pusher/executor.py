@@ -1,6 +1,8 @@
 """TFX's Pusher, with versions that appear whole."""
 
+import filecmp
 import os
+from pathlib import Path
 from typing import Any
 
 from tfx import types
@@ -31,8 +33,9 @@ class Executor(executor.Executor):
         """Pushes a blessed model to `<base_directory>/<version>/`.
 
         The version is the time in seconds or, should that not be the highest of the folder, the
-        highest plus one: servers take the highest. On object stores (`gs://` and the like), which
-        cannot rename, it is pushed as TFX does.
+        highest plus one: servers take the highest. A model that is the highest version already,
+        blessed once more by an edited gate, stays that version. On object stores (`gs://` and the
+        like), which cannot rename, it is pushed as TFX does.
         """
         destination = proto_utils.json_to_proto(
             exec_properties["push_destination"], pusher_pb2.PushDestination()
@@ -55,13 +58,28 @@ class Executor(executor.Executor):
             return
 
         now = int(pushed.get_string_custom_property("pushed_version"))
-        version = str(max(now, _highest_version(base) + 1))
-        final = os.path.join(base, version)
-        fileio.rename(os.path.join(staging, str(now)), final)
+        staged_model = os.path.join(staging, str(now))
+        highest = _highest_version(base)
+        if highest and _same_files(staged_model, os.path.join(base, str(highest))):
+            version = str(highest)
+        else:
+            version = str(max(now, highest + 1))
+            fileio.rename(staged_model, os.path.join(base, version))
         fileio.rmtree(staging)
-        self._MarkPushed(pushed, pushed_destination=final, pushed_version=version)
+        self._MarkPushed(
+            pushed, pushed_destination=os.path.join(base, version), pushed_version=version
+        )
 
 
 def _highest_version(base: str) -> int:
     names = [name.rstrip("/") for name in fileio.listdir(base)]
     return max((int(name) for name in names if name.isdecimal()), default=0)
+
+
+def _same_files(one: str, other: str) -> bool:
+    files, others = (
+        {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+        for folder in (one, other)
+    )
+    same, _, _ = filecmp.cmpfiles(one, other, files, shallow=False)
+    return files == others == set(same)

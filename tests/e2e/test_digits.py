@@ -141,3 +141,29 @@ def test_a_refused_model_is_not_pushed_and_the_exit_code_says_so(finished):
     assert "model   not pushed" in out
     assert _ended(err)["GANTrainer"] == "cached"
     assert project.versions == before
+
+
+def test_the_model_that_is_served_is_not_pushed_again_by_a_changed_gate(finished):
+    project, _ = finished
+    before = project.versions
+    code, out, err = project.run(**{"evaluator.gate": "{bounds: {fid: {max: 90000}}}"})
+
+    assert code == 0, err
+    assert (_ended(err)["GANEvaluator"], _ended(err)["Pusher"]) == ("done", "done")
+    assert project.versions == before
+    assert f"model   {project.root / 'serving' / before[0]}" in out
+
+
+def test_another_model_is_compared_with_the_blessed_one_and_pushed(finished):
+    project, _ = finished
+    before = project.versions
+    code, out, err = project.run(**{"trainer.seed": 1, "trainer.images": 61_000})
+
+    assert code == 0, err
+    assert _ended(err)["FeatureExtractor"] == "cached"
+    assert len(project.versions) == len(before) + 1
+    report = re.search(r"^report +(\S+)$", out, re.MULTILINE)[1]
+    metrics = json.loads(Path(report).with_name("metrics.json").read_text())
+    assert "baseline" in metrics["references"]
+    assert "last blessed" in metrics["gate"][-1]["rule"]
+    assert metrics["gate"][-1]["limit"] is not None

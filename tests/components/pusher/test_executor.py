@@ -25,6 +25,18 @@ def model(tmp_path):
 
 
 @pytest.fixture
+def change(model):
+    """Makes another model of it."""
+
+    def do():
+        path = Path(path_utils.serving_model_dir(model.uri)) / "assets" / "notes"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text((path.read_text() if path.exists() else "") + "x")
+
+    return do
+
+
+@pytest.fixture
 def serving(tmp_path):
     return tmp_path / "serving"
 
@@ -74,10 +86,26 @@ def test_a_refused_model_leaves_nothing(push, serving):
     assert not serving.exists()
 
 
-def test_pushes_within_one_second_are_versions_in_order(push, serving):
-    versions = [push().get_string_custom_property("pushed_version") for _ in range(3)]
+def test_pushes_within_one_second_are_versions_in_order(push, change, serving):
+    versions = []
+    for _ in range(3):
+        change()
+        versions.append(push().get_string_custom_property("pushed_version"))
 
     assert versions == names(serving) == [str(NOW), str(NOW + 1), str(NOW + 2)]
+
+
+def test_the_model_that_is_served_is_not_pushed_again(push, change, serving):
+    push()
+    again = push()
+
+    assert names(serving) == [str(NOW)]
+    assert again.get_int_custom_property("pushed") == 1
+    assert again.get_string_custom_property("pushed_destination") == str(serving / str(NOW))
+
+    change()
+    push()
+    assert names(serving) == [str(NOW), str(NOW + 1)]
 
 
 def test_a_push_becomes_the_highest_version(push, serving):
