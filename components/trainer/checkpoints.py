@@ -1,15 +1,16 @@
 """Checkpoints of a training, in a folder that outlives a failed run."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    from components.trainer.training import GANTrainer
+# Keras models and optimizers are trackable too, under a base class that is not public.
+State = Mapping[str, Any]
 
 
 class Checkpoints:
-    """The last checkpoints of one training.
+    """The last two checkpoints of one training.
 
     TensorFlow writes a checkpoint aside and names it in the folder's `checkpoint` file, itself
     renamed into place, when it is whole: one that was cut off is never loaded.
@@ -21,23 +22,16 @@ class Checkpoints:
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
-    def restore(self, trainer: "GANTrainer") -> None:
-        """Loads the last checkpoint into `trainer`, if there is one."""
-        manager = self._manager(trainer)
+    def restore(self, state: State) -> None:
+        """Loads the last checkpoint, if there is one, into what `state` names."""
+        manager = self._manager(state)
         if manager.latest_checkpoint:
             manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
 
-    def save(self, trainer: "GANTrainer") -> None:
-        """Writes networks, average, both optimizers and the step."""
-        self._manager(trainer).save(checkpoint_number=int(trainer.step))
+    def save(self, state: State, step: int) -> None:
+        """Writes what `state` names."""
+        self._manager(state).save(checkpoint_number=step)
 
-    def _manager(self, trainer: "GANTrainer") -> tf.train.CheckpointManager:
-        checkpoint = tf.train.Checkpoint(
-            step=trainer.step,
-            generator=trainer.generator,
-            ema_generator=trainer.ema_generator,
-            discriminator=trainer.discriminator,
-            generator_optimizer=trainer.generator_optimizer,
-            discriminator_optimizer=trainer.discriminator_optimizer,
-        )
+    def _manager(self, state: State) -> tf.train.CheckpointManager:
+        checkpoint = tf.train.Checkpoint(**state)
         return tf.train.CheckpointManager(checkpoint, self.folder, max_to_keep=2)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from components import examples
 from components.trainer import data, devices, export, losses, optimizers
-from components.trainer.checkpoints import Checkpoints
+from components.trainer.checkpoints import Checkpoints, State
 from components.trainer.config import TrainerConfig
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 from components.trainer.runlog import RunLog
@@ -158,7 +158,7 @@ class GANTrainer:
         """
         last_step = math.ceil(images / self.batch_size)
         if checkpoints:
-            checkpoints.restore(self)
+            checkpoints.restore(self._state())
         step = int(self.step)
         if log:
             log.start(self.images_seen, last_step * self.batch_size)
@@ -188,7 +188,7 @@ class GANTrainer:
                 if log and due("grid"):
                     log.grid(step * self.batch_size, self.sample_latents(self._grid_latents()))
                 if checkpoints and due("checkpoint"):
-                    checkpoints.save(self)
+                    checkpoints.save(self._state(), step)
         finally:
             if log:
                 log.stop()
@@ -253,6 +253,17 @@ class GANTrainer:
                 f"networks.discriminator: gives logits of shape {list(logits.shape)} for 2 data; "
                 "the first axis must be the batch"
             )
+
+    def _state(self) -> State:
+        """All that training depends on, apart from its configuration and the data."""
+        return {
+            "step": self.step,
+            "generator": self.generator,
+            "ema_generator": self.ema_generator,
+            "discriminator": self.discriminator,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+        }
 
     def _batches(self, first_step: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         batches = data.training_batches(

@@ -66,7 +66,7 @@ def test_a_half_written_checkpoint_is_not_loaded(make_trainer, tmp_path):
     (tmp_path / "ckpt-9.index").write_bytes(b"")
 
     resumed = make_trainer()
-    Checkpoints(str(tmp_path)).restore(resumed)
+    resumed.train(images=32, checkpoints=Checkpoints(str(tmp_path)))
     assert resumed.images_seen == 32
     np.testing.assert_array_equal(
         resumed.generator.get_weights()[0], trainer.generator.get_weights()[0]
