@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.config import Config, name_in
-from components.trainer.losses import LOSSES
+from components.trainer import losses
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 from components.trainer.optimizers import OPTIMIZERS
 
@@ -30,7 +30,10 @@ class TrainerConfig(Config):
     """How the GAN is trained; every length is in images, so it outlives a change of batch size."""
 
     networks: NetworksConfig = NetworksConfig()
-    loss: name_in(LOSSES) = Field("non_saturating", description="adversarial loss")
+    loss: name_in(losses.LOSSES) = Field("non_saturating", description="adversarial loss")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="real images are labelled 1 - label_smoothing / 2"
+    )
     latent_dim: int = Field(100, ge=1, le=4096, description="size of one latent vector")
     images: int = Field(
         ge=1, description="length of training: images shown to the generator's update"
@@ -53,3 +56,8 @@ class TrainerConfig(Config):
     grid_every_images: int = Field(50_000, ge=1, description="a sample grid of fixed latents")
     log_every_images: int = Field(5_000, ge=1, description="a line in log.jsonl")
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, latents and data order")
+
+    @model_validator(mode="after")
+    def _loss_takes_its_options(self) -> "TrainerConfig":
+        losses.get(self.loss, self.label_smoothing)
+        return self

@@ -37,6 +37,7 @@ class GANTrainer:
       discriminator: data [n, ...] to logits.
       dataset: [n, ...]; uint8 images, or floats already in [-1, 1].
       loss: a name in `losses.LOSSES`.
+      label_smoothing: see `losses.get`.
       latent_dim: size of one latent vector.
       batch_size: data an update, over all devices together; at most len(dataset).
       discriminator_steps: discriminator updates a generator update.
@@ -59,6 +60,7 @@ class GANTrainer:
         *,
         latent_dim: int,
         loss: str = "non_saturating",
+        label_smoothing: float = 0.0,
         batch_size: int = 128,
         discriminator_steps: int = 1,
         generator_optimizer: keras.optimizers.Optimizer | None = None,
@@ -80,7 +82,7 @@ class GANTrainer:
         self.generator = generator
         self.discriminator = discriminator
         self.dataset = dataset
-        self.loss = losses.get(loss)
+        self.loss = losses.get(loss, label_smoothing)
         self.latent_dim = latent_dim
         self.batch_size = batch_size
         self.discriminator_steps = discriminator_steps
@@ -116,6 +118,7 @@ class GANTrainer:
                 dataset,
                 latent_dim=config.latent_dim,
                 loss=config.loss,
+                label_smoothing=config.label_smoothing,
                 batch_size=config.batch_size,
                 discriminator_steps=config.discriminator_steps,
                 generator_optimizer=optimizers.make(**config.generator_optimizer.model_dump()),
@@ -296,13 +299,11 @@ class GANTrainer:
             self._update_discriminator(real[:, update], fake)
         with tf.GradientTape() as tape:
             fake = self.generator(latents[:, -1], training=True)
-        discriminator_loss, real_logits = self._update_discriminator(real[:, -1], fake)
-        generator_loss = self._update_generator(real_logits, fake, tape)
+        discriminator_loss = self._update_discriminator(real[:, -1], fake)
+        generator_loss = self._update_generator(real[:, -1], fake, tape)
         return {"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}
 
-    def _update_discriminator(
-        self, real: tf.Tensor, fake: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _update_discriminator(self, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         variables = self.discriminator.trainable_variables
         with tf.GradientTape() as tape:
             # Two passes: batch statistics of reals and fakes must not mix.
@@ -311,12 +312,14 @@ class GANTrainer:
             loss = self.loss.discriminator(real_logits, fake_logits)
             scaled = loss / self.strategy.num_replicas_in_sync
         self.discriminator_optimizer.apply(tape.gradient(scaled, variables), variables)
-        return loss, real_logits
+        return loss
 
     def _update_generator(
-        self, real_logits: tf.Tensor, fake: tf.Tensor, generator_tape: tf.GradientTape
+        self, real: tf.Tensor, fake: tf.Tensor, generator_tape: tf.GradientTape
     ) -> tf.Tensor:
         variables = self.generator.trainable_variables
+        # Only a relativistic generator's loss asks for the updated discriminator's real logits.
+        real_logits = self.discriminator(real, training=True) if self.loss.relativistic else None
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
             fake_logits = self.discriminator(fake, training=True)

@@ -46,6 +46,10 @@ WRONG = {
     "wrong type": ("trainer.images=many", r"trainer\.images: .*integer.*found 'many'"),
     "out of range": ("trainer.batch_size=0", r"trainer\.batch_size: .*greater.*found 0"),
     "unknown loss": ("trainer.loss=leest_squares", "loss: .*did you mean 'least_squares'"),
+    "smoothing without labels": (
+        "trainer={images: 9, loss: hinge, label_smoothing: 0.1}",
+        "trainer: label_smoothing: the loss 'hinge' has no labels",
+    ),
     "unknown network": ("trainer.networks.generator=dcgun", "generator: .*did you mean 'dcgan'"),
     "unknown format": ("data.format=idxx", "data.format: .*did you mean 'idx'"),
     "unknown metric": ("evaluator.gate.bounds.fidd.max=3", "unknown metric 'fidd'.*'fid'"),

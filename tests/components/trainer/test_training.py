@@ -40,17 +40,19 @@ def test_the_discriminator_learns_to_tell_noise_from_digits(make_trainer, digits
     assert scores["discriminator_loss"] < 0.7
 
 
-def test_one_step_is_the_plain_alternating_update(make_trainer):
+@pytest.mark.parametrize("name", ["non_saturating", "relativistic_pairing"])
+def test_one_step_is_the_plain_alternating_update(make_trainer, name):
     """The shared forward pass against two tapes, two passes and Keras's own optimizers."""
     sgd = {"learning_rate": 0.05}
     trainer = make_trainer(
+        loss=name,
         generator_optimizer=keras.optimizers.SGD(**sgd),
         discriminator_optimizer=keras.optimizers.SGD(**sgd),
     )
     plain = make_trainer()
     real, latents = next(plain._batches(0))
     real, latents = tf.cast(real[:, 0], tf.float32) / 127.5 - 1.0, latents[:, 0]
-    loss = losses.get("non_saturating")
+    loss = losses.get(name)
     generator, discriminator = plain.generator, plain.discriminator
 
     with tf.GradientTape() as tape:
@@ -129,7 +131,8 @@ def test_from_config(digits):
 
 WRONG = {
     "batch": ({"batch_size": 2000}, "batch_size: 2000 is more than the 1797 data"),
-    "loss": ({"loss": "hinges"}, "unknown loss 'hinges'"),
+    "loss": ({"loss": "hinges"}, "unknown loss 'hinges': did you mean 'hinge'"),
+    "smoothing": ({"loss": "hinge", "label_smoothing": 0.1}, "loss 'hinge' has no labels"),
 }
 
 
