@@ -1,4 +1,4 @@
-"""The command line: tfx-gan run, sample, compile."""
+"""The command line: tfx-gan run, sample, list, compile."""
 
 import functools
 import os
@@ -165,6 +165,20 @@ def _newest_version(folder: str) -> str:
     if not versions:
         raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
     return os.path.join(folder, max(versions, key=int))
+
+
+@main.command(name="list")
+@_one_line_errors
+def list_() -> None:
+    """Show the names that a recipe can use."""
+    from components.evaluator.scores import METRICS
+    from components.example_gen.readers import READERS
+    from components.trainer.losses import LOSSES
+    from components.trainer.networks import DISCRIMINATORS, GENERATORS
+    from components.trainer.optimizers import OPTIMIZERS
+
+    for registry in (READERS, GENERATORS, DISCRIMINATORS, LOSSES, OPTIMIZERS, METRICS):
+        click.echo(f"{registry.kind:16}{', '.join(registry.names())}")
 
 
 @main.command(name="compile")

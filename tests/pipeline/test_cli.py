@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,16 @@ def test_a_failure_is_one_line_without_debug_and_a_traceback_with_it():
         CliRunner().invoke(
             cli.main, [*arguments, "--debug"], catch_exceptions=False, standalone_mode=False
         )
+
+
+def test_list_shows_what_a_recipe_can_name():
+    result = _invoke("list")
+    listed = dict(re.split(r"  +", line) for line in result.output.splitlines())
+
+    assert result.exit_code == 0, result.output
+    assert "relativistic_pairing" in listed["loss"].split(", ")
+    assert listed["generator"] == listed["discriminator"] == "dcgan, mlp"
+    assert set(listed) >= {"data format", "optimizer", "metric"}
 
 
 class _Generator(tf.Module):
