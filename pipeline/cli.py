@@ -112,14 +112,14 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     from pipeline import config
 
     resolved = config.load(recipe, overrides)
-    config.find_data(resolved)
+    splits = config.find_data(resolved)
     click.echo(resolved.to_yaml())
     if dry_run:
         return
     from pipeline import local_runner
 
     outcome = local_runner.run(
-        resolved, root, lambda line: click.echo(line, err=True), use_cache=not no_cache
+        resolved, splits, root, lambda line: click.echo(line, err=True), use_cache=not no_cache
     )
     table = Table("metric", "value")
     for name, value in sorted(outcome.metrics.items()):

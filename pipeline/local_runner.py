@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import absl.logging
 import tensorflow as tf
@@ -45,6 +45,7 @@ class Outcome:
 
 def run(
     recipe: config.Recipe,
+    splits: Mapping[str, str],
     root: str,
     tell: Callable[[str], None],
     *,
@@ -54,6 +55,7 @@ def run(
 
     Args:
       recipe: the resolved recipe.
+      splits: of its data, from `config.find_data`.
       root: folder for artifacts, metadata, checkpoints, logs and, by default, pushed models.
       tell: receives one line as a stage starts and one as it ends.
       use_cache: whether stages whose inputs and code are unchanged are skipped.
@@ -62,7 +64,6 @@ def run(
       BlockingIOError: while another run uses the root.
       Exception: whatever the failed stage raised; its name has been told.
     """
-    splits = config.find_data(recipe)
     root = os.path.abspath(root)
     os.makedirs(root, exist_ok=True)
     with _only_run(root), _log_file(root):

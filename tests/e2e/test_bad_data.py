@@ -103,6 +103,6 @@ def test_a_run_on_bad_data_names_it_and_pushes_nothing(tmp_path, spoil, override
 
     told = []
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        local_runner.run(loaded, str(root), told.append)
+        local_runner.run(loaded, config.find_data(loaded), str(root), told.append)
     assert not (root / "serving").exists()
     assert not any(line.startswith("GANTrainer done") for line in told)

@@ -20,13 +20,13 @@ def test_two_runs_do_not_share_a_root(recipe, tmp_path):
     with open(tmp_path / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(BlockingIOError, match="another run uses this root"):
-            local_runner.run(recipe, str(tmp_path), print)
+            local_runner.run(recipe, config.find_data(recipe), str(tmp_path), print)
 
 
 def test_a_root_that_cannot_be_made_is_named(recipe, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="file/root"):
-        local_runner.run(recipe, str(tmp_path / "file" / "root"), print)
+        local_runner.run(recipe, config.find_data(recipe), str(tmp_path / "file" / "root"), print)
 
 
 def test_an_edited_schema_has_another_path(recipe, tmp_path):
