@@ -171,6 +171,25 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Images:
     )
 
 
+def first_image_shape(files: Sequence[str]) -> tuple[int, ...]:
+    """(height, width, channels) of the first example of `files`, zeros where it did not decode.
+
+    Args:
+      files: gzipped TFRecord files.
+
+    Raises:
+      ValueError: for files that hold no examples, or none of this contract.
+    """
+    sizes = {name: _FEATURES[name] for name in (HEIGHT, WIDTH, CHANNELS)}
+    try:
+        for record in tf.data.TFRecordDataset(list(files), compression_type="GZIP").take(1):
+            example = tf.io.parse_single_example(record, sizes)
+            return tuple(int(example[name]) for name in sizes)
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"{files[0]}: not a gzipped TFRecord file of image examples") from error
+    raise ValueError(f"no examples in {', '.join(files) or 'an empty list of files'}")
+
+
 def _checked(batches: Iterator[dict], shape: tuple[int, ...]) -> Iterator[dict]:
     for batch in batches:
         if not batch["fits"].all():

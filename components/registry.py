@@ -10,6 +10,8 @@ T = TypeVar("T")
 def nearest(name: str, known: Iterable[str]) -> str:
     """Words for an error message: the closest known name, if any is close, and all of them."""
     known = sorted(known)
+    if not known:
+        return "none are known here"
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(known)}"

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -15,12 +15,14 @@ _SOURCES = (".py", ".jinja")
 _ANOMALIES_FILE = "SchemaDiff.pb"
 
 
-def code_version(stage: str) -> str:
-    """A hash of the sources that a stage runs: its folder and the modules all stages share.
+def code_version(stage: str, others: Iterable[Path] = ()) -> str:
+    """A hash of the sources that a stage runs: its folder, the modules all stages share, `others`.
 
     TFX's cache key leaves the executor's source out; as an execution parameter this puts it in.
     """
     digest = hashlib.sha256()
+    for path in others:
+        digest.update(path.read_bytes() + b"\0")
     found = [*_COMPONENTS.glob("*"), *(_COMPONENTS / stage).rglob("*")]
     for path in sorted(path for path in found if path.suffix in _SOURCES):
         digest.update(str(path.relative_to(_COMPONENTS)).encode() + b"\0")

@@ -107,10 +107,13 @@ def _takes_recipe(command: Callable[Params, Result]) -> Callable[Params, Result]
 def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_cache: bool) -> None:
     """Run RECIPE on this machine.
 
-    Exit codes: 0 blessed and pushed; 1 failed; 2 wrong usage; 3 the gate refused the model.
+    Exit codes: 0 blessed and pushed; 1 failed; 2 wrong usage; 3 the gate refused the model;
+    75 stopped by SIGTERM while training: the same command resumes.
     """
     from pipeline import config
 
+    # Networks of one's own, `module:function`, may lie beside the recipe.
+    sys.path.append(os.path.dirname(os.path.abspath(recipe)))
     resolved = config.load(recipe, overrides)
     splits = config.find_data(resolved)
     click.echo(resolved.to_yaml())
@@ -137,18 +140,26 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
 @click.argument("model_dir")
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**63), 2**63 - 1))
+@click.option("--label", type=click.IntRange(0), help="Class to make, if the model has classes.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="PNG to write.")
 @_one_line_errors
-def sample(model_dir: str, count: int, seed: int, out: str) -> None:
+def sample(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
     """Write a grid of samples of MODEL_DIR, a SavedModel or a serving folder of versions."""
     import tensorflow as tf
 
     from components import images
 
     model = tf.saved_model.load(_newest_version(model_dir))
-    if "sample" not in model.signatures:
-        raise ValueError(f"{model_dir}: the SavedModel has no signature 'sample'")
-    outputs = model.signatures["sample"](count=tf.constant(count), seed=tf.constant(seed, tf.int64))
+    arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
+    signature = "sample"
+    if label is not None:
+        signature = "sample_class"
+        arguments["label"] = tf.constant(label, tf.int64)
+    if signature not in model.signatures:
+        raise ValueError(f"{model_dir}: the SavedModel has no signature {signature!r}")
+    outputs = model.signatures[signature](**arguments)
+    if "images" not in outputs:
+        raise ValueError(f"{model_dir}: the model makes {', '.join(outputs)}, not images")
     images.save_png(images.grid(outputs["images"].numpy()), out)
     click.echo(out)
 
@@ -173,11 +184,24 @@ def list_() -> None:
     """Show the names that a recipe can use."""
     from components.evaluator.scores import METRICS
     from components.example_gen.readers import READERS
+    from components.trainer.augmentation import AUGMENTATIONS
     from components.trainer.losses import LOSSES
     from components.trainer.networks import DISCRIMINATORS, GENERATORS
     from components.trainer.optimizers import OPTIMIZERS
+    from components.trainer.penalties import PENALTIES
+    from components.trainer.schedules import SHAPES
 
-    for registry in (READERS, GENERATORS, DISCRIMINATORS, LOSSES, OPTIMIZERS, METRICS):
+    for registry in (
+        READERS,
+        GENERATORS,
+        DISCRIMINATORS,
+        LOSSES,
+        PENALTIES,
+        AUGMENTATIONS,
+        OPTIMIZERS,
+        SHAPES,
+        METRICS,
+    ):
         click.echo(f"{registry.kind:16}{', '.join(registry.names())}")
 
 

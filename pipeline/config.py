@@ -1,9 +1,7 @@
 """The recipe: one validated tree, loaded from YAML."""
 
 import os
-import types
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,15 +9,13 @@ import pydantic
 import yaml
 from pydantic import Field, field_validator
 
-from components.config import Config
+from components.config import Config, validate
 from components.evaluator.config import EvaluatorConfig
 from components.example_gen.config import DataConfig
 from components.example_gen.readers import READERS
 from components.examples import TRAIN_SPLIT
 from components.feature_extractor.config import FeatureExtractorConfig
-from components.registry import nearest
 from components.trainer.config import TrainerConfig
-from components.trainer.networks import DISCRIMINATORS, GENERATORS
 
 Stage = Literal[
     "ImageExampleGen",
@@ -77,8 +73,7 @@ class Recipe(Config):
     ) -> TrainerConfig:
         if "data" in info.data:
             shape = info.data["data"].image_shape
-            GENERATORS.get(trainer.networks.generator).check_shape(shape)
-            DISCRIMINATORS.get(trainer.networks.discriminator).check_shape(shape)
+            trainer.check_shape(shape)
         return trainer
 
     def to_yaml(self) -> str:
@@ -110,9 +105,9 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _override(tree, override)
     try:
-        recipe = Recipe.model_validate(tree)
-    except pydantic.ValidationError as error:
-        raise ValueError(f"{path}: {_in_words(error)}") from error
+        recipe = validate(Recipe, tree)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     folder = os.path.dirname(os.path.abspath(path))
     data = recipe.data.model_copy(
         update={
@@ -174,46 +169,3 @@ def _override(tree: dict[str, Any], override: str) -> None:
         tree[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ValueError(f"--set {override}: the value is not YAML") from error
-
-
-def _in_words(error: pydantic.ValidationError) -> str:
-    """Every error of a validation, with its dotted key."""
-    words = []
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            *sections, name = item["loc"]
-            known = _keys(Recipe, sections)
-            words.append(f"{key}: unknown key; {nearest(str(name), known)}")
-        elif item["type"] == "missing":
-            words.append(f"{key}: missing")
-        elif item["type"] == "value_error":
-            # Ours, which say what was found.
-            words.append(f"{key}: {item['ctx']['error']}")
-        else:
-            found = "" if isinstance(item["input"], Mapping) else f", found {item['input']!r}"
-            words.append(f"{key}: {item['msg'][:1].lower()}{item['msg'][1:]}{found}")
-    return "; ".join(words)
-
-
-def _keys(section: type[Config], path: Sequence[str | int]) -> list[str]:
-    """The keys that the section at `path` knows."""
-    for part in path:
-        section = next(
-            (
-                _section(field.annotation)
-                for name, field in section.model_fields.items()
-                if part in (name, field.alias)
-            ),
-            section,
-        )
-    return [field.alias or name for name, field in section.model_fields.items()]
-
-
-def _section(annotation: Any) -> type[Config]:  # noqa: ANN401
-    """The section class in an annotation such as `Resources` or `dict[Stage, Resources]`."""
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation):
-        inner = [_section(part) for part in typing.get_args(annotation)]
-        return next((part for part in inner if part is not Config), Config)
-    is_section = isinstance(annotation, type) and issubclass(annotation, Config)
-    return annotation if is_section else Config

@@ -57,14 +57,6 @@ def create_pipeline(
     example_validator = ExampleValidator(statistics=statistics, schema=schema_gen.outputs["schema"])
     anomalies = example_validator.outputs["anomalies"]
 
-    trainer = GANTrainer(
-        examples=examples,
-        anomalies=anomalies,
-        config=recipe.trainer,
-        image_shape=recipe.data.image_shape,
-        checkpoint_dir=os.path.join(root, "checkpoints"),
-    )
-    model = trainer.outputs["model"]
     extractor = FeatureExtractor(
         examples=examples,
         anomalies=anomalies,
@@ -72,6 +64,15 @@ def create_pipeline(
         image_shape=recipe.data.image_shape,
         data_name=recipe.name,
     )
+    trainer = GANTrainer(
+        examples=examples,
+        anomalies=anomalies,
+        config=recipe.trainer,
+        image_shape=recipe.data.image_shape,
+        checkpoint_dir=os.path.join(root, "checkpoints"),
+        extractor=extractor.outputs["extractor"],
+    )
+    model = trainer.outputs["model"]
     resolvers = []
     if compare_with_blessed:
         resolvers = [
@@ -111,8 +112,8 @@ def create_pipeline(
             statistics_gen,
             schema_gen,
             example_validator,
-            trainer,
             extractor,
+            trainer,
             *resolvers,
             evaluator,
             infra_validator,

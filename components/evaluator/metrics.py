@@ -8,72 +8,27 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from components.distances import (
+    fid,
+    fid_from_statistics,
+    matrix,
+    matrix_pair,
+    polynomial_mmd,
+)
+
+__all__ = [
+    "fid",
+    "fid_from_statistics",
+    "inception_score",
+    "kid",
+    "polynomial_mmd",
+    "precision",
+    "precision_recall",
+    "recall",
+]
+
 # How much of a distance matrix is held at a time: 8 MB of float64.
 _BLOCK_VALUES = 1_000_000
-
-
-def fid(real: np.ndarray, fake: np.ndarray) -> float:
-    """Fréchet distance of the two Gaussians with the features' means and covariances (N - 1).
-
-    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, section 4. 0 is best. Its
-    bias grows as the samples shrink: compare scores of equal counts only.
-
-    Args:
-      real, fake: features [n, d] and [m, d], at least 2 rows each.
-
-    Raises:
-      ValueError: for other shapes, too few rows, NaN or infinity.
-    """
-    real, fake = _features_pair(real, fake, at_least=2)
-    return fid_from_statistics(
-        real.mean(axis=0),
-        np.atleast_2d(np.cov(real, rowvar=False)),
-        fake.mean(axis=0),
-        np.atleast_2d(np.cov(fake, rowvar=False)),
-    )
-
-
-def fid_from_statistics(
-    mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.ndarray
-) -> float:
-    """‖μ₁ - μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) of means [d] and covariances [d, d].
-
-    Raises:
-      ValueError: for shapes that do not fit, NaN or infinity.
-    """
-    statistics = {"mu1": mu1, "sigma1": sigma1, "mu2": mu2, "sigma2": sigma2}
-    d = np.size(mu1)
-    for name, array in statistics.items():
-        shape = (d,) if name.startswith("mu") else (d, d)
-        if np.shape(array) != shape:
-            raise ValueError(f"{name}: shape {list(np.shape(array))}, expected {list(shape)}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name}: holds NaN or infinity")
-    mu1, sigma1, mu2, sigma2 = (np.asarray(a, np.float64) for a in statistics.values())
-    # tr (Σ₁Σ₂)^½ = tr (AΣ₂A)^½ with A = Σ₁^½: both roots are of symmetric matrices, so singular
-    # covariances (fewer rows than columns, constant features) give neither NaN nor complex numbers.
-    values, vectors = np.linalg.eigh(sigma1)
-    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    product = root @ sigma2 @ root
-    cross = np.sqrt(np.linalg.eigvalsh((product + product.T) / 2).clip(min=0)).sum()
-    distance = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * cross
-    return max(float(distance), 0.0)
-
-
-def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
-    """Unbiased squared maximum mean discrepancy under the kernel (xᵀy/d + 1)³.
-
-    Bińkowski et al., "Demystifying MMD GANs", 2018, section 4. 0 is expected for samples of one
-    distribution, so that single values may be negative.
-
-    Args:
-      real, fake: features [n, d] and [m, d], at least 2 rows each.
-
-    Raises:
-      ValueError: for other shapes, too few rows, NaN or infinity.
-    """
-    real, fake = _features_pair(real, fake, at_least=2)
-    return _mean_of_pairs(real) + _mean_of_pairs(fake) - 2 * float(_kernel(real, fake).mean())
 
 
 def kid(
@@ -100,7 +55,7 @@ def kid(
     """
     if subsets < 2 or subset_size < 2:
         raise ValueError(f"subsets, subset_size: {subsets}, {subset_size}, expected 2 or more")
-    real, fake = _features_pair(real, fake, at_least=4)
+    real, fake = matrix_pair(real, fake, at_least=4)
     size = min(subset_size, len(real) // 2, len(fake) // 2)
     rng = np.random.default_rng(seed)
     distances = [
@@ -126,7 +81,7 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
     Raises:
       ValueError: for another shape, fewer rows than splits, and rows that are no probabilities.
     """
-    probabilities = _matrix("probabilities", probabilities, at_least=splits)
+    probabilities = matrix("probabilities", probabilities, at_least=splits)
     if splits < 1:
         raise ValueError(f"splits: {splits}, expected 1 or more")
     sums = probabilities.sum(axis=1, keepdims=True)
@@ -157,7 +112,7 @@ def precision(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
     """
     if k < 1:
         raise ValueError(f"k: {k}, expected 1 or more")
-    real, fake = _features_pair(real, fake, at_least=k + 1)
+    real, fake = matrix_pair(real, fake, at_least=k + 1)
     centre = real.mean(axis=0)
     real, fake = real - centre, fake - centre
     # Squared distances are differences of squared norms: what rounding leaves of 0 is 0.
@@ -175,36 +130,6 @@ def recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
     """Both sides of Kynkäänniemi et al.: how good the fakes are, how much they cover."""
     return precision(real, fake, k), recall(real, fake, k)
-
-
-def _matrix(name: str, array: np.ndarray, at_least: int) -> np.ndarray:
-    array = np.asarray(array, np.float64)
-    if array.ndim != 2 or not array.shape[1]:
-        raise ValueError(f"{name}: shape {list(array.shape)}, expected [n, d] with d of 1 or more")
-    if len(array) < at_least:
-        raise ValueError(f"{name}: {len(array)} rows, at least {at_least} are needed")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: holds NaN or infinity")
-    return array
-
-
-def _features_pair(
-    real: np.ndarray, fake: np.ndarray, at_least: int
-) -> tuple[np.ndarray, np.ndarray]:
-    real, fake = _matrix("real", real, at_least), _matrix("fake", fake, at_least)
-    if real.shape[1] != fake.shape[1]:
-        raise ValueError(f"fake: {fake.shape[1]} features, expected {real.shape[1]} as in real")
-    return real, fake
-
-
-def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (x @ y.T / x.shape[1] + 1) ** 3
-
-
-def _mean_of_pairs(x: np.ndarray) -> float:
-    """The mean kernel value of two different rows."""
-    kernel = _kernel(x, x)
-    return float((kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1)))
 
 
 def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[np.ndarray]:

@@ -17,6 +17,18 @@ _SIGNATURES = {
     "serving_default": ({"latents": tf.float32}, {"images": tf.float32}),
     "sample": ({"count": tf.int32, "seed": tf.int64}, {"images": tf.uint8}),
 }
+# Those of a generator with classes.
+_CONDITIONAL_SIGNATURES = {
+    **_SIGNATURES,
+    "serving_default": (
+        {"latents": tf.float32, "labels": tf.int64},
+        {"images": tf.float32},
+    ),
+    "sample_class": (
+        {"count": tf.int32, "seed": tf.int64, "label": tf.int64},
+        {"images": tf.uint8},
+    ),
+}
 _LATENTS = 3
 _SAMPLES = 4
 
@@ -35,7 +47,8 @@ def probe(model_dir: str) -> dict[str, Any]:
     # Kept to the end: signatures alone do not keep the model's variables alive.
     model = tf.saved_model.load(model_dir)
     signatures = model.signatures
-    for name, contract in _SIGNATURES.items():
+    contracts = _CONDITIONAL_SIGNATURES if "sample_class" in signatures else _SIGNATURES
+    for name, contract in contracts.items():
         if name not in signatures:
             raise ValueError(f"no signature {name!r}, only {sorted(signatures)}")
         _check_types(name, signatures[name], *contract)
@@ -45,7 +58,10 @@ def probe(model_dir: str) -> dict[str, Any]:
         raise ValueError(f"serving_default: latents are {shape}, expected [None, latent size]")
     latent_size = shape[1]
     latents = np.random.default_rng(0).standard_normal((_LATENTS, latent_size))
-    images = _images(signatures["serving_default"], latents=tf.constant(latents, tf.float32))
+    inputs = {"latents": tf.constant(latents, tf.float32)}
+    if "sample_class" in signatures:
+        inputs["labels"] = tf.zeros([_LATENTS], tf.int64)
+    images = _images(signatures["serving_default"], **inputs)
     if images.ndim != 4 or len(images) != _LATENTS:
         raise ValueError(
             f"serving_default: images of {_LATENTS} latents have shape {images.shape}, "

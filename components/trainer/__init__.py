@@ -1,1 +1,5 @@
-"""The GAN itself: networks, losses and the class that trains them. Plain TensorFlow and Keras."""
+"""Trains GANs; from a notebook: `from components.trainer import GANTrainer`."""
+
+from components.trainer.training import GANTrainer
+
+__all__ = ["GANTrainer"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -9,8 +10,15 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import stage
+from components.trainer import networks
 from components.trainer.config import TrainerConfig
 from components.trainer.executor import Executor
+
+
+def _network_sources(config: TrainerConfig) -> list[Path]:
+    """The files of networks that are the user's own."""
+    names = (config.networks.generator, config.networks.discriminator)
+    return [path for path in map(networks.source_file, names) if path]
 
 
 class GANTrainerSpec(ComponentSpec):
@@ -25,6 +33,7 @@ class GANTrainerSpec(ComponentSpec):
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "extractor": ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -41,10 +50,11 @@ class GANTrainer(base_component.BaseComponent):
       config: the recipe's trainer section.
       image_shape: [height, width, channels] of every image.
       checkpoint_dir: stable folder, outside the artifacts: a failed run resumes from there.
+      extractor: features for what is measured while training goes on; default: pixels.
 
     Outputs:
-      model: the averaged generator (`Format-Serving/`, signatures in `components.trainer.export`).
-      model_run: log.jsonl, grids/ and untrained/, the generator before training.
+      model: the best generator (`Format-Serving/`, signatures in `components.trainer.export`).
+      model_run: log.jsonl, grids/, tensorboard/, and untrained/, the generator before training.
     """
 
     SPEC_CLASS = GANTrainerSpec
@@ -57,15 +67,17 @@ class GANTrainer(base_component.BaseComponent):
         config: TrainerConfig,
         image_shape: Sequence[int],
         checkpoint_dir: str,
+        extractor: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             GANTrainerSpec(
                 examples=examples,
                 anomalies=anomalies,
+                extractor=extractor,
                 config=config.model_dump_json(),
                 image_shape=json.dumps(list(image_shape)),
                 checkpoint_dir=checkpoint_dir,
-                code_version=stage.code_version("trainer"),
+                code_version=stage.code_version("trainer", _network_sources(config)),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )

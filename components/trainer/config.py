@@ -1,55 +1,172 @@
 """The recipe's `trainer` section."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from components.config import Config, name_in
-from components.trainer import losses
+from components.registry import Registry
+from components.trainer import losses, networks, optimizers, penalties
+from components.trainer.augmentation import AUGMENTATIONS
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 from components.trainer.optimizers import OPTIMIZERS
+from components.trainer.penalties import PENALTIES
+from components.trainer.quality import QualityConfig
+from components.trainer.schedules import scheduled, start_of
+from components.trainer.watch import WatchConfig
+
+
+def _network_of(registry: Registry) -> object:
+    """A str field type: a name of `registry`, or `module:function`."""
+
+    def check(name: str) -> str:
+        networks.check_name(name, registry)
+        return name
+
+    return Annotated[str, AfterValidator(check)]
 
 
 class NetworksConfig(Config):
-    """The two networks, by name."""
+    """The two networks: names, or `module:function` of your own that returns a Keras model."""
 
-    generator: name_in(GENERATORS) = Field("dcgan", description="generator network")
-    discriminator: name_in(DISCRIMINATORS) = Field("dcgan", description="discriminator network")
+    generator: _network_of(GENERATORS) = Field("dcgan", description="generator network")
+    discriminator: _network_of(DISCRIMINATORS) = Field("dcgan", description="discriminator network")
+    width: int | None = Field(
+        None, ge=1, le=1024, description="filters of the largest map; default: the network's own"
+    )
+    self_attention: bool = Field(False, description="a self-attention block in both networks")
+    spectral_norm: bool = Field(False, description="spectral normalisation of the discriminator")
+
+
+class ConditioningConfig(Config):
+    """Classes: the generator makes the one it is asked for."""
+
+    generator: Literal["concatenation", "normalization"] = Field(
+        "concatenation", description="how the generator learns of the class"
+    )
+    discriminator: Literal["projection", "auxiliary"] = Field(
+        "projection", description="how the discriminator does; auxiliary: AC-GAN"
+    )
+    num_classes: int | None = Field(
+        None, ge=2, description="default: the highest label of the data, plus one"
+    )
+    auxiliary_weight: float = Field(1.0, gt=0, description="of the auxiliary classifier's loss")
 
 
 class OptimizerConfig(Config):
     """One optimizer."""
 
     name: name_in(OPTIMIZERS) = Field("adam", description="optimizer")
-    learning_rate: float = Field(2e-4, gt=0, description="step size")
-    beta_1: float = Field(0.5, ge=0, lt=1, description="decay of the first moment")
-    beta_2: float = Field(0.999, ge=0, lt=1, description="decay of the second moment")
+    learning_rate: scheduled(gt=0) = Field(2e-4, description="step size; may be a schedule")
+    beta_1: float | None = Field(
+        None, ge=0, lt=1, description="decay of the first moment; 0.5 for those that have one"
+    )
+    beta_2: scheduled(ge=0, lt=1) | None = Field(
+        None, description="decay of the second moment; may be a schedule; default: the optimizer's"
+    )
+    clip_norm: float | None = Field(
+        None, gt=0, description="largest norm of the whole gradient; default: not clipped"
+    )
+    options: dict[str, Any] = Field({}, description="further arguments of the Keras optimizer")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Of the Keras optimizer, at the start of training."""
+        # Radford et al. 2015 (arXiv:1511.06434), section 4: 0.9 oscillates.
+        beta_1 = 0.5 if optimizers.takes(self.name, "beta_1") else None
+        betas = {
+            "beta_1": self.beta_1 if self.beta_1 is not None else beta_1,
+            "beta_2": None if self.beta_2 is None else start_of(self.beta_2),
+        }
+        return {
+            "learning_rate": start_of(self.learning_rate),
+            **{name: value for name, value in betas.items() if value is not None},
+            **self.options,
+        }
+
+    @model_validator(mode="after")
+    def _options_are_the_optimizers(self) -> "OptimizerConfig":
+        optimizers.check(self.name, **self.arguments)
+        return self
 
 
-class TrainerConfig(Config):
-    """How the GAN is trained; every length is in images, so it outlives a change of batch size."""
+class PenaltyConfig(Config):
+    """One regulariser of the discriminator."""
 
-    networks: NetworksConfig = NetworksConfig()
+    name: name_in(PENALTIES) = Field(description="penalty")
+    weight: scheduled(ge=0) | None = Field(
+        None, description="may be a schedule; default: the paper's"
+    )
+    interval: int = Field(
+        1, ge=1, description="computed every so many steps, and then weighted so much more"
+    )
+    options: dict[str, Any] = Field({}, description="the penalty's own")
+
+    @model_validator(mode="after")
+    def _options_are_the_penaltys(self) -> "PenaltyConfig":
+        penalties.check(self.name, **self.options)
+        return self
+
+
+class AdaptiveConfig(Config):
+    """Adaptive discriminator augmentation (Karras et al. 2020, arXiv:2006.06676, section 3)."""
+
+    target: float = Field(0.6, gt=0, lt=1, description="mean sign of the logits on real images")
+    images: int = Field(500_000, ge=1, description="the probability goes from 0 to 1 in so many")
+    every_steps: int = Field(4, ge=1, description="steps between two changes")
+
+
+class AugmentationConfig(Config):
+    """Random transforms of everything that the discriminator sees."""
+
+    transforms: tuple[name_in(AUGMENTATIONS), ...] = Field(
+        ("color", "translation", "cutout"), min_length=1, description="applied in this order"
+    )
+    probability: scheduled(ge=0, le=1) = Field(
+        1.0, description="of each transform, for each image; may be a schedule"
+    )
+    adaptive: AdaptiveConfig | None = Field(
+        None, description="let the discriminator's overfitting set the probability, from 0"
+    )
+
+
+class TrainingConfig(Config):
+    """The options of `GANTrainer`; every length is in images, so it outlives another batch size."""
+
     loss: name_in(losses.LOSSES) = Field("non_saturating", description="adversarial loss")
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="real images are labelled 1 - label_smoothing / 2"
     )
-    latent_dim: int = Field(100, ge=1, le=4096, description="size of one latent vector")
-    images: int = Field(
-        ge=1, description="length of training: images shown to the generator's update"
+    penalties: tuple[PenaltyConfig, ...] = Field((), description="of the discriminator")
+    weight_clip: float | None = Field(
+        None, gt=0, description="largest weight of the discriminator (WGAN without a penalty)"
     )
+    conditioning: ConditioningConfig | None = Field(
+        None, description="learn the classes of the labels; default: ignore them"
+    )
+    augmentation: AugmentationConfig | None = None
+    latent_dim: int = Field(100, ge=1, le=4096, description="size of one latent vector")
     batch_size: int = Field(128, ge=2, description="images a step, over all devices together")
     discriminator_steps: int = Field(
         1, ge=1, le=100, description="discriminator updates a generator update"
     )
+    gradient_accumulation: int = Field(
+        1, ge=1, description="parts that a batch is computed in, to save memory"
+    )
     generator_optimizer: OptimizerConfig = OptimizerConfig()
     discriminator_optimizer: OptimizerConfig = OptimizerConfig()
-    ema_half_life_images: float = Field(
-        10_000, ge=0, description="half-life of the averaged generator; 0: no averaging"
+    ema_half_life_images: scheduled(ge=0) = Field(
+        10_000,
+        description="half-life of the averaged generator, the one exported; may be a schedule; "
+        "0: no averaging",
     )
-    precision: Literal["float32", "mixed_bfloat16"] = Field(
-        "float32", description="compute precision; weights, losses and the export are float32"
+    ema_ramp_up: float | None = Field(
+        None, gt=0, description="the half-life is at most this share of the images seen"
     )
+    xla: bool = Field(False, description="compile the step with XLA; one device only")
+    quality: QualityConfig = QualityConfig()
+    watch: WatchConfig = WatchConfig()
     checkpoint_every_images: int = Field(
         50_000, ge=1, description="an interrupted run resumes from the last checkpoint"
     )
@@ -58,6 +175,36 @@ class TrainerConfig(Config):
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, latents and data order")
 
     @model_validator(mode="after")
-    def _loss_takes_its_options(self) -> "TrainerConfig":
+    def _options_fit_each_other(self) -> "TrainingConfig":
         losses.get(self.loss, self.label_smoothing)
+        if self.batch_size % self.gradient_accumulation:
+            raise ValueError(
+                f"gradient_accumulation: {self.gradient_accumulation} does not divide the "
+                f"batch_size, {self.batch_size}"
+            )
+        if self.augmentation and self.augmentation.adaptive:
+            losses.check_sign(self.loss, "augmentation.adaptive")
+        if self.watch.rollback and self.quality.every_images is None:
+            raise ValueError("watch.rollback: needs measurements; set quality.every_images")
         return self
+
+
+class TrainerConfig(TrainingConfig):
+    """How the GAN of a recipe is trained."""
+
+    networks: NetworksConfig = NetworksConfig()
+    images: int = Field(
+        ge=1, description="length of training: images shown to the generator's update"
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "float32", description="compute precision; weights, losses and the export are float32"
+    )
+
+    def check_shape(self, data_shape: Sequence[int]) -> None:
+        """Raises ValueError, saying which shapes would do, for one the networks cannot make."""
+        for name, registry in (
+            (self.networks.generator, GENERATORS),
+            (self.networks.discriminator, DISCRIMINATORS),
+        ):
+            if name in registry.names():
+                registry.get(name).check_shape(data_shape)

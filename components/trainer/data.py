@@ -1,11 +1,170 @@
-"""The input of training: batches as a pure function of the seed and the step."""
+"""The input of training: what a user calls a dataset, as batches that follow from seed and step."""
+
+import abc
+import dataclasses
+import os
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from components import examples
+
 # Random streams are kept apart by what they are for.
 _ORDER_STREAM = 0
 _LATENTS_STREAM = 1
+
+# Floats beyond this were not scaled to [-1, 1]; a little above 1 is what resampling leaves.
+_LARGEST_FLOAT = 1.5
+# Data of a tf.data.Dataset that are looked at before training starts.
+_LOOKED_AT = 256
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source(abc.ABC):
+    """Real data, checked, wherever they come from.
+
+    Attributes:
+      data_shape: of one datum.
+      dtype: uint8 (images) or float32 (in [-1, 1]).
+      count: how many there are; None where a tf.data.Dataset does not say.
+      has_labels: whether each datum has a class.
+      num_classes: the highest label + 1; 0 without labels, and for a tf.data.Dataset.
+      class_shares: float64 [num_classes], the share of each class; None where num_classes is 0.
+    """
+
+    data_shape: tuple[int, ...]
+    dtype: np.dtype
+    count: int | None
+    has_labels: bool
+    num_classes: int = 0
+    class_shares: np.ndarray | None = None
+
+    @abc.abstractmethod
+    def take(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """At most `count` real data, the same for the same arguments.
+
+        A random choice without repetition; the first ones of a tf.data.Dataset.
+
+        Returns:
+          Data [n, *data_shape] and their labels, int32 [n], or None where there are none.
+        """
+
+    @abc.abstractmethod
+    def batches(self, size: int, first: int, seed: int, own: slice) -> tf.data.Dataset:
+        """Endless batches: the data of this source, over and over.
+
+        Args:
+          size: data a batch; batches run across the ends of epochs.
+          first: index of the first batch.
+          seed: of the order.
+          own: which of the `size` data of a batch to keep.
+
+        Returns:
+          Elements {"real": [n, *data_shape]} and, where there are labels, "labels": int32 [n].
+        """
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raises ValueError where there are fewer data than one batch."""
+        count = len(self.take(batch_size, seed=0)[0]) if self.count is None else self.count
+        if count < batch_size:
+            raise ValueError(
+                f"batch_size: {batch_size} is more than the {count} data of the dataset"
+            )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _ArraySource(Source):
+    """Data in memory, as they are: images stay uint8. Each epoch has an order of its own."""
+
+    data: np.ndarray = dataclasses.field(kw_only=True, repr=False)
+    labels: np.ndarray | None = dataclasses.field(kw_only=True, repr=False)
+
+    def take(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        rows = np.random.default_rng(seed).permutation(len(self.data))[:count]
+        return self.data[rows], None if self.labels is None else self.labels[rows]
+
+    def batches(self, size: int, first: int, seed: int, own: slice) -> tf.data.Dataset:
+        count = len(self.data)
+        epoch, within = divmod(first * size, count)
+        with tf.device("CPU"):
+            columns = {"real": tf.constant(self.data)}
+            if self.labels is not None:
+                columns["labels"] = tf.constant(self.labels)
+
+        def order(epoch: tf.Tensor) -> tf.data.Dataset:
+            stream = tf.random.experimental.stateless_fold_in([seed, _ORDER_STREAM], epoch)
+            shuffled = tf.random.experimental.stateless_shuffle(tf.range(count), stream)
+            return tf.data.Dataset.from_tensor_slices(shuffled)
+
+        def rows(indices: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {name: tf.gather(column, indices[own]) for name, column in columns.items()}
+
+        indices = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).flat_map(order).skip(within)
+        batches = indices.batch(size, drop_remainder=True)
+        return batches.map(rows, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _StreamSource(Source):
+    """A tf.data.Dataset, in the order its owner gave it, from the start again at its end."""
+
+    dataset: tf.data.Dataset = dataclasses.field(kw_only=True, repr=False)
+    batched: bool = dataclasses.field(kw_only=True)
+
+    def take(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        del seed  # The order of the dataset is its owner's.
+        batches = _rebatch(self.dataset, self.batched, count).map(self._columns)
+        first = next(batches.as_numpy_iterator())
+        return first["real"], first.get("labels")
+
+    def batches(self, size: int, first: int, seed: int, own: slice) -> tf.data.Dataset:
+        del seed
+        batches = _rebatch(self.dataset.repeat(), self.batched, size, drop_remainder=True)
+        return batches.skip(first).map(
+            lambda *element: {name: rows[own] for name, rows in self._columns(*element).items()},
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    def _columns(self, real: tf.Tensor, labels: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        columns = {"real": tf.ensure_shape(tf.cast(real, self.dtype), (None, *self.data_shape))}
+        if labels is not None:
+            columns["labels"] = tf.cast(labels, tf.int32)
+        return columns
+
+
+def open_source(dataset: Any, data_shape: tuple[int, ...] | None = None) -> Source:  # noqa: ANN401
+    """Makes training input of what a user calls a dataset.
+
+    Args:
+      dataset: one of
+        - an array [n, ...], uint8 images or floats in [-1, 1] (kept as float32);
+        - a pair (array, labels), labels int [n] or [n, 1] from 0;
+        - a tf.data.Dataset of data, or of (data, label), one by one or in batches. Its order is
+          kept: it is repeated, and training that resumes skips what it has seen, so shuffles need
+          seeds for a resumed training, or for the workers of one, to see the same order;
+        - a path of gzipped TFRecords of the contract in `components.examples`: a file, a folder
+          or a glob;
+        - a Source, which is returned as it is.
+      data_shape: of one datum; default: what the data have. Of a tf.data.Dataset whose data have
+        neither 1 (vectors) nor 3 (images) axes it must be given.
+
+    Raises:
+      ValueError: for no data, floats that are not finite or not in [-1, 1], another dtype or
+        shape, labels that are not classes of the data, and a path with nothing to read.
+    """
+    if isinstance(dataset, Source):
+        return dataset
+    if isinstance(dataset, tf.data.Dataset):
+        return _from_stream(dataset, data_shape)
+    if isinstance(dataset, str | os.PathLike):
+        return _from_path(os.fspath(dataset), data_shape)
+    if isinstance(dataset, tuple):
+        if len(dataset) != 2:
+            raise ValueError(f"dataset: a tuple of {len(dataset)}, expected (data, labels)")
+        return _from_arrays(*dataset, data_shape)
+    return _from_arrays(dataset, None, data_shape)
 
 
 def latents(seed: int, index: tf.Tensor | int, shape: tuple[int, ...]) -> tf.Tensor:
@@ -14,55 +173,246 @@ def latents(seed: int, index: tf.Tensor | int, shape: tuple[int, ...]) -> tf.Ten
     return tf.random.stateless_normal(shape, stream)
 
 
-def training_batches(
-    data: np.ndarray,
+def step_batches(
+    source: Source,
     *,
     batch_size: int,
     discriminator_steps: int,
     latent_dim: int,
     seed: int,
     first_step: int = 0,
+    replicas: int = 1,
+    replica_range: tuple[int, int] = (0, 1),
+    with_labels: bool = False,
 ) -> tf.data.Dataset:
-    """Endless (real data, latents) of one training step each.
+    """Endless input of one training step each, one element a replica.
 
-    Data are kept in memory as they are (images as uint8) and visited in epochs, each in an order
-    of its own; batches run across the ends of epochs, so that nothing is left out. Because order
-    and latents follow from (seed, step), training that starts at `first_step` sees what it would
-    have seen without the interruption.
+    The global batch of a step follows from (seed, step), and each replica has its rows of it.
+    Training that starts at `first_step`, or on another number of devices, therefore sees what it
+    would have seen. Batches run across the ends of epochs, so that nothing is left out.
 
     Args:
-      data: [n, ...].
-      batch_size: data a discriminator update, over all devices together.
+      source: from `open_source`.
+      batch_size: data a discriminator update, over all replicas together.
       discriminator_steps: discriminator updates a step.
       latent_dim: size of one latent vector.
       seed: of order and latents.
       first_step: step of the first element.
+      replicas: how many share a batch.
+      replica_range: [first, last) of the replicas to make input for, in turn.
+      with_labels: whether elements have the labels of the real data.
 
     Returns:
-      Elements ([batch_size, discriminator_steps, ...] of the data's dtype,
-      float32 [batch_size, discriminator_steps, latent_dim]); the batch comes first, so that
-      tf.distribute can split it.
+      Elements {"real": [batch_size / replicas, discriminator_steps, *data_shape] of the data's
+      dtype, "latents": float32 [batch_size / replicas, discriminator_steps, latent_dim]} and,
+      `with_labels`, "labels": int32 [batch_size / replicas, discriminator_steps].
+
+    Raises:
+      ValueError: for a batch that is larger than the dataset or that the replicas cannot share,
+        and where labels are asked for that the dataset does not have.
     """
-    count = len(data)
-    per_step = batch_size * discriminator_steps
-    epoch, within = divmod(first_step * per_step, count)
-    with tf.device("CPU"):
-        cached = tf.constant(data)
+    if with_labels and not source.has_labels:
+        raise ValueError("conditioning: the dataset has no labels; give pairs (data, labels)")
+    if batch_size % replicas:
+        raise ValueError(f"batch_size: {batch_size} is not a multiple of the {replicas} devices")
+    source.check_batch_size(batch_size)
+    share = batch_size // replicas
+    first, last = (index * share for index in replica_range)
+    local = replica_range[1] - replica_range[0]
+    # One replica needs no axis that is taken apart again, which would copy every batch.
+    split = (*((local,) if local > 1 else ()), share, discriminator_steps)
 
-    def order(epoch: tf.Tensor) -> tf.data.Dataset:
-        stream = tf.random.experimental.stateless_fold_in([seed, _ORDER_STREAM], epoch)
-        shuffled = tf.random.experimental.stateless_shuffle(tf.range(count), stream)
-        return tf.data.Dataset.from_tensor_slices(shuffled)
+    def step_of(step: tf.Tensor, columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        shape = (batch_size, discriminator_steps, latent_dim)
+        own = latents(seed, step, shape)[first:last]
+        inputs = {
+            "real": tf.reshape(columns["real"], (*split, *source.data_shape)),
+            "latents": tf.reshape(own, (*split, latent_dim)),
+        }
+        if with_labels:
+            inputs["labels"] = tf.reshape(columns["labels"], split)
+        return inputs
 
-    def step_of(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        split = (batch_size, discriminator_steps)
-        real = tf.reshape(tf.gather(cached, indices), (*split, *data.shape[1:]))
-        return real, latents(seed, step, (*split, latent_dim))
+    batches = source.batches(
+        batch_size * discriminator_steps,
+        first_step,
+        seed,
+        slice(first * discriminator_steps, last * discriminator_steps),
+    )
+    steps = batches.enumerate(start=first_step).map(step_of, num_parallel_calls=tf.data.AUTOTUNE)
+    return (steps.unbatch() if local > 1 else steps).prefetch(2 * local)
 
-    indices = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).flat_map(order).skip(within)
-    steps = indices.batch(per_step, drop_remainder=True).enumerate(start=first_step)
-    batches = steps.map(step_of, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-    options = tf.data.Options()
-    # One process feeds all of its devices: there are no files to shard.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.with_options(options)
+
+def distributed_batches(
+    strategy: tf.distribute.Strategy,
+    source: Source,
+    **options: Any,  # noqa: ANN401
+) -> Iterator[dict[str, Any]]:
+    """`step_batches` over the replicas of `strategy`, for `strategy.run`.
+
+    Each worker makes the global batch and keeps the rows of its own replicas.
+
+    Args:
+      strategy: of one or several workers, each with as many replicas.
+      source: from `open_source`; the same on every worker.
+      options: of `step_batches`, without the replicas.
+    """
+
+    def worker_batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        replicas = context.num_replicas_in_sync
+        local = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+        return step_batches(
+            source, replicas=replicas, replica_range=(first, first + local), **options
+        )
+
+    return iter(strategy.distribute_datasets_from_function(worker_batches))
+
+
+def _from_arrays(data: Any, labels: Any, data_shape: tuple[int, ...] | None) -> Source:  # noqa: ANN401
+    data = _array("dataset", data)
+    if not data.ndim or not data.size:
+        raise ValueError(f"dataset: {list(data.shape)} holds no data")
+    data = _checked_data(data, data_shape)
+    if labels is None:
+        return _ArraySource(data.shape[1:], data.dtype, len(data), False, data=data, labels=None)
+    labels = _array("labels", labels)
+    if labels.shape == (len(data), 1):
+        labels = labels[:, 0]
+    _check_labels(labels, len(data))
+    counts = np.bincount(labels)
+    return _ArraySource(
+        data.shape[1:],
+        data.dtype,
+        len(data),
+        True,
+        len(counts),
+        counts / len(data),
+        data=data,
+        labels=labels.astype(np.int32),
+    )
+
+
+def _from_path(path: str, data_shape: tuple[int, ...] | None) -> Source:
+    pattern = os.path.join(path, "*") if tf.io.gfile.isdir(path) else path
+    files = [
+        file
+        for file in sorted(tf.io.gfile.glob(pattern))
+        if not os.path.basename(file).startswith(".") and not tf.io.gfile.isdir(file)
+    ]
+    if not files:
+        raise ValueError(f"dataset: no file at {path}")
+    read = examples.read_images(files, data_shape or examples.first_image_shape(files))
+    return _from_arrays(read.images, read.labels, data_shape)
+
+
+def _from_stream(dataset: tf.data.Dataset, data_shape: tuple[int, ...] | None) -> Source:
+    spec = dataset.element_spec
+    specs = spec if isinstance(spec, tuple) else (spec,)
+    if len(specs) > 2 or not all(isinstance(part, tf.TensorSpec) for part in specs):
+        raise ValueError(
+            f"dataset: elements are {spec}, expected data or (data, label); map them first"
+        )
+    batched = _is_batched(specs[0], data_shape)
+    if len(specs) == 2 and specs[1].shape.rank not in (None, int(batched)):
+        raise ValueError(
+            f"labels: {_axes(specs[1].shape)} for data {_axes(specs[0].shape)}, "
+            "expected one a datum"
+        )
+    looked_at = next(_rebatch(dataset, batched, _LOOKED_AT).as_numpy_iterator(), None)
+    if looked_at is None:
+        raise ValueError("dataset: holds no data")
+    real, *labels = looked_at if isinstance(spec, tuple) else (looked_at,)
+    real = _checked_data(real, data_shape)
+    if labels:
+        _check_labels(labels[0], len(real))
+    return _StreamSource(
+        real.shape[1:],
+        real.dtype,
+        len(real) if len(real) < _LOOKED_AT else _count(dataset, batched),
+        bool(labels),
+        dataset=dataset,
+        batched=batched,
+    )
+
+
+def _is_batched(spec: tf.TensorSpec, data_shape: tuple[int, ...] | None) -> bool:
+    rank = spec.shape.rank
+    ranks = (1, 3) if data_shape is None else (len(data_shape),)
+    if rank in ranks:
+        return False
+    if rank is not None and rank - 1 in ranks:
+        return True
+    expected = "vectors, images" if data_shape is None else f"data {list(data_shape)}"
+    raise ValueError(
+        f"dataset: elements of shape {_axes(spec.shape)}, expected {expected} or batches of them"
+        + ("; for other data give data_shape" if data_shape is None else "")
+    )
+
+
+def _count(dataset: tf.data.Dataset, batched: bool) -> int | None:
+    """How many data, where the dataset knows."""
+    elements = int(dataset.cardinality())
+    if elements < 0:
+        return None
+    if not batched:
+        return elements
+    spec = dataset.element_spec
+    size = (spec[0] if isinstance(spec, tuple) else spec).shape[0]
+    return elements * size if size else None
+
+
+def _rebatch(
+    dataset: tf.data.Dataset, batched: bool, size: int, drop_remainder: bool = False
+) -> tf.data.Dataset:
+    regroup = dataset.rebatch if batched else dataset.batch
+    return regroup(size, drop_remainder=drop_remainder)
+
+
+def _array(what: str, values: Any) -> np.ndarray:  # noqa: ANN401
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{what}: {type(values).__name__} is not one array: {error}") from error
+    if array.dtype == object:
+        raise ValueError(f"{what}: {type(values).__name__} of objects, expected an array")
+    return array
+
+
+def _checked_data(data: np.ndarray, data_shape: tuple[int, ...] | None) -> np.ndarray:
+    """The data as uint8 or float32; raises ValueError for what no network can learn."""
+    if data_shape is not None and data.shape[1:] != tuple(data_shape):
+        raise ValueError(
+            f"dataset: data of shape {list(data.shape[1:])}, expected {list(data_shape)}"
+        )
+    if data.dtype == np.uint8:
+        return data
+    # bfloat16 is not a NumPy type of its own kind.
+    if not (np.issubdtype(data.dtype, np.floating) or data.dtype == tf.bfloat16):
+        raise ValueError(f"dataset: {data.dtype} data, expected uint8 images or floats in [-1, 1]")
+    data = data.astype(np.float32, copy=False)
+    low, high = float(data.min()), float(data.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        wrong = np.count_nonzero(~np.isfinite(data))
+        raise ValueError(f"dataset: {wrong} of {data.size} values are NaN or infinite")
+    if max(-low, high) > _LARGEST_FLOAT:
+        raise ValueError(
+            f"dataset: floats from {low:g} to {high:g}; scale to [-1, 1], or give uint8 images"
+        )
+    return data
+
+
+def _check_labels(labels: np.ndarray, count: int) -> None:
+    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
+        raise ValueError(
+            f"labels: {labels.dtype} {list(labels.shape)}, expected integers [{count}]"
+        )
+    if len(labels) != count:
+        raise ValueError(f"labels: {len(labels)} for {count} data, expected one a datum")
+    if labels.min() < 0:
+        first = int(np.argmax(labels < 0))
+        raise ValueError(f"labels: {labels[first]} at index {first}, expected classes from 0")
+
+
+def _axes(shape: tf.TensorShape) -> str:
+    return "unknown" if shape.rank is None else str(shape.as_list())

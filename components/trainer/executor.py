@@ -7,14 +7,14 @@ from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components import examples, stage
-from components.trainer.checkpoints import Checkpoints
+from components.trainer import quality
 from components.trainer.config import TrainerConfig
-from components.trainer.runlog import RunLog
-from components.trainer.training import GANTrainer
+from components.trainer.training import LOG_FOLDER, GANTrainer
 
 UNTRAINED_FOLDER = "untrained"
 
@@ -32,29 +32,33 @@ class Executor(base_executor.BaseExecutor):
         stage.refuse_anomalies(input_dict["anomalies"])
         config = TrainerConfig.model_validate_json(exec_properties["config"])
         files = stage.split_files(input_dict["examples"], examples.TRAIN_SPLIT)
-        dataset = examples.read_images(files, json.loads(exec_properties["image_shape"])).images
+        split = examples.read_images(files, json.loads(exec_properties["image_shape"]))
+        dataset = split.images if split.labels is None else (split.images, split.labels)
 
-        folder = os.path.join(exec_properties["checkpoint_dir"], _key(input_dict, exec_properties))
-        log_folder = os.path.join(folder, "log")
-        trainer = GANTrainer.from_config(config, dataset)
-        trainer.train(
-            config.images,
-            log=RunLog(log_folder),
-            checkpoints=Checkpoints(os.path.join(folder, "checkpoints")),
-            log_every_images=config.log_every_images,
-            grid_every_images=config.grid_every_images,
-            checkpoint_every_images=config.checkpoint_every_images,
-        )
-
+        extract = None
+        for extractor in input_dict.get("extractor", []):
+            extract = quality.load_extractor(path_utils.serving_model_dir(extractor.uri))
+        trainer = GANTrainer.from_config(config, dataset, extract=extract)
         model = artifact_utils.get_single_instance(output_dict["model"])
         model_run = artifact_utils.get_single_instance(output_dict["model_run"])
+        trainer.export(os.path.join(model_run.uri, UNTRAINED_FOLDER))
+
+        folder = os.path.join(exec_properties["checkpoint_dir"], _key(input_dict, exec_properties))
+        trainer.train(config.images, folder)
         trainer.export(path_utils.serving_model_dir(model.uri))
-        io_utils.copy_dir(log_folder, model_run.uri)
-        trainer.export_untrained(os.path.join(model_run.uri, UNTRAINED_FOLDER))
+        _copy_all(os.path.join(folder, LOG_FOLDER), model_run.uri)
+
+
+def _copy_all(source: str, destination: str) -> None:
+    """Adds what `source` holds to `destination`."""
+    for name in fileio.listdir(source):
+        copy = io_utils.copy_dir if fileio.isdir(os.path.join(source, name)) else io_utils.copy_file
+        copy(os.path.join(source, name), os.path.join(destination, name))
 
 
 def _key(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> str:
     """Names what is trained: another configuration, code or data must not resume this training."""
     parts = [exec_properties[name] for name in ("config", "image_shape", "code_version")]
-    parts += [artifact.uri for artifact in input_dict["examples"]]
+    for name in ("examples", "extractor"):
+        parts += [artifact.uri for artifact in input_dict.get(name, [])]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

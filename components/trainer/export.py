@@ -4,47 +4,93 @@ import os
 import uuid
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from components import examples
 
+# The stream that `sample` draws labels from; latents are drawn from stream 0.
+_LABELS_STREAM = 1
+
+Tensors = dict[str, tf.Tensor]
+
 
 class Served(tf.Module):
-    """The two signatures of a pushed generator.
+    """The signatures of a pushed generator.
+
+    All answer with `images`, or with `vectors` (float32 [n, columns]) where the data are vectors.
 
     Args:
-      generator: latents [n, latent_dim] to images [n, height, width, channels] in [-1, 1].
+      generator: latents [n, latent_dim], or [latents, labels [n]] with classes, to data in [-1, 1].
       latent_dim: size of one latent vector.
+      class_shares: how often each class is sampled, [classes]; None for a generator without.
     """
 
-    def __init__(self, generator: keras.Model, latent_dim: int) -> None:
+    def __init__(
+        self, generator: keras.Model, latent_dim: int, class_shares: np.ndarray | None = None
+    ) -> None:
         super().__init__()
         self.generator = generator
         self.latent_dim = latent_dim
+        self._class_shares = class_shares
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """What the SavedModel answers to, by signature name."""
         latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
+        labels = tf.TensorSpec([None], tf.int64, name="labels")
         count = tf.TensorSpec([], tf.int32, name="count")
         seed = tf.TensorSpec([], tf.int64, name="seed")
-        return {
-            "serving_default": tf.function(self.serve, input_signature=[latents]),
-            "sample": tf.function(self.sample, input_signature=[count, seed]),
-        }
+        label = tf.TensorSpec([], tf.int64, name="label")
+        sample = tf.function(self.sample, input_signature=[count, seed])
+        if self._class_shares is None:
+            serve = tf.function(self.serve, input_signature=[latents])
+            return {"serving_default": serve, "sample": sample}
+        serve = tf.function(self.serve, input_signature=[latents, labels])
+        of_class = tf.function(self.sample_class, input_signature=[count, seed, label])
+        return {"serving_default": serve, "sample": sample, "sample_class": of_class}
 
-    def serve(self, latents: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`images`: float32 [n, height, width, channels] in [-1, 1]."""
-        return {"images": self.generator(latents, training=False)}
+    def serve(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
+        """float32 data in [-1, 1]."""
+        return _named(self._generate(latents, labels))
 
-    def sample(self, count: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`images`: uint8 [count, height, width, channels], the same for the same arguments."""
+    def sample(self, count: tf.Tensor, seed: tf.Tensor) -> Tensors:
+        """`count` data, the same for the same arguments; images are uint8."""
+        labels = None
+        if self._class_shares is not None:
+            logits = tf.math.log(tf.constant(self._class_shares, tf.float32))
+            stream = tf.stack([seed, tf.constant(_LABELS_STREAM, tf.int64)])
+            labels = tf.random.stateless_categorical(logits[tf.newaxis], count, stream)[0]
+        return self._sample(count, seed, labels)
+
+    def sample_class(self, count: tf.Tensor, seed: tf.Tensor, label: tf.Tensor) -> Tensors:
+        """`count` data of class `label`, the same for the same arguments; images are uint8."""
+        last = tf.constant(len(self._class_shares) - 1, tf.int64)
+        # Without the check a GPU would answer with zeros.
+        tf.debugging.assert_less_equal(label, last, "label: no such class")
+        tf.debugging.assert_non_negative(label, "label: no such class")
+        return self._sample(count, seed, tf.fill([count], label))
+
+    def _sample(self, count: tf.Tensor, seed: tf.Tensor, labels: tf.Tensor | None) -> Tensors:
         latents = tf.random.stateless_normal(
             (count, self.latent_dim), tf.stack([seed, tf.zeros_like(seed)])
         )
-        return {"images": examples.to_uint8(self.generator(latents, training=False))}
+        return _named(finished(self._generate(latents, labels)))
+
+    def _generate(self, latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+        inputs = latents if labels is None else [latents, labels]
+        return tf.cast(self.generator(inputs, training=False), tf.float32)
 
 
-def save(generator: keras.Model, latent_dim: int, path: str) -> None:
+def finished(values: tf.Tensor) -> tf.Tensor:
+    """Generated data as they are delivered: images as uint8, vectors as float32."""
+    return examples.to_uint8(values) if values.shape.rank == 4 else tf.cast(values, tf.float32)
+
+
+def _named(values: tf.Tensor) -> Tensors:
+    return {"images" if values.shape.rank == 4 else "vectors": values}
+
+
+def save(served: Served, path: str) -> None:
     """Writes the SavedModel to the folder `path`, which appears when it is whole.
 
     Raises:
@@ -54,6 +100,5 @@ def save(generator: keras.Model, latent_dim: int, path: str) -> None:
         raise FileExistsError(f"{path} exists: name a new folder for the export")
     path = path.rstrip("/")
     aside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}")
-    served = Served(generator, latent_dim)
     tf.saved_model.save(served, aside, signatures=served.signatures())
     tf.io.gfile.rename(aside, path)

@@ -12,8 +12,9 @@ import tensorflow as tf
 class BatchNormalization(keras.layers.Layer):
     """Batch normalisation over all axes but the last (Ioffe & Szegedy 2015, arXiv:1502.03167).
 
-    Statistics and parameters are float32 whatever the compute dtype. Under several replicas each
-    normalises with its own statistics; the moving averages are the mean over the replicas.
+    Statistics and parameters are float32 whatever the compute dtype. Where replicas share a batch
+    (a replica context of a `tf.distribute` strategy), the statistics are those of the global batch,
+    so that the number of devices does not change what is learnt; replicas bring equally many data.
 
     Args:
       momentum: of the moving averages, in [0, 1).
@@ -26,10 +27,12 @@ class BatchNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes gamma, beta and the moving averages, each [channels]."""
-        shape = (input_shape[-1],)
+        """Makes gamma and beta of `parameter_shape`, and the moving averages [channels]."""
+        channels = input_shape[-1]
 
-        def weight(name: str, value: str, trainable: bool) -> keras.Variable:
+        def weight(
+            name: str, value: str, shape: tuple[int, ...], trainable: bool
+        ) -> keras.Variable:
             return self.add_weight(
                 shape=shape,
                 initializer=value,
@@ -40,34 +43,79 @@ class BatchNormalization(keras.layers.Layer):
                 aggregation="mean",
             )
 
-        self.gamma = weight("gamma", "ones", trainable=True)
-        self.beta = weight("beta", "zeros", trainable=True)
-        self.moving_mean = weight("moving_mean", "zeros", trainable=False)
-        self.moving_variance = weight("moving_variance", "ones", trainable=False)
+        self.gamma = weight("gamma", "ones", self.parameter_shape(channels), trainable=True)
+        self.beta = weight("beta", "zeros", self.parameter_shape(channels), trainable=True)
+        self.moving_mean = weight("moving_mean", "zeros", (channels,), trainable=False)
+        self.moving_variance = weight("moving_variance", "ones", (channels,), trainable=False)
+
+    def parameter_shape(self, channels: int) -> tuple[int, ...]:
+        """Of gamma and of beta."""
+        return (channels,)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Normalises `inputs`, [n, channels] or [n, height, width, channels]."""
-        # The op takes images; to it a vector is an image of one pixel.
-        flat = inputs.shape.rank == 2
-        images = inputs[:, tf.newaxis, tf.newaxis, :] if flat else inputs
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        return self.normalise(inputs, gamma, beta, training)
+
+    def normalise(
+        self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, training: bool
+    ) -> tf.Tensor:
+        """`inputs` normalised, times gamma [channels] plus beta [channels]; updates the averages.
+
+        Args:
+          inputs: [n, channels] or [n, height, width, channels].
+          gamma, beta: float32.
+          training: with the statistics of the batch rather than the moving averages.
+
+        Returns:
+          The shape and dtype of `inputs`.
+        """
+        context = tf.distribute.get_replica_context()
+        if training and context is not None and context.num_replicas_in_sync > 1:
+            outputs, mean, variance = self._across_replicas(inputs, gamma, beta, context)
+        else:
+            outputs, mean, variance = self._on_one_device(inputs, gamma, beta, training)
         if training:
-            outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=images, scale=gamma, offset=beta, mean=[], variance=[], epsilon=self.epsilon
-            )
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-        else:
-            outputs, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=images,
-                scale=gamma,
-                offset=beta,
-                mean=tf.convert_to_tensor(self.moving_mean),
-                variance=tf.convert_to_tensor(self.moving_variance),
-                epsilon=self.epsilon,
-                is_training=False,
-            )
-        return outputs[:, 0, 0, :] if flat else outputs
+        return outputs
+
+    def _on_one_device(
+        self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        # The op takes images; to it a vector is an image of one pixel.
+        flat = inputs.shape.rank == 2
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs[:, tf.newaxis, tf.newaxis, :] if flat else inputs,
+            scale=gamma,
+            offset=beta,
+            mean=[] if training else tf.convert_to_tensor(self.moving_mean),
+            variance=[] if training else tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        return (outputs[:, 0, 0, :] if flat else outputs), mean, variance
+
+    def _across_replicas(
+        self,
+        inputs: tf.Tensor,
+        gamma: tf.Tensor,
+        beta: tf.Tensor,
+        context: tf.distribute.ReplicaContext,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def global_mean(values: tf.Tensor) -> tf.Tensor:
+            local = tf.reduce_mean(values, list(range(values.shape.rank - 1)))
+            return context.all_reduce(tf.distribute.ReduceOp.MEAN, local)
+
+        values = tf.cast(inputs, tf.float32)
+        mean = global_mean(values)
+        # About the global mean: E[x^2] - E[x]^2 would cancel in float32.
+        variance = global_mean(tf.square(values - mean))
+        outputs = tf.nn.batch_normalization(values, mean, variance, beta, gamma, self.epsilon)
+        # The fused op hands out the unbiased variance (Bessel's correction).
+        data = tf.cast(tf.size(values) / values.shape[-1], tf.float32)
+        count = data * context.num_replicas_in_sync
+        return tf.cast(outputs, inputs.dtype), mean, variance * count / tf.maximum(count - 1.0, 1.0)
 
     def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from components.registry import Registry
+from components.trainer import replicas
 
 LogitsLoss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -25,12 +26,14 @@ class Loss:
       has_labels: whether the discriminator learns the label of real images, which can be smoothed;
         its function then takes `label_smoothing`.
       relativistic: whether the generator's side depends on the real logits.
+      has_sign: whether logits above 0 mean "real".
     """
 
     discriminator: LogitsLoss
     generator: LogitsLoss
     has_labels: bool = False
     relativistic: bool = False
+    has_sign: bool = False
 
 
 LOSSES: Registry[Loss] = Registry("loss")
@@ -60,6 +63,16 @@ def get(name: str, label_smoothing: float = 0.0) -> Loss:
         )
     smoothed = functools.partial(loss.discriminator, label_smoothing=label_smoothing)
     return dataclasses.replace(loss, discriminator=smoothed)
+
+
+def check_sign(name: str, option: str) -> None:
+    """Raises ValueError, naming `option`, for a loss under which a logit's sign means nothing."""
+    if not LOSSES.get(name).has_sign:
+        signed = [other for other in LOSSES.names() if LOSSES.get(other).has_sign]
+        raise ValueError(
+            f"{option}: the sign of the loss {name!r}'s logits does not say what is real; "
+            f"leave it out, or use one of {', '.join(signed)}"
+        )
 
 
 def _mean(values: tf.Tensor) -> tf.Tensor:
@@ -131,10 +144,12 @@ def hinge_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 def relativistic_average_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """Mean softplus(-(r - mean f)) + softplus(f - mean r).
 
-    Jolicoeur-Martineau 2019, arXiv:1807.00734, section 4.2.
+    Jolicoeur-Martineau 2019, arXiv:1807.00734, section 4.2. The inner means are over the batch of
+    all replicas.
     """
     real, fake = _float(real), _float(fake)
-    return _mean(tf.nn.softplus(_mean(fake) - real)) + _mean(tf.nn.softplus(fake - _mean(real)))
+    mean_real, mean_fake = replicas.mean(_mean(real)), replicas.mean(_mean(fake))
+    return _mean(tf.nn.softplus(mean_fake - real)) + _mean(tf.nn.softplus(fake - mean_real))
 
 
 def relativistic_average_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
@@ -153,16 +168,26 @@ def relativistic_pairing_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.
 
 
 LOSSES.register("non_saturating")(
-    Loss(non_saturating_discriminator_loss, non_saturating_generator_loss, has_labels=True)
+    Loss(
+        non_saturating_discriminator_loss,
+        non_saturating_generator_loss,
+        has_labels=True,
+        has_sign=True,
+    )
 )
 LOSSES.register("minimax")(
-    Loss(non_saturating_discriminator_loss, minimax_generator_loss, has_labels=True)
+    Loss(
+        non_saturating_discriminator_loss,
+        minimax_generator_loss,
+        has_labels=True,
+        has_sign=True,
+    )
 )
 LOSSES.register("least_squares")(
     Loss(least_squares_discriminator_loss, least_squares_generator_loss, has_labels=True)
 )
 LOSSES.register("wasserstein")(Loss(wasserstein_discriminator_loss, wasserstein_generator_loss))
-LOSSES.register("hinge")(Loss(hinge_discriminator_loss, wasserstein_generator_loss))
+LOSSES.register("hinge")(Loss(hinge_discriminator_loss, wasserstein_generator_loss, has_sign=True))
 LOSSES.register("relativistic_average")(
     Loss(
         relativistic_average_discriminator_loss,

@@ -1,380 +1,714 @@
-"""The alternating game: class GANTrainer."""
+"""The life cycle of a GAN: class GANTrainer."""
 
+import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from components import examples
-from components.trainer import data, devices, export, losses, optimizers
+from components.config import validate
+from components.trainer import (
+    data,
+    devices,
+    losses,
+    networks,
+    optimizers,
+    penalties,
+    preemption,
+    quality,
+)
+from components.trainer import step as steps
+from components.trainer.augmentation import AdaptiveProbability, Augmentation
 from components.trainer.checkpoints import Checkpoints, State
-from components.trainer.config import TrainerConfig
+from components.trainer.config import OptimizerConfig, TrainerConfig, TrainingConfig
+from components.trainer.export import Served, finished, save
+from components.trainer.knobs import Knobs
+from components.trainer.meters import Means, Waiting
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 from components.trainer.runlog import RunLog
+from components.trainer.schedules import Schedule
+from components.trainer.watch import CollapseWatch, Selection
 
-# Training draws latents at indices from 0; grids and evaluation draw theirs below.
-_GRID_INDEX = -1
-_EVALUATION_INDEX = -2
+CHECKPOINTS_FOLDER = "checkpoints"
+LOG_FOLDER = "log"
+
+# Training draws latents at indices from 0; what looks at the generator draws its own below.
+_GRID_INDEX, _EVALUATION_INDEX, _QUALITY_INDEX = -1, -2, -3
 _GRID_COUNT = 64
+# They change nothing about what is learnt, and may differ when a training is resumed.
+_FREE_OPTIONS = {"checkpoint_every_images", "grid_every_images", "log_every_images"}
 
-# Radford et al. 2015 (arXiv:1511.06434), section 4.
-_ADAM = {"name": "adam", "learning_rate": 2e-4, "beta_1": 0.5}
+
+class CollapseError(RuntimeError):
+    """Training collapsed, and going back to a checkpoint did not help."""
 
 
 class GANTrainer:
     """Trains a generator against a discriminator: train / evaluate / sample / export.
 
-    One step updates the discriminator `discriminator_steps` times, each on real data and latents
-    of its own, then the generator once against the updated discriminator. That update reuses the
-    last fakes: the generator runs once a step, its gradient is pulled through the kept tape. This
-    is the exact alternating update of Goodfellow et al. 2014 (arXiv:1406.2661, algorithm 1) with
-    the latents of the two last updates shared.
-
     Args:
-      generator: latents [n, latent_dim] to data [n, ...] in [-1, 1].
-      discriminator: data [n, ...] to logits.
-      dataset: [n, ...]; uint8 images, or floats already in [-1, 1].
-      loss: a name in `losses.LOSSES`.
-      label_smoothing: see `losses.get`.
-      latent_dim: size of one latent vector.
-      batch_size: data an update, over all devices together; at most len(dataset).
-      discriminator_steps: discriminator updates a generator update.
-      generator_optimizer, discriminator_optimizer: default Adam(2e-4, beta_1=0.5).
-      ema_half_life_images: half-life of the averaged generator, which is the one that samples and
-        is exported; 0 turns averaging off.
-      seed: of latents and data order (networks bring the seed of their weights).
+      generator: latents [n, latent_dim], or [latents, labels [n]] with conditioning, to data
+        [n, ...] in [-1, 1]. Any Keras model.
+      discriminator: data [n, ...] to logits; see `networks.Discriminator` for conditioning.
+      dataset: uint8 images, or floats in [-1, 1]: an array [n, ...], (array, labels [n]), a
+        tf.data.Dataset of data or (data, label), or the path of tf.Examples; see `data`.
       strategy: default `devices.strategy()`. Networks must be unbuilt, or built in its scope.
+      extract: features for the quality measured while training goes on; default: pixels.
+      **options: the fields of `config.TrainingConfig`, e.g. loss="hinge", latent_dim=100,
+        penalties=[{"name": "r1", "weight": 1.0}]. The optimizers may be Keras's own objects.
 
     Raises:
-      ValueError: for a dataset smaller than a batch, and for networks that do not fit each other
-        or the dataset.
+      ValueError: for options that are unknown, out of range or do not fit each other, networks
+        that do not fit each other or the data, data that are no input for training, a dataset
+        smaller than a batch, and conditioning without labels; one line that names the option.
     """
 
     def __init__(
         self,
         generator: keras.Model,
         discriminator: keras.Model,
-        dataset: np.ndarray,
+        dataset: Any,  # noqa: ANN401
         *,
-        latent_dim: int,
-        loss: str = "non_saturating",
-        label_smoothing: float = 0.0,
-        batch_size: int = 128,
-        discriminator_steps: int = 1,
-        generator_optimizer: keras.optimizers.Optimizer | None = None,
-        discriminator_optimizer: keras.optimizers.Optimizer | None = None,
-        ema_half_life_images: float = 10_000,
-        seed: int = 0,
         strategy: tf.distribute.Strategy | None = None,
+        extract: quality.Extract | None = None,
+        **options: Any,  # noqa: ANN401
     ) -> None:
-        if len(dataset) < batch_size:
-            raise ValueError(
-                f"batch_size: {batch_size} is more than the {len(dataset)} data of the dataset"
-            )
+        given = {
+            name: options.pop(name)
+            for name in ("generator_optimizer", "discriminator_optimizer")
+            if isinstance(options.get(name), keras.optimizers.Optimizer)
+        }
+        self.options = validate(TrainingConfig, options)
         self.strategy = strategy or devices.strategy()
-        if batch_size % self.strategy.num_replicas_in_sync:
-            raise ValueError(
-                f"batch_size: {batch_size} is not a multiple of the "
-                f"{self.strategy.num_replicas_in_sync} devices"
-            )
-        self.generator = generator
-        self.discriminator = discriminator
-        self.dataset = dataset
-        self.loss = losses.get(loss, label_smoothing)
-        self.latent_dim = latent_dim
-        self.batch_size = batch_size
-        self.discriminator_steps = discriminator_steps
-        self.seed = seed
-        self.ema_decay = 0.5 ** (batch_size / ema_half_life_images) if ema_half_life_images else 0.0
+        self._refuse_devices()
+        self.generator, self.discriminator = generator, discriminator
+        self.source = data.open_source(dataset)
+        self.data_shape = tuple(self.source.data_shape)
+        self._conditioning = self.options.conditioning
+        self.num_classes = self._count_classes()
+        self.source.check_batch_size(self.options.batch_size)
+        # Out of the strategy's scope: only the host reads and writes these.
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.rollbacks = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.learning_rate_factor = tf.Variable(1.0, trainable=False)
+        self.selection = Selection()
         with self.strategy.scope():
             self._build()
-            self.ema_generator = type(generator).from_config(generator.get_config())
-            self.ema_generator(tf.zeros([1, latent_dim]))
-            self.ema_generator.set_weights(generator.get_weights())
-            self.generator_optimizer = generator_optimizer or optimizers.make(**_ADAM)
-            self.discriminator_optimizer = discriminator_optimizer or optimizers.make(**_ADAM)
-            self.generator_optimizer.build(generator.trainable_variables)
-            self.discriminator_optimizer.build(discriminator.trainable_variables)
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+            self.ema_generator = self._copy_of(generator)
+            # The average as it was when it measured best.
+            self.best_generator = self._copy_of(generator)
+            self._make_state(given)
+        self._extract = extract or quality.pixels
+        self._generate = tf.function(lambda network, inputs: network(inputs, training=False))
 
     @classmethod
-    def from_config(cls, config: TrainerConfig, dataset: np.ndarray) -> "GANTrainer":
+    def from_config(
+        cls,
+        config: TrainerConfig,
+        dataset: Any,  # noqa: ANN401
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        extract: quality.Extract | None = None,
+    ) -> "GANTrainer":
         """The trainer that a recipe's `trainer` section describes."""
-        strategy = devices.strategy()
-        shape = dataset.shape[1:]
+        strategy = strategy or devices.strategy()
+        source = data.open_source(dataset)
+        named, conditioning = config.networks, config.conditioning
+        common = {"width": named.width, "self_attention": named.self_attention}
+        common |= {"dtype": config.precision}
+        generator_options, discriminator_options = common.copy(), common.copy()
+        if conditioning:
+            num_classes = conditioning.num_classes or source.num_classes
+            generator_options |= {"num_classes": num_classes}
+            generator_options |= {"conditioning": conditioning.generator}
+            discriminator_options |= {"num_classes": num_classes}
+            discriminator_options |= {"conditioning": conditioning.discriminator}
         with strategy.scope():
-            return cls(
-                GENERATORS.get(config.networks.generator)(
-                    config.latent_dim, shape, seed=config.seed, dtype=config.precision
-                ),
-                DISCRIMINATORS.get(config.networks.discriminator)(
-                    # A seed of its own, so that the two networks do not start alike.
-                    shape,
-                    seed=config.seed + 1,
-                    dtype=config.precision,
-                ),
-                dataset,
-                latent_dim=config.latent_dim,
-                loss=config.loss,
-                label_smoothing=config.label_smoothing,
-                batch_size=config.batch_size,
-                discriminator_steps=config.discriminator_steps,
-                generator_optimizer=optimizers.make(**config.generator_optimizer.model_dump()),
-                discriminator_optimizer=optimizers.make(
-                    **config.discriminator_optimizer.model_dump()
-                ),
-                ema_half_life_images=config.ema_half_life_images,
-                seed=config.seed,
-                strategy=strategy,
+            generator = networks.resolve(named.generator, GENERATORS)(
+                config.latent_dim, source.data_shape, seed=config.seed, **generator_options
             )
+            discriminator = networks.resolve(named.discriminator, DISCRIMINATORS)(
+                source.data_shape,
+                # A seed of its own, so that the two networks do not start alike.
+                seed=config.seed + 1,
+                spectral_norm=named.spectral_norm,
+                **discriminator_options,
+            )
+        options = {name: getattr(config, name) for name in TrainingConfig.model_fields}
+        return cls(generator, discriminator, source, strategy=strategy, extract=extract, **options)
 
     @property
     def images_seen(self) -> int:
         """Training so far, in images: steps times batch size."""
-        return int(self.step) * self.batch_size
+        return int(self.step) * self.options.batch_size
 
-    def train(
-        self,
-        images: int,
-        *,
-        log: RunLog | None = None,
-        checkpoints: Checkpoints | None = None,
-        log_every_images: int = 5_000,
-        grid_every_images: int = 50_000,
-        checkpoint_every_images: int = 50_000,
-    ) -> dict[str, float]:
+    @property
+    def chosen_generator(self) -> keras.Model:
+        """What is sampled and exported: the best generator measured, else the averaged one."""
+        return self.best_generator if self.selection.made else self.ema_generator
+
+    def train(self, images: int, folder: str | None = None) -> dict[str, float]:
         """Trains until `images` images have been seen, from wherever training stands.
 
         Args:
           images: rounded up to whole steps.
-          log: receives losses, rates and sample grids.
-          checkpoints: what to resume from, and to save to.
-          log_every_images, grid_every_images, checkpoint_every_images: each rounded up to steps.
+          folder: path or URI for checkpoints/ and log/. A trainer that has not trained yet resumes
+            from there. Default: nothing is written.
 
         Returns:
-          The means of the losses since the last line of the log.
+          The last line of the log: means of the losses, and what was measured.
 
         Raises:
-          FloatingPointError: for a loss that is not finite, when it is logged.
+          ValueError: where the folder holds a training of another configuration.
+          FloatingPointError: for a loss or a weight that is not finite.
+          CollapseError: where rolling back was asked for and has not helped.
+          preemption.Preempted: after SIGTERM; the process ends with 75, and training can resume.
         """
-        last_step = math.ceil(images / self.batch_size)
-        if checkpoints:
-            checkpoints.restore(self._state())
-        step = int(self.step)
-        if log:
-            log.start(self.images_seen, last_step * self.batch_size)
+        options = self.options
+        if options.watch.rollback and not folder:
+            raise ValueError("watch.rollback: needs a folder for the checkpoints to go back to")
+        last_step = math.ceil(images / options.batch_size)
+        self._total_images = last_step * options.batch_size
+        chief = devices.is_chief(self.strategy)
+        checkpoints = None
+        if folder:
+            path = os.path.join(folder, CHECKPOINTS_FOLDER)
+            checkpoints = Checkpoints(path, self._configuration(), chief=chief)
+            if not int(self.step):
+                checkpoints.restore(self._state())
+        self._knobs.start(self._total_images)
+        log = RunLog(os.path.join(folder, LOG_FOLDER) if folder and chief else None)
+        log.start(self.images_seen, self._total_images)
+        try:
+            with preemption.sigterm() as terminated:
+                return self._loop(last_step, log, checkpoints, terminated)
+        finally:
+            log.stop()
+
+    def _loop(
+        self,
+        last_step: int,
+        log: RunLog,
+        checkpoints: Checkpoints | None,
+        terminated: Callable[[], bool],
+    ) -> dict[str, float]:
+        options, step = self.options, int(self.step)
         every = {
-            "log": math.ceil(log_every_images / self.batch_size),
-            "grid": math.ceil(grid_every_images / self.batch_size),
-            "checkpoint": math.ceil(checkpoint_every_images / self.batch_size),
+            "log": options.log_every_images,
+            "grid": options.grid_every_images,
+            "measure": options.quality.every_images or math.inf,
+            "checkpoint": options.checkpoint_every_images,
         }
 
         def due(what: str) -> bool:
-            return step % every[what] == 0 or step == last_step
+            """Whether the step passed a multiple of the length, or was the last one."""
+            before, now = ((step - back) * options.batch_size // every[what] for back in (1, 0))
+            return now > before or (step == last_step and every[what] < math.inf)
 
-        means: dict[str, float] = {}
-        totals = _Means()
+        if checkpoints and options.watch.rollback and not checkpoints.latest:
+            checkpoints.save(self._state(), step)
+        line: dict[str, float] = {}
+        totals, since_measured, waiting = Means(), Means(), Waiting()
         batches = self._batches(step)
-        try:
-            while step < last_step:
-                totals.add(self._train_step(*next(batches)))
-                step += 1
-                if log:
-                    log.advance(step * self.batch_size)
-                if due("log"):
-                    means = totals.pop()
-                    self._refuse_non_finite(means, step)
-                    if log:
-                        log.write(step, step * self.batch_size, means)
-                if log and due("grid"):
-                    log.grid(step * self.batch_size, self.sample_latents(self._grid_latents()))
-                if checkpoints and due("checkpoint"):
-                    checkpoints.save(self._state(), step)
-        finally:
-            if log:
-                log.stop()
-        return means
+        previous = None
+        while step < last_step and not self.selection.exhausted(options.quality.patience):
+            self._knobs.set(step * options.batch_size)
+            outputs = self._train_step(waiting.next(batches), self._step.due(step))
+            step += 1
+            if previous:
+                # Of the step before this one, so that no GPU is waited for.
+                self._refuse_non_finite(*previous, checkpoints)
+            previous = (step, *outputs)
+            terms, *_ = outputs
+            totals.add(terms)
+            since_measured.add({"confidence": terms["confidence"]})
+            log.advance(step * options.batch_size)
 
-    def evaluate(self, dataset: np.ndarray) -> dict[str, float]:
-        """Mean losses and accuracies on `dataset` [n, ...], with nothing updated.
+            stop = terminated()
+            if not stop and not any(due(what) for what in every):
+                continue
+            self._refuse_non_finite(*previous, checkpoints)
+            images = step * options.batch_size
+            measured: dict[str, float] = {}
+            # What can be gone back to has to be known to be good.
+            if due("measure") or (options.watch.rollback and due("checkpoint")):
+                measured, collapsed = self._measure(since_measured.pop()["confidence"], log)
+                if collapsed and options.watch.rollback:
+                    step = self._roll_back(step, log, checkpoints)
+                    batches, previous = self._batches(step), None
+                    totals.pop()
+                    continue
+            if due("log") or measured:
+                line = {**totals.pop(), **self._knobs.scheduled, **measured}
+                line |= {"input_wait": waiting.pop(), "memory_gb": devices.peak_memory_gb()}
+                log.write(step, images, line)
+            if due("grid") and len(self.data_shape) == 3:
+                inputs = self._inputs(_GRID_INDEX, _GRID_COUNT)
+                log.grid(images, self._data(self.ema_generator, inputs))
+                log.histograms(images, self._histograms())
+            if checkpoints and (due("checkpoint") or stop):
+                checkpoints.save(self._state(), step)
+            if stop:
+                text = f"SIGTERM at step {step} ({images:,} images)"
+                saved = "the same command resumes from here" if checkpoints else "nothing is saved"
+                log.warn(f"{text}: {saved}")
+                raise preemption.Preempted(f"{text}: {saved}")
+        if step < last_step:
+            log.warn(
+                f"stopped at {step * options.batch_size:,} images: "
+                f"{options.quality.patience} measurements in a row were worse than the best"
+            )
+        return line
+
+    def evaluate(self, dataset: Any, count: int = 10_000) -> dict[str, float]:  # noqa: ANN401
+        """Losses, accuracies and quality on other data, with nothing updated.
+
+        Args:
+          dataset: as for `GANTrainer`.
+          count: of the data at most.
 
         Returns:
-          discriminator_loss, generator_loss; real_accuracy and fake_accuracy: the share that the
-          discriminator calls right, in [0, 1].
+          discriminator_loss, generator_loss; confidence: the share of the pairs of real and fake
+          that the discriminator ranks right; fid, kid, coverage, diversity: see `quality`.
         """
-        totals = _Means()
-        for start in range(0, len(dataset), self.batch_size):
-            real = self._to_float(tf.constant(dataset[start : start + self.batch_size]))
-            index = _EVALUATION_INDEX - start
-            latents = data.latents(self.seed, index, (len(real), self.latent_dim))
-            real_logits = self.discriminator(real, training=False)
-            fake_logits = self.discriminator(self.ema_generator(latents, training=False))
-            totals.add(
-                {
-                    "discriminator_loss": self.loss.discriminator(real_logits, fake_logits),
-                    "generator_loss": self.loss.generator(real_logits, fake_logits),
-                    "real_accuracy": tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
-                    "fake_accuracy": tf.reduce_mean(tf.cast(fake_logits <= 0, tf.float32)),
-                },
-                weight=len(real),
+        source = data.open_source(dataset, self.data_shape)
+        real, labels = source.take(count, self.options.seed)
+        size, totals = self.options.batch_size, Means()
+        latents, fake_labels = self._inputs(_EVALUATION_INDEX, len(real))
+        if self._conditioning and labels is None:
+            raise ValueError("conditioning: the dataset to evaluate on has no labels")
+        for start in range(0, len(real), size):
+            rows = slice(start, start + size)
+            own = None if fake_labels is None else fake_labels[rows]
+            fake = self._generate(self.chosen_generator, steps.with_labels(latents[rows], own))
+            real_logits = self._judge(
+                steps.to_float(tf.constant(real[rows])), None if labels is None else labels[rows]
             )
-        return totals.pop()
+            fake_logits = self._judge(tf.cast(fake, tf.float32), own)
+            ranked = tf.sign(real_logits - fake_logits)
+            terms = {
+                "discriminator_loss": self.loss.discriminator(real_logits, fake_logits),
+                "generator_loss": self.loss.generator(real_logits, fake_logits),
+                "confidence": 0.5 + 0.5 * tf.reduce_mean(ranked),
+            }
+            totals.add(terms, weight=len(real[rows]))
+        fakes = self._data(self.chosen_generator, (latents, fake_labels))
+        measured = quality.Quality(real, self._extract, seed=self.options.seed).measure(fakes)
+        return totals.pop() | dataclasses.asdict(measured)
 
-    def sample(self, count: int, seed: int = 0) -> np.ndarray:
-        """`count` uint8 images of the averaged generator; the same for the same arguments."""
-        served = export.Served(self.ema_generator, self.latent_dim)
-        return served.sample(tf.constant(count), tf.constant(seed, tf.int64))["images"].numpy()
+    def sample(self, count: int, seed: int = 0, label: int | None = None) -> np.ndarray:
+        """`count` data of the generator that `export` writes; the same for the same arguments.
 
-    def sample_latents(self, latents: tf.Tensor) -> np.ndarray:
-        """uint8 images of the averaged generator for latents [n, latent_dim]."""
-        return examples.to_uint8(self.ema_generator(latents, training=False)).numpy()
+        Args:
+          count: how many.
+          seed: of the latents, and of the labels where there are classes.
+          label: the class to make, with conditioning; default: classes as often as in the data.
+
+        Returns:
+          uint8 images [count, height, width, channels] or float32 vectors [count, columns].
+        """
+        served = self._served(self.chosen_generator)
+        arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
+        if label is None:
+            return next(iter(served.sample(**arguments).values())).numpy()
+        if not self._conditioning or not 0 <= label < self.num_classes:
+            raise ValueError(f"label: {label}, the generator has {self.num_classes} classes")
+        arguments["label"] = tf.constant(label, tf.int64)
+        return next(iter(served.sample_class(**arguments).values())).numpy()
 
     def export(self, path: str) -> None:
-        """Writes the averaged generator, in float32, as a SavedModel to the new folder `path`."""
-        served = _float32_copy(self.ema_generator, self.latent_dim)
-        served.set_weights(self.ema_generator.get_weights())
-        export.save(served, self.latent_dim, path)
+        """Writes `chosen_generator`, in float32, as a SavedModel to the new folder `path`.
 
-    def export_untrained(self, path: str) -> None:
-        """Writes the generator with its initial weights, the zero of every comparison."""
-        export.save(_float32_copy(self.generator, self.latent_dim), self.latent_dim, path)
+        Its signatures: see `export.Served`. Before training it has its initial weights.
+        """
+        generator = networks.copy(self.chosen_generator, "float32")
+        generator(self._example_inputs())
+        generator.set_weights(self.chosen_generator.get_weights())
+        save(self._served(generator), path)
+
+    def _refuse_devices(self) -> None:
+        options, count = self.options, self.strategy.num_replicas_in_sync
+        parts = options.gradient_accumulation
+        if options.batch_size % (count * parts):
+            each = f", {parts} parts each (gradient_accumulation)" if parts > 1 else ""
+            raise ValueError(
+                f"batch_size: {options.batch_size} is not a multiple of the {count} devices{each}"
+            )
+        if options.xla and count > 1:
+            raise ValueError(f"xla: true needs one device, here are {count}; leave it out")
+
+    def _count_classes(self) -> int:
+        """How many classes are learnt; 0 without conditioning."""
+        if not self._conditioning:
+            return 0
+        if not self.source.has_labels:
+            raise ValueError(
+                "conditioning: the dataset has no labels; label the data, or leave it out"
+            )
+        found = self.source.num_classes
+        count = self._conditioning.num_classes or found
+        if not count:
+            raise ValueError(
+                "conditioning.num_classes: missing, and a tf.data.Dataset does not tell it"
+            )
+        if found > count:
+            raise ValueError(
+                f"conditioning.num_classes: {count}, but the labels go up to {found - 1}"
+            )
+        return count
+
+    def _example_inputs(self) -> tf.Tensor | list[tf.Tensor]:
+        labels = tf.zeros([2], tf.int32) if self._conditioning else None
+        return steps.with_labels(tf.zeros([2, self.options.latent_dim]), labels)
 
     def _build(self) -> None:
         """Runs both networks once, which makes their variables and shows that they fit."""
-        shape = tuple(self.dataset.shape[1:])
-        fakes = self.generator(tf.zeros([2, self.latent_dim]), training=False)
-        if tuple(fakes.shape[1:]) != shape:
+        try:
+            fakes = tf.cast(self.generator(self._example_inputs(), training=False), tf.float32)
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            wanted = "latents and labels" if self._conditioning else "latents"
+            raise ValueError(
+                f"networks.generator: does not take {wanted} "
+                f"[n, {self.options.latent_dim}]: {_first_line(error)}"
+            ) from error
+        if tuple(fakes.shape[1:]) != self.data_shape:
             raise ValueError(
                 f"networks.generator: makes data of shape {list(fakes.shape[1:])}, "
-                f"the dataset has {list(shape)}"
+                f"the dataset has {list(self.data_shape)}"
             )
-        logits = self.discriminator(fakes, training=False)
-        if logits.shape[0] != 2:
+        try:
+            logits, classes = self._outputs(fakes, tf.zeros([2], tf.int32))
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            wanted = "data and labels" if self._projects else "data"
+            raise ValueError(
+                f"networks.discriminator: does not take {wanted} {list(fakes.shape)}: "
+                f"{_first_line(error)}"
+            ) from error
+        if logits.shape[:1] != (2,):
             raise ValueError(
                 f"networks.discriminator: gives logits of shape {list(logits.shape)} for 2 data; "
                 "the first axis must be the batch"
             )
+        auxiliary = self._conditioning and self._conditioning.discriminator == "auxiliary"
+        if auxiliary and (classes is None or tuple(classes.shape) != (2, self.num_classes)):
+            found = "none" if classes is None else f"of shape {list(classes.shape)}"
+            raise ValueError(
+                f"networks.discriminator: conditioning.discriminator is auxiliary, which needs "
+                f"class logits [n, {self.num_classes}] beside the logits; found {found}"
+            )
+
+    @property
+    def _projects(self) -> bool:
+        return bool(self._conditioning) and self._conditioning.discriminator == "projection"
+
+    def _outputs(
+        self, values: tf.Tensor, labels: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        inputs = steps.with_labels(values, labels if self._projects else None)
+        return steps.logits_of(self.discriminator(inputs, training=False))
+
+    def _judge(self, values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+        return self._outputs(values, labels)[0]
+
+    def _copy_of(self, generator: keras.Model) -> keras.Model:
+        copy = networks.copy(generator)
+        copy(self._example_inputs())
+        copy.set_weights(generator.get_weights())
+        return copy
+
+    def _make_state(self, given: Mapping[str, keras.optimizers.Optimizer]) -> None:
+        """What changes while training goes on, and the step that changes it."""
+        options = self.options
+        self.loss = losses.get(options.loss, options.label_smoothing)
+        self._watch = CollapseWatch(
+            min_coverage=options.watch.min_coverage,
+            min_diversity=options.watch.min_diversity,
+            max_confidence=options.watch.max_confidence,
+        )
+        self._quality: quality.Quality | None = None
+        self._knobs = Knobs()
+        self.generator_optimizer = self._make_optimizer("generator", given)
+        self.discriminator_optimizer = self._make_optimizer("discriminator", given)
+        self._ema_decay = self._knobs.add(
+            "ema_half_life_images", options.ema_half_life_images, transform=self._decay
+        )
+        self.penalties = [
+            penalties.make(penalty.name, **penalty.options) for penalty in options.penalties
+        ]
+        self._adaptive, probability = None, 1.0
+        if options.augmentation and options.augmentation.adaptive:
+            adaptive = options.augmentation.adaptive
+            self._adaptive = AdaptiveProbability(
+                target=adaptive.target,
+                images_to_one=adaptive.images,
+                every_steps=adaptive.every_steps,
+                batch_size=options.batch_size,
+            )
+            probability = self._adaptive.probability
+        elif options.augmentation:
+            probability = self._knobs.add(
+                "augmentation_probability", options.augmentation.probability
+            )
+        self._step = steps.Step(
+            steps.Player(
+                self.generator, self.generator_optimizer, options.generator_optimizer.clip_norm
+            ),
+            steps.Player(
+                self.discriminator,
+                self.discriminator_optimizer,
+                options.discriminator_optimizer.clip_norm,
+            ),
+            critic=self._make_critic(),
+            loss=self.loss,
+            penalties=self._weighted_penalties(),
+            augmentation=self._make_augmentation(),
+            probability=probability,
+            weight_clip=options.weight_clip,
+            conditioning=self._conditioning and self._conditioning.discriminator,
+            auxiliary_weight=self._conditioning.auxiliary_weight if self._conditioning else 0.0,
+            discriminator_steps=options.discriminator_steps,
+            gradient_accumulation=options.gradient_accumulation,
+            seed=options.seed,
+            xla=options.xla,
+            strategy=self.strategy,
+        )
+
+    def _make_optimizer(
+        self, player: str, given: Mapping[str, keras.optimizers.Optimizer]
+    ) -> keras.optimizers.Optimizer:
+        config: OptimizerConfig = getattr(self.options, f"{player}_optimizer")
+        optimizer = given.get(f"{player}_optimizer")
+        learning_rate = config.learning_rate
+        if optimizer is None:
+            optimizer = optimizers.make(config.name, **config.arguments)
+        else:
+            learning_rate = float(optimizer.learning_rate)
+        self._knobs.add(
+            f"{player}_learning_rate",
+            learning_rate,
+            optimizers.schedulable(optimizer, "learning_rate"),
+            lambda value, _: value * float(self.learning_rate_factor),
+        )
+        if isinstance(config.beta_2, Schedule):
+            variable = optimizers.schedulable(optimizer, "beta_2")
+            self._knobs.add(f"{player}_beta_2", config.beta_2, variable)
+        network = getattr(self, player)
+        if "float16" in networks.compute_dtypes(network):
+            optimizer = optimizers.with_loss_scaling(optimizer)
+        optimizer.build(network.trainable_variables)
+        return optimizer
+
+    def _make_critic(self) -> keras.Model:
+        # Gradients of gradients need float32.
+        if not self.penalties or networks.compute_dtypes(self.discriminator) == {"float32"}:
+            return self.discriminator
+        critic = networks.copy(self.discriminator, "float32")
+        values = tf.zeros([2, *self.data_shape])
+        critic(steps.with_labels(values, tf.zeros([2], tf.int32) if self._projects else None))
+        return critic
+
+    def _weighted_penalties(self) -> list[steps.WeightedPenalty]:
+        weighted = []
+        for penalty, config in zip(self.penalties, self.options.penalties, strict=True):
+            name = config.name
+            if name in (other.name for other in weighted):
+                raise ValueError(f"penalties: {name} is there twice")
+            weight = penalty.default_weight if config.weight is None else config.weight
+            knob = self._knobs.add(f"{name}_weight", weight)
+            weighted.append(steps.WeightedPenalty(name, penalty, knob, config.interval))
+        return weighted
+
+    def _make_augmentation(self) -> Augmentation | None:
+        config = self.options.augmentation
+        if not config:
+            return None
+        augmentation = Augmentation(config.transforms)
+        augmentation.check_shape(self.data_shape)
+        return augmentation
+
+    def _decay(self, half_life: float, images_seen: float) -> float:
+        """Of the averaged generator, a step (Karras et al. 2020, arXiv:2006.06676, appendix)."""
+        if self.options.ema_ramp_up:
+            half_life = min(half_life, self.options.ema_ramp_up * images_seen)
+        return 0.5 ** (self.options.batch_size / half_life) if half_life else 0.0
 
     def _state(self) -> State:
-        """All that training depends on, apart from its configuration and the data."""
-        return {
+        """All that training depends on, apart from its configuration and the data.
+
+        As lists of variables: what TensorFlow finds by itself in a network depends on how its
+        author keeps the layers.
+        """
+        networks_ = ("generator", "discriminator", "ema_generator", "best_generator")
+        optimizers_ = ("generator_optimizer", "discriminator_optimizer")
+        state = {
             "step": self.step,
-            "generator": self.generator,
-            "ema_generator": self.ema_generator,
-            "discriminator": self.discriminator,
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
+            "learning_rate_factor": self.learning_rate_factor,
+            "rollbacks": self.rollbacks,
+            "selection": list(self.selection.variables),
+            "augmentation": list(self._adaptive.variables) if self._adaptive else [],
+            "penalties": [v for penalty in self.penalties for v in penalty.variables],
+        }
+        state |= {name: list(getattr(self, name).weights) for name in networks_}
+        return state | {name: list(getattr(self, name).variables) for name in optimizers_}
+
+    def _configuration(self) -> dict[str, Any]:
+        """What a training must have in common with the one that it resumes."""
+        return {
+            "generator": networks.describe(self.generator),
+            "discriminator": networks.describe(self.discriminator),
+            "data": {"shape": list(self.data_shape), "count": self.source.count},
+            "images": self._total_images if self._knobs.open_ended else None,
+            **self.options.model_dump(mode="json", exclude=_FREE_OPTIONS),
         }
 
-    def _batches(self, first_step: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        batches = data.training_batches(
-            self.dataset,
-            batch_size=self.batch_size,
-            discriminator_steps=self.discriminator_steps,
-            latent_dim=self.latent_dim,
-            seed=self.seed,
+    def _batches(self, first_step: int) -> Iterator[dict[str, tf.Tensor]]:
+        return data.distributed_batches(
+            self.strategy,
+            self.source,
+            batch_size=self.options.batch_size,
+            discriminator_steps=self.options.discriminator_steps,
+            latent_dim=self.options.latent_dim,
+            seed=self.options.seed,
             first_step=first_step,
+            with_labels=bool(self._conditioning),
         )
-        return iter(self.strategy.experimental_distribute_dataset(batches))
-
-    def _grid_latents(self) -> tf.Tensor:
-        return data.latents(self.seed, _GRID_INDEX, (_GRID_COUNT, self.latent_dim))
 
     @tf.function(reduce_retracing=True)
-    def _train_step(self, real: tf.Tensor, latents: tf.Tensor) -> dict[str, tf.Tensor]:
-        per_replica = self.strategy.run(self._replica_step, args=(real, latents))
+    def _train_step(
+        self, inputs: dict[str, tf.Tensor], due: tuple[bool, ...]
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
+        """The terms; whether each of them, and both networks, are finite; and whether all are."""
+        terms = self._step(inputs, tf.identity(self.step), due)
+        if self._adaptive:
+            self._adaptive.observe(terms["real_sign"])
+            terms["augmentation_probability"] = tf.identity(self._adaptive.probability)
         self._update_average()
         self.step.assign_add(1)
-        return {
-            name: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
-            for name, value in per_replica.items()
-        }
-
-    def _replica_step(self, real: tf.Tensor, latents: tf.Tensor) -> dict[str, tf.Tensor]:
-        real = self._to_float(real)
-        for update in range(self.discriminator_steps - 1):
-            fake = self.generator(latents[:, update], training=True)
-            self._update_discriminator(real[:, update], fake)
-        with tf.GradientTape() as tape:
-            fake = self.generator(latents[:, -1], training=True)
-        discriminator_loss = self._update_discriminator(real[:, -1], fake)
-        generator_loss = self._update_generator(real[:, -1], fake, tape)
-        return {"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}
-
-    def _update_discriminator(self, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-        variables = self.discriminator.trainable_variables
-        with tf.GradientTape() as tape:
-            # Two passes: batch statistics of reals and fakes must not mix.
-            real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(tf.stop_gradient(fake), training=True)
-            loss = self.loss.discriminator(real_logits, fake_logits)
-            scaled = loss / self.strategy.num_replicas_in_sync
-        self.discriminator_optimizer.apply(tape.gradient(scaled, variables), variables)
-        return loss
-
-    def _update_generator(
-        self, real: tf.Tensor, fake: tf.Tensor, generator_tape: tf.GradientTape
-    ) -> tf.Tensor:
-        variables = self.generator.trainable_variables
-        # Only a relativistic generator's loss asks for the updated discriminator's real logits.
-        real_logits = self.discriminator(real, training=True) if self.loss.relativistic else None
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(fake)
-            fake_logits = self.discriminator(fake, training=True)
-            loss = self.loss.generator(real_logits, fake_logits)
-            scaled = loss / self.strategy.num_replicas_in_sync
-        to_fake = tape.gradient(scaled, fake)
-        gradients = generator_tape.gradient(fake, variables, output_gradients=to_fake)
-        self.generator_optimizer.apply(gradients, variables)
-        return loss
+        finite = {name: tf.math.is_finite(value) for name, value in terms.items()}
+        for name in ("generator", "discriminator"):
+            network = getattr(self, name)
+            sums = [tf.reduce_sum(w.value) for w in network.weights if w.dtype == "float32"]
+            finite[f"{name}'s weights"] = tf.math.is_finite(tf.add_n(sums))
+        return terms, finite, tf.reduce_all(tf.stack(list(finite.values())))
 
     def _update_average(self) -> None:
         def towards(average: tf.Variable, value: tf.Tensor) -> None:
-            average.assign_sub((1.0 - self.ema_decay) * (average - value))
+            average.assign_sub((1.0 - self._ema_decay) * (average - value))
 
         for average, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
             # Seed states and other counters are not averaged.
             if weight.dtype == "float32":
                 self.strategy.extended.update(average.value, towards, args=(weight.value,))
 
-    @staticmethod
-    def _to_float(values: tf.Tensor) -> tf.Tensor:
-        return examples.to_float(values) if values.dtype == tf.uint8 else values
+    def _refuse_non_finite(
+        self,
+        step: int,
+        terms: Mapping[str, tf.Tensor],
+        finite: Mapping[str, tf.Tensor],
+        all_finite: tf.Tensor,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        if all_finite:
+            return
+        found = [
+            f"{name} {f'is {float(terms[name])}' if name in terms else 'are not finite'}"
+            for name, flag in finite.items()
+            if not bool(flag)
+        ]
+        last = checkpoints and checkpoints.latest
+        raise FloatingPointError(
+            f"{', '.join(found)} at step {step} ({step * self.options.batch_size:,} images); "
+            f"last good checkpoint: {last or 'none'}; lower the learning rate, or clip the gradient"
+        )
 
-    @staticmethod
-    def _refuse_non_finite(means: Mapping[str, float], step: int) -> None:
-        for name, value in means.items():
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"{name} is {value} at step {step}: lower the learning rate of its optimizer"
-                )
+    def _measure(self, confidence: float, log: RunLog) -> tuple[dict[str, float], bool]:
+        """What is measured now, and whether training has collapsed; keeps the best generator."""
+        options = self.options
+        if self._quality is None:
+            real, _ = self.source.take(options.quality.samples, options.seed)
+            self._quality = quality.Quality(real, self._extract, seed=options.seed)
+        inputs = self._inputs(_QUALITY_INDEX, options.quality.samples)
+        measurement = self._quality.measure(self._data(self.ema_generator, inputs))
+        collapsed = False
+        if self.images_seen >= options.watch.grace_images:
+            verdict = self._watch.judge(measurement, confidence)
+            collapsed = verdict.collapsed
+            for warning in verdict.warnings:
+                log.warn(f"{self.images_seen:,} images: {warning}")
+        score = getattr(measurement, options.quality.select_by)
+        if self.selection.offer(score, self.images_seen):
+            self.best_generator.set_weights(self.ema_generator.get_weights())
+        return dataclasses.asdict(measurement), collapsed
+
+    def _roll_back(self, step: int, log: RunLog, checkpoints: Checkpoints) -> int:
+        """Goes back to the last checkpoint, with lower learning rates; returns its step."""
+        watch = self.options.watch
+        count, factor = int(self.rollbacks) + 1, float(self.learning_rate_factor)
+        if count > watch.max_rollbacks:
+            raise CollapseError(
+                f"training collapsed again at step {step}, after {watch.max_rollbacks} rollbacks "
+                "(watch.max_rollbacks): change the loss, the penalties or the networks"
+            )
+        checkpoints.restore(self._state())
+        self.rollbacks.assign(count)
+        self.learning_rate_factor.assign(factor * watch.learning_rate_factor)
+        self._knobs.start(self._total_images)
+        log.rewind(self.images_seen)
+        log.warn(
+            f"training collapsed at step {step}: back at step {int(self.step)}, with learning "
+            f"rates times {float(self.learning_rate_factor):g}"
+        )
+        return int(self.step)
+
+    def _inputs(self, index: int, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Latents and labels of `index`: all classes for a grid, else classes as in the data."""
+        options = self.options
+        latents = data.latents(options.seed, index, (count, options.latent_dim))
+        if not self._conditioning:
+            return latents, None
+        if index == _GRID_INDEX:
+            return latents, tf.range(count) % self.num_classes
+        shares = self._class_shares()
+        labels = np.random.default_rng([options.seed, -index]).choice(len(shares), count, p=shares)
+        return latents, tf.constant(labels, tf.int32)
+
+    def _class_shares(self) -> np.ndarray:
+        """How often each class is made where nobody asks for one: as in the data, where known."""
+        shares = self.source.class_shares
+        if shares is None:
+            return np.full(self.num_classes, 1 / self.num_classes)
+        return np.pad(shares, (0, self.num_classes - len(shares)))
+
+    def _data(
+        self, generator: keras.Model, inputs: tuple[tf.Tensor, tf.Tensor | None]
+    ) -> np.ndarray:
+        """uint8 images or float vectors, a batch at a time."""
+        latents, labels = inputs
+        size, made = self.options.batch_size, []
+        for start in range(0, len(latents), size):
+            rows = slice(start, start + size)
+            own = None if labels is None else labels[rows]
+            values = self._generate(generator, steps.with_labels(latents[rows], own))
+            made.append(finished(values).numpy())
+        return np.concatenate(made)
+
+    def _served(self, generator: keras.Model) -> Served:
+        shares = self._class_shares() if self._conditioning else None
+        return Served(generator, self.options.latent_dim, shares)
+
+    def _histograms(self) -> dict[str, np.ndarray]:
+        return {
+            f"{name}/{weight.path}": weight.numpy()
+            for name in ("generator", "discriminator")
+            for weight in getattr(self, name).trainable_variables
+        }
 
 
-class _Means:
-    """Means of dictionaries of scalars, fetched from the device when they are asked for."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, tf.Tensor] = {}
-        self._weight = 0
-
-    def add(self, values: Mapping[str, tf.Tensor], weight: int = 1) -> None:
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * weight
-        self._weight += weight
-
-    def pop(self) -> dict[str, float]:
-        means = {name: float(total) / self._weight for name, total in self._sums.items()}
-        self._sums, self._weight = {}, 0
-        return means
-
-
-def _float32_copy(generator: keras.Model, latent_dim: int) -> keras.Model:
-    """The same network with its initial weights, computing in float32."""
-    config = generator.get_config()
-    if "dtype" in config:
-        config = {**config, "dtype": "float32"}
-    copy = type(generator).from_config(config)
-    copy(tf.zeros([1, latent_dim]))
-    return copy
+def _first_line(error: Exception) -> str:
+    # Keras colours its messages.
+    return " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]

@@ -47,7 +47,11 @@ def test_it_is_the_same_dag_without_a_resolver(compiled):
         "InfraValidator",
         "Pusher",
     }
-    assert set(tasks["GANTrainer"]["dependentTasks"]) == {"ExampleValidator", "ImageExampleGen"}
+    assert set(tasks["GANTrainer"]["dependentTasks"]) == {
+        "ExampleValidator",
+        "FeatureExtractor",
+        "ImageExampleGen",
+    }
     assert set(tasks["Pusher"]["dependentTasks"]) == {
         "GANEvaluator",
         "GANTrainer",

@@ -1,6 +1,24 @@
 """The networks that a recipe can name."""
 
-from components.trainer.networks import dcgan, mlp
+from components.trainer.networks import dcgan, mlp, r3gan, resnet
 from components.trainer.networks.base import DISCRIMINATORS, GENERATORS, Discriminator, Generator
+from components.trainer.networks.copying import copy
+from components.trainer.networks.factory import check_name, resolve
+from components.trainer.networks.inspection import compute_dtypes, describe, source_file
 
-__all__ = ["DISCRIMINATORS", "GENERATORS", "Discriminator", "Generator", "dcgan", "mlp"]
+__all__ = [
+    "DISCRIMINATORS",
+    "GENERATORS",
+    "Discriminator",
+    "Generator",
+    "check_name",
+    "compute_dtypes",
+    "copy",
+    "dcgan",
+    "describe",
+    "mlp",
+    "r3gan",
+    "resnet",
+    "resolve",
+    "source_file",
+]

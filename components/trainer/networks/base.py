@@ -6,97 +6,326 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from components.registry import Registry
+from components.registry import Registry, nearest
+from components.trainer import fused
+from components.trainer.networks import layers, spectral
+
+GENERATORS: Registry[type["Generator"]] = Registry("generator")
+DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")
+
+# What a network may support beyond the plain game; see `Network.supports`.
+NORMALIZATION, SELF_ATTENTION, SPECTRAL_NORM = "normalization", "self_attention", "spectral_norm"
 
 
 class Network(keras.Model, abc.ABC):
     """A stack of layers that knows the shape of the data it is for.
 
-    Subclasses say which layers (`make_layers`) and which shapes they can make (`check_shape`).
+    Subclasses say which layers (`make_layers`), which shapes they can make (`check_shape`), how
+    their weights start (`initializer`) and which options they have (`supports`).
 
     Args:
       data_shape: shape of one datum: [height, width, channels], or [columns] for vectors.
+      num_classes: of a class-conditional network; 0: unconditional.
+      conditioning: how the labels come in; ignored by an unconditional network.
+      width: filters of the largest map (units of the narrower hidden layer of an mlp); None: the
+        network's default.
+      self_attention: one block of self-attention at a middle map.
+      spectral_norm: every kernel is divided by its largest singular value.
       seed: of the initial weights; the same seed gives the same weights.
       dtype: Keras dtype policy, e.g. "float32" or "mixed_bfloat16". Weights and the network's
         output are float32 under all of them.
+
+    Raises:
+      ValueError: for a shape or an option that this network does not have.
     """
 
-    def __init__(self, data_shape: Sequence[int], seed: int = 0, dtype: str = "float32") -> None:
+    # A subclass's: its name in the registry, and which of the options above it has.
+    kind: str
+    supports: frozenset[str] = frozenset()
+    # Those of all generators, of all discriminators.
+    registry: Registry
+    conditionings: tuple[str, ...]
+
+    def __init__(
+        self,
+        data_shape: Sequence[int],
+        *,
+        num_classes: int,
+        conditioning: str,
+        width: int | None,
+        self_attention: bool,
+        seed: int,
+        dtype: str,
+        spectral_norm: bool = False,
+    ) -> None:
         super().__init__(dtype=dtype)
         self.data_shape = tuple(int(size) for size in data_shape)
+        self.num_classes = num_classes
+        self.conditioning = conditioning
+        self.width = width
+        self.self_attention = self_attention
+        self.spectral_norm = spectral_norm
         self.seed = seed
         self.check_shape(self.data_shape)
+        self._check_options()
         self._initializers_made = 0
-        self.body = keras.Sequential(self.make_layers())
 
     @abc.abstractmethod
     def make_layers(self) -> list[keras.layers.Layer]:
-        """The layers from input to output."""
+        """The layers from input to output (a discriminator's: to its features, [n, d])."""
+
+    @abc.abstractmethod
+    def initializer(self) -> keras.initializers.Initializer:
+        """A new initializer of kernels, with a seed of its own."""
 
     @classmethod
     def check_shape(cls, data_shape: Sequence[int]) -> None:
         """Raises ValueError, saying which shapes would do, for one this network cannot make."""
 
-    def normal(self) -> keras.initializers.Initializer:
-        """A new N(0, 0.02) initializer (Radford et al. 2015, arXiv:1511.06434, section 4)."""
-        return keras.initializers.RandomNormal(stddev=0.02, seed=self._next_seed())
+    @classmethod
+    def check_width(cls, width: int) -> None:
+        """Raises ValueError, saying which would do, for a width this network cannot have."""
+        if width < 1:
+            raise ValueError(f"width: {width} is no number of filters; 1 or more would do")
 
-    def glorot(self) -> keras.initializers.Initializer:
-        """A new Glorot uniform initializer, Keras's default, with a seed of its own."""
-        return keras.initializers.GlorotUniform(seed=self._next_seed())
-
-    def _next_seed(self) -> int:
+    def next_seed(self) -> int:
+        """The seed of the next initializer."""
         self._initializers_made += 1
         return 1000 * self.seed + self._initializers_made
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Runs the layers."""
-        return self.body(inputs, training=training)
+    def normal(self) -> keras.initializers.Initializer:
+        """A new N(0, 0.02) initializer (Radford et al. 2015, arXiv:1511.06434, section 4)."""
+        return keras.initializers.RandomNormal(stddev=0.02, seed=self.next_seed())
+
+    def glorot(self) -> keras.initializers.Initializer:
+        """A new Glorot uniform initializer, Keras's default, with a seed of its own."""
+        return keras.initializers.GlorotUniform(seed=self.next_seed())
+
+    def dense(self, units: int, **options: object) -> keras.layers.Layer:
+        """A dense layer; options are those of `keras.layers.Dense`."""
+        dense = spectral.Dense if self.spectral_norm else keras.layers.Dense
+        return dense(units, **self._kernel_options(options))
+
+    def conv(self, filters: int, size: int, **options: object) -> keras.layers.Layer:
+        """A "same" convolution; options are those of `keras.layers.Conv2D`."""
+        conv = spectral.Conv2D if self.spectral_norm else keras.layers.Conv2D
+        return conv(filters, size, padding="same", **self._kernel_options(options))
+
+    def leaky_relu(self) -> keras.layers.Layer:
+        """LeakyReLU with a slope of 0.2."""
+        return keras.layers.LeakyReLU(0.2, dtype=self.dtype_policy)
+
+    def attention(self) -> keras.layers.Layer:
+        """A block of self-attention."""
+        seeds = [self.next_seed() for _ in range(4)]
+        return spectral.SelfAttention(seeds, dtype=self.dtype_policy)
+
+    def build(self, input_shape: object = None) -> None:
+        """Nothing: the layers are built by the first call."""
 
     def get_config(self) -> dict[str, object]:
         """The constructor's arguments; `type(network).from_config` makes an untrained copy."""
-        return {"data_shape": self.data_shape, "seed": self.seed, "dtype": self.dtype_policy.name}
+        return {
+            "data_shape": self.data_shape,
+            "num_classes": self.num_classes,
+            "conditioning": self.conditioning,
+            "width": self.width,
+            "self_attention": self.self_attention,
+            "seed": self.seed,
+            "dtype": self.dtype_policy.name,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, object]) -> "Network":
         """The network that `get_config` describes, with its initial weights."""
         return cls(**config)
 
+    def _kernel_options(self, options: dict[str, object]) -> dict[str, object]:
+        defaults = {"dtype": self.dtype_policy}
+        if "kernel_initializer" not in options:
+            defaults["kernel_initializer"] = self.initializer()
+        return {**defaults, **options}
+
+    def _split_labels(self, inputs: object, labelled: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
+        if not labelled:
+            return inputs, None
+        if not isinstance(inputs, list | tuple) or len(inputs) != 2:
+            raise ValueError(f"{self.name} is class-conditional: call it with [inputs, labels]")
+        # Keras traces a model that is saved once more, with all of its inputs as floats.
+        return inputs[0], tf.cast(inputs[1], tf.int32)
+
+    def _check_options(self) -> None:
+        if self.num_classes < 0:
+            raise ValueError(f"num_classes: {self.num_classes} is negative; 0 is unconditional")
+        if self.num_classes and self.conditioning not in self.conditionings:
+            known = nearest(self.conditioning, self.conditionings)
+            raise ValueError(f"conditioning: unknown {self.conditioning!r}: {known}")
+        if self.width is not None:
+            self.check_width(self.width)
+        for option in (SELF_ATTENTION, SPECTRAL_NORM):
+            if getattr(self, option) and option not in self.supports:
+                able = [n for n in self.registry.names() if option in self.registry.get(n).supports]
+                raise ValueError(
+                    f"{option}: {self.registry.kind} {self.kind} has none; "
+                    f"{' or '.join(able)} would do"
+                )
+
 
 class Generator(Network):
     """Latents [n, latent_dim] to data [n, *data_shape] in [-1, 1].
 
+    With `num_classes`, it is called with [latents, labels], labels int [n] in [0, num_classes).
+
     Args:
       latent_dim: size of one latent vector, drawn from N(0, I).
-      data_shape, seed, dtype: as for `Network`.
+      data_shape, num_classes, width, self_attention, seed, dtype: as for `Network`.
+      conditioning: "concatenation" of an embedding of the label to the latents (Mirza & Osindero
+        2014, arXiv:1411.1784), or class-conditional batch "normalization" (Miyato & Koyama 2018,
+        arXiv:1802.05637, section 5).
     """
+
+    registry = GENERATORS
+    conditionings = ("concatenation", NORMALIZATION)
 
     def __init__(
         self,
         latent_dim: int,
         data_shape: Sequence[int],
+        *,
+        num_classes: int = 0,
+        conditioning: str = "concatenation",
+        width: int | None = None,
+        self_attention: bool = False,
         seed: int = 0,
         dtype: str = "float32",
     ) -> None:
-        super().__init__(data_shape, seed, dtype)
+        super().__init__(
+            data_shape,
+            num_classes=num_classes,
+            conditioning=conditioning,
+            width=width,
+            self_attention=self_attention,
+            seed=seed,
+            dtype=dtype,
+        )
         self.latent_dim = latent_dim
+        self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
+        if num_classes and not self._normalises_by_class:
+            # As long as the latents and, at first, distributed like them.
+            spread = keras.initializers.RandomNormal(stddev=1.0, seed=self.next_seed())
+            self.embedding = keras.layers.Dense(
+                latent_dim, use_bias=False, kernel_initializer=spread, dtype=self.dtype_policy
+            )
 
-    def sample(self, latents: tf.Tensor) -> tf.Tensor:
+    def batch_norm(self) -> keras.layers.Layer:
+        """Batch normalisation; class-conditional where that is how the labels come in."""
+        if self._normalises_by_class:
+            return layers.ConditionalBatchNormalization(self.num_classes, dtype=self.dtype_policy)
+        return fused.BatchNormalization(dtype=self.dtype_policy)
+
+    def call(self, inputs: tf.Tensor | list[tf.Tensor], training: bool = False) -> tf.Tensor:
+        """float32 data [n, *data_shape] of latents, or of [latents, labels]."""
+        latents, labels = self._split_labels(inputs, bool(self.num_classes))
+        if labels is not None and not self._normalises_by_class:
+            embedded = self.embedding(tf.one_hot(labels, self.num_classes))
+            latents = tf.concat([tf.cast(latents, embedded.dtype), embedded], axis=-1)
+        return self.body(latents, labels=labels, training=training)
+
+    def sample(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
         """Data [n, *data_shape] for latents [n, latent_dim], with the moving statistics."""
-        return self(latents, training=False)
+        return self(latents if labels is None else [latents, labels], training=False)
 
     def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {"latent_dim": self.latent_dim, **super().get_config()}
 
+    @property
+    def _normalises_by_class(self) -> bool:
+        return bool(self.num_classes) and self.conditioning == NORMALIZATION
+
+    def _check_options(self) -> None:
+        super()._check_options()
+        if self._normalises_by_class and NORMALIZATION not in self.supports:
+            raise ValueError(
+                f"conditioning.generator: {self.kind} has no normalisation; concatenation would do"
+            )
+
 
 class Discriminator(Network):
-    """Data [n, *data_shape] in [-1, 1] to logits [n, 1]: above 0 for what looks real."""
+    """Data [n, *data_shape] in [-1, 1] to float32 logits [n, 1]: above 0 for what looks real.
 
-    def score(self, data: tf.Tensor) -> tf.Tensor:
-        """Logits [n, 1] of data [n, *data_shape], with the moving statistics."""
-        return self(data, training=False)
+    The layers of the subclass end in features [n, d]; a dense head makes the logit of them.
 
+    Args:
+      data_shape, num_classes, width, self_attention, seed, dtype: as for `Network`.
+      conditioning: "projection": called with [data, labels], labels int [n], the inner product of
+        the features and an embedding of the label is added to the logit (Miyato & Koyama 2018,
+        arXiv:1802.05637, section 3). "auxiliary": called with data, gives [logits, class logits
+        [n, num_classes]] (Odena et al. 2017, arXiv:1610.09585).
+      spectral_norm: every kernel is divided by its largest singular value; see
+        `spectral.SpectralNorm`.
+    """
 
-GENERATORS: Registry[type[Generator]] = Registry("generator")
-DISCRIMINATORS: Registry[type[Discriminator]] = Registry("discriminator")
+    registry = DISCRIMINATORS
+    conditionings = ("projection", "auxiliary")
+
+    def __init__(
+        self,
+        data_shape: Sequence[int],
+        *,
+        num_classes: int = 0,
+        conditioning: str = "projection",
+        width: int | None = None,
+        self_attention: bool = False,
+        spectral_norm: bool = False,
+        seed: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        super().__init__(
+            data_shape,
+            num_classes=num_classes,
+            conditioning=conditioning,
+            width=width,
+            self_attention=self_attention,
+            seed=seed,
+            dtype=dtype,
+            spectral_norm=spectral_norm,
+        )
+        self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
+        self.head = self.make_head(1)
+        if self._projects:
+            # Column c of its kernel embeds class c.
+            self.projection = self.dense(num_classes, use_bias=False, dtype="float32")
+        elif num_classes:
+            self.class_head = self.make_head(num_classes)
+
+    def make_head(self, units: int) -> keras.layers.Layer:
+        """A dense layer from the features, in float32."""
+        return self.dense(units, dtype="float32")
+
+    def call(
+        self, inputs: tf.Tensor | list[tf.Tensor], training: bool = False
+    ) -> tf.Tensor | list[tf.Tensor]:
+        """Logits [n, 1] of data or of [data, labels]; with an auxiliary head, class logits too."""
+        data, labels = self._split_labels(inputs, self._projects)
+        features = self.body(data, training=training)
+        logits = self.head(features, training=training)
+        if self._projects:
+            products = self.projection(features, training=training)
+            chosen = products * tf.one_hot(labels, self.num_classes)
+            return logits + tf.reduce_sum(chosen, axis=-1, keepdims=True)
+        if self.num_classes:
+            return [logits, self.class_head(features, training=training)]
+        return logits
+
+    def score(self, data: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+        """What `call` gives, with the moving statistics."""
+        return self(data if labels is None else [data, labels], training=False)
+
+    def get_config(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "spectral_norm": self.spectral_norm}
+
+    @property
+    def _projects(self) -> bool:
+        return bool(self.num_classes) and self.conditioning == "projection"

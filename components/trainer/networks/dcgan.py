@@ -5,34 +5,29 @@ from collections.abc import Sequence
 import keras
 
 from components.trainer import fused
-from components.trainer.networks.base import DISCRIMINATORS, GENERATORS, Discriminator, Generator
+from components.trainer.networks import maps
+from components.trainer.networks.base import (
+    DISCRIMINATORS,
+    GENERATORS,
+    NORMALIZATION,
+    SELF_ATTENTION,
+    SPECTRAL_NORM,
+    Discriminator,
+    Generator,
+)
 
 _WIDTH = 64
-_WIDEST = 512
 
 
 def _halvings(data_shape: Sequence[int]) -> int:
-    """How often the image is halved: twice (28 → 7), and on while even and above 8 (64 → 8)."""
-    height, width, _ = data_shape
-    count = 2
-    while all((size >> count) > 8 and (size >> count) % 2 == 0 for size in (height, width)):
-        count += 1
-    return count
+    """Twice (28 → 7), and on while even and above 8 (64 → 8)."""
+    return maps.halvings(data_shape, smallest=5, at_least=2)
 
 
-def _widths(maps: int) -> list[int]:
+def _widths(levels: int, width: int | None) -> list[int]:
     """Channels from the largest feature map to the smallest: 64, 128, … at most 512."""
-    return [min(_WIDTH << level, _WIDEST) for level in range(maps)]
-
-
-def _check_shape(data_shape: Sequence[int]) -> None:
-    if len(data_shape) != 3:
-        raise ValueError(f"dcgan makes images [height, width, channels], not {list(data_shape)}")
-    if any(size % 4 or not 8 <= size <= 256 for size in data_shape[:2]):
-        raise ValueError(
-            f"dcgan makes images whose height and width are multiples of 4 from 8 to 256, "
-            f"not {data_shape[0]}x{data_shape[1]}"
-        )
+    width = width or _WIDTH
+    return [min(width << level, 8 * width) for level in range(levels)]
 
 
 @GENERATORS.register("dcgan")
@@ -43,81 +38,82 @@ class DCGANGenerator(Generator):
     LeakyReLU(0.2), → ConvT channels s2, tanh.
     """
 
+    kind = "dcgan"
+    supports = frozenset({NORMALIZATION, SELF_ATTENTION})
+
     @classmethod
     def check_shape(cls, data_shape: Sequence[int]) -> None:
         """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
-        _check_shape(data_shape)
+        maps.check_images(cls.kind, data_shape)
+
+    def initializer(self) -> keras.initializers.Initializer:
+        """N(0, 0.02)."""
+        return self.normal()
 
     def make_layers(self) -> list[keras.layers.Layer]:
         """From latents to images."""
-        layers, dtype = keras.layers, self.dtype_policy
         height, width, channels = self.data_shape
         halvings = _halvings(self.data_shape)
-        *maps, deepest = _widths(halvings + 1)
+        attended = maps.attention_level(self.data_shape, halvings)
+        *filters, deepest = _widths(halvings + 1, self.width)
         small = (height >> halvings, width >> halvings, deepest)
 
-        def normalised() -> list[keras.layers.Layer]:
-            return [
-                fused.BatchNormalization(dtype=dtype),
-                layers.LeakyReLU(0.2, dtype=dtype),
-            ]
-
-        def upscale(filters: int, strides: int, **kwargs: object) -> keras.layers.Layer:
-            return layers.Conv2DTranspose(
+        def upscale(filters: int, strides: int, **options: object) -> keras.layers.Layer:
+            return keras.layers.Conv2DTranspose(
                 filters,
                 5,
                 strides=strides,
                 padding="same",
-                kernel_initializer=self.normal(),
-                dtype=dtype,
-                **kwargs,
+                kernel_initializer=self.initializer(),
+                dtype=self.dtype_policy,
+                **options,
             )
 
         stack = [
-            layers.Dense(
-                small[0] * small[1] * small[2],
-                use_bias=False,
-                kernel_initializer=self.normal(),
-                dtype=dtype,
-            ),
-            *normalised(),
-            layers.Reshape(small, dtype=dtype),
+            self.dense(small[0] * small[1] * small[2], use_bias=False),
+            self.batch_norm(),
+            self.leaky_relu(),
+            keras.layers.Reshape(small, dtype=self.dtype_policy),
         ]
-        for level, filters in enumerate(reversed(maps)):
-            stack += [upscale(filters, 1 if level == 0 else 2, use_bias=False), *normalised()]
-        return [*stack, upscale(channels, 2), layers.Activation("tanh", dtype="float32")]
+        for level in reversed(range(halvings)):
+            # The first convolution stays at the smallest map, which is halved most often.
+            strides = 1 if level == halvings - 1 else 2
+            stack += [
+                upscale(filters[level], strides, use_bias=False),
+                self.batch_norm(),
+                self.leaky_relu(),
+            ]
+            if self.self_attention and level + 1 == attended:
+                stack.append(self.attention())
+        return [*stack, upscale(channels, 2), keras.layers.Activation("tanh", dtype="float32")]
 
 
 @DISCRIMINATORS.register("dcgan")
 class DCGANDiscriminator(Discriminator):
-    """Strided 5×5 convolutions 64, 128, … with LeakyReLU(0.2), BN on all but the first; Dense 1."""
+    """Strided 5×5 convolutions 64, 128, … with LeakyReLU(0.2), BN on all but the first; head."""
+
+    kind = "dcgan"
+    supports = frozenset({SELF_ATTENTION, SPECTRAL_NORM})
 
     @classmethod
     def check_shape(cls, data_shape: Sequence[int]) -> None:
         """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
-        _check_shape(data_shape)
+        maps.check_images(cls.kind, data_shape)
+
+    def initializer(self) -> keras.initializers.Initializer:
+        """N(0, 0.02)."""
+        return self.normal()
 
     def make_layers(self) -> list[keras.layers.Layer]:
-        """From images to logits."""
-        layers, dtype = keras.layers, self.dtype_policy
+        """From images to features."""
+        halvings = _halvings(self.data_shape)
+        attended = maps.attention_level(self.data_shape, halvings)
         stack = []
-        for level, filters in enumerate(_widths(_halvings(self.data_shape))):
-            stack.append(
-                layers.Conv2D(
-                    filters,
-                    5,
-                    strides=2,
-                    padding="same",
-                    use_bias=level == 0,
-                    kernel_initializer=self.normal(),
-                    dtype=dtype,
-                )
-            )
-            if level > 0:
-                stack.append(fused.BatchNormalization(dtype=dtype))
-            stack.append(layers.LeakyReLU(0.2, dtype=dtype))
-        return [
-            *stack,
-            layers.Flatten(dtype=dtype),
-            layers.Dense(1, kernel_initializer=self.normal(), dtype="float32"),
-        ]
+        for level, filters in enumerate(_widths(halvings, self.width), start=1):
+            stack.append(self.conv(filters, 5, strides=2, use_bias=level == 1))
+            if level > 1:
+                stack.append(fused.BatchNormalization(dtype=self.dtype_policy))
+            stack.append(self.leaky_relu())
+            if self.self_attention and level == attended:
+                stack.append(self.attention())
+        return [*stack, keras.layers.Flatten(dtype=self.dtype_policy)]

@@ -4,41 +4,59 @@ import math
 
 import keras
 
-from components.trainer.networks.base import DISCRIMINATORS, GENERATORS, Discriminator, Generator
+from components.trainer.networks.base import (
+    DISCRIMINATORS,
+    GENERATORS,
+    SPECTRAL_NORM,
+    Discriminator,
+    Generator,
+)
+
+_WIDTH = 64
 
 
 @GENERATORS.register("mlp")
 class MLPGenerator(Generator):
     """Latents → Dense 64 → Dense 128 → Dense d, tanh; any data shape."""
 
+    kind = "mlp"
+
+    def initializer(self) -> keras.initializers.Initializer:
+        """Glorot uniform."""
+        return self.glorot()
+
     def make_layers(self) -> list[keras.layers.Layer]:
         """Two hidden layers and the output, reshaped to the data."""
-        dtype = self.dtype_policy
-        layers = keras.layers
+        width = self.width or _WIDTH
         return [
-            layers.Dense(64, kernel_initializer=self.glorot(), dtype=dtype),
-            layers.LeakyReLU(0.2, dtype=dtype),
-            layers.Dense(128, kernel_initializer=self.glorot(), dtype=dtype),
-            layers.LeakyReLU(0.2, dtype=dtype),
-            layers.Dense(math.prod(self.data_shape), kernel_initializer=self.glorot(), dtype=dtype),
-            layers.Activation("tanh", dtype="float32"),
-            layers.Reshape(self.data_shape, dtype="float32"),
+            self.dense(width),
+            self.leaky_relu(),
+            self.dense(2 * width),
+            self.leaky_relu(),
+            self.dense(math.prod(self.data_shape)),
+            keras.layers.Activation("tanh", dtype="float32"),
+            keras.layers.Reshape(self.data_shape, dtype="float32"),
         ]
 
 
 @DISCRIMINATORS.register("mlp")
 class MLPDiscriminator(Discriminator):
-    """Data, flattened → Dense 128 → Dense 64 → Dense 1; any data shape."""
+    """Data, flattened → Dense 128 → Dense 64 → head; any data shape."""
+
+    kind = "mlp"
+    supports = frozenset({SPECTRAL_NORM})
+
+    def initializer(self) -> keras.initializers.Initializer:
+        """Glorot uniform."""
+        return self.glorot()
 
     def make_layers(self) -> list[keras.layers.Layer]:
-        """Two hidden layers and the logit."""
-        dtype = self.dtype_policy
-        layers = keras.layers
+        """Two hidden layers."""
+        width = self.width or _WIDTH
         return [
-            layers.Flatten(dtype=dtype),
-            layers.Dense(128, kernel_initializer=self.glorot(), dtype=dtype),
-            layers.LeakyReLU(0.2, dtype=dtype),
-            layers.Dense(64, kernel_initializer=self.glorot(), dtype=dtype),
-            layers.LeakyReLU(0.2, dtype=dtype),
-            layers.Dense(1, kernel_initializer=self.glorot(), dtype="float32"),
+            keras.layers.Flatten(dtype=self.dtype_policy),
+            self.dense(2 * width),
+            self.leaky_relu(),
+            self.dense(width),
+            self.leaky_relu(),
         ]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from components.trainer import GANTrainer
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
-from components.trainer.training import GANTrainer
 
 
 @pytest.fixture(scope="session")
@@ -18,17 +18,38 @@ def digits():
     return np.round(images * 255 / 16).astype(np.uint8)[..., np.newaxis]
 
 
+@pytest.fixture(scope="session")
+def labels():
+    """The classes of the digits, int64 [1797]."""
+    return load_digits().target
+
+
 @pytest.fixture
 def make_trainer(digits):
-    """Makes a small MLP trainer on the digits; options are those of GANTrainer."""
+    """Makes a small trainer on the digits, MLPs by default, that measures nothing.
 
-    def make(networks="mlp", dtype="float32", dataset=digits, seed=0, **options):
-        shape = dataset.shape[1:]
-        options = {"latent_dim": 8, "batch_size": 16, "seed": seed, **options}
+    `generator` and `discriminator` are further options of the networks, the others GANTrainer's.
+    """
+
+    def make(
+        networks="mlp",
+        dtype="float32",
+        dataset=digits,
+        seed=0,
+        generator=None,
+        discriminator=None,
+        **options,
+    ):
+        shape = (dataset[0] if isinstance(dataset, tuple) else dataset).shape[1:]
+        options = {"latent_dim": 8, "batch_size": 16, "quality": {"every_images": None}, **options}
+        common = {"dtype": dtype}
         return GANTrainer(
-            GENERATORS.get(networks)(options["latent_dim"], shape, seed=seed, dtype=dtype),
-            DISCRIMINATORS.get(networks)(shape, seed=seed + 1, dtype=dtype),
+            GENERATORS.get(networks)(
+                options["latent_dim"], shape, seed=seed, **common, **(generator or {})
+            ),
+            DISCRIMINATORS.get(networks)(shape, seed=seed + 1, **common, **(discriminator or {})),
             dataset,
+            seed=seed,
             **options,
         )
 
@@ -39,8 +60,8 @@ def make_trainer(digits):
 def run_python(tmp_path):
     """Starts Python on a script in a process of its own; returns the Popen."""
 
-    def start(script, *args, isolated=False):
-        path = tmp_path / "script.py"
+    def start(script, *args, isolated=False, environment=None):
+        path = tmp_path / f"script-{len(list(tmp_path.glob('script-*')))}.py"
         path.write_text(textwrap.dedent(script))
         flags = ["-I"] if isolated else []
         return subprocess.Popen(
@@ -48,7 +69,7 @@ def run_python(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
         )
 
     return start

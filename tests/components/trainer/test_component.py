@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from tfx.types import Channel, standard_artifacts
 
 from components.trainer.component import GANTrainer
@@ -24,3 +25,26 @@ def test_contract():
     assert json.loads(properties["image_shape"]) == [28, 28, 1]
     assert properties["checkpoint_dir"] == "/somewhere"
     assert len(properties["code_version"]) == 16
+
+
+def test_an_edit_to_a_network_of_ones_own_is_another_version(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / "their_networks.py"
+
+    def version():
+        trainer = GANTrainer(
+            examples=Channel(type=standard_artifacts.Examples),
+            anomalies=Channel(type=standard_artifacts.ExampleAnomalies),
+            config=TrainerConfig(images=1000, networks={"generator": "their_networks:make"}),
+            image_shape=(28, 28, 1),
+            checkpoint_dir="/somewhere",
+        )
+        return trainer.exec_properties["code_version"]
+
+    with pytest.raises(ValueError, match="no module 'their_networks' can be imported"):
+        version()
+    module.write_text("def make(): ...\n")
+    before = version()
+    assert version() == before
+    module.write_text("def make(): return None\n")
+    assert version() != before

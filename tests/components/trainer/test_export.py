@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.trainer import export
 
@@ -42,18 +43,49 @@ def test_plain_tensorflow_in_another_process_makes_the_same_images(
     assert np.abs(difference).max() <= (1 if dtype == "float32" else 4)
 
 
-def test_the_untrained_export_is_the_generator_before_training(make_trainer, tmp_path):
+def test_an_export_before_training_is_the_untrained_generator(make_trainer, tmp_path):
     trainer = make_trainer()
     before = trainer.sample(4)
+    trainer.export(str(tmp_path / "untrained"))
     trainer.train(images=64)
-    trainer.export_untrained(str(tmp_path / "untrained"))
-
-    import tensorflow as tf
 
     loaded = tf.saved_model.load(str(tmp_path / "untrained"))
     outputs = loaded.signatures["sample"](count=tf.constant(4), seed=tf.constant(0, tf.int64))
-    np.testing.assert_allclose(outputs["images"].numpy().astype(int), before, atol=1)
+    np.testing.assert_array_equal(outputs["images"], before)
     assert not np.array_equal(trainer.sample(4), before)
+
+
+def test_classes_are_served_by_label_and_by_their_shares(make_trainer, digits, labels, tmp_path):
+    few = labels < 3
+    shares = np.bincount(labels[few]) / few.sum()
+    trainer = make_trainer(
+        dataset=(digits[few], labels[few]),
+        generator={"num_classes": 3},
+        discriminator={"num_classes": 3},
+        conditioning={},
+    )
+    trainer.export(str(tmp_path / "model"))
+    # Of the loaded model there are only the signatures.
+    model = tf.saved_model.load(str(tmp_path / "model"))
+    assert set(model.signatures) == {"serving_default", "sample", "sample_class"}
+    served = model.signatures["serving_default"](
+        latents=tf.ones([3, 8]), labels=tf.constant([0, 1, 2], tf.int64)
+    )["images"]
+    assert served.shape == (3, 8, 8, 1)
+    assert not np.array_equal(served[0], served[1])
+
+    arguments = {"count": tf.constant(7), "seed": tf.constant(1, tf.int64)}
+    of_class = model.signatures["sample_class"](label=tf.constant(2, tf.int64), **arguments)
+    np.testing.assert_array_equal(of_class["images"], trainer.sample(7, seed=1, label=2))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="label: no such class"):
+        model.signatures["sample_class"](label=tf.constant(3, tf.int64), **arguments)
+
+    # Latents are the same for `sample` and for each class, so that labels can be told.
+    count = 300
+    sampled = trainer.sample(count, seed=3)
+    by_class = [trainer.sample(count, seed=3, label=label) for label in range(3)]
+    found = [np.mean([(a == b).all() for a, b in zip(sampled, c, strict=True)]) for c in by_class]
+    np.testing.assert_allclose(found, shares, atol=0.1)
 
 
 def test_an_export_overwrites_nothing_and_leaves_nothing_half_done(make_trainer, tmp_path):

@@ -49,6 +49,103 @@ def test_batch_normalization_keeps_float32_statistics_under_bfloat16():
     assert float(tf.abs(tf.reduce_mean(tf.cast(outputs, tf.float32)))) < 0.02
 
 
+def _penalty_gradient(normalise, inputs, gamma):
+    """Gradient with respect to gamma of the squared gradient with respect to the inputs."""
+    with tf.GradientTape() as outer:
+        outer.watch(gamma)
+        with tf.GradientTape() as inner:
+            inner.watch(inputs)
+            loss = tf.reduce_sum(normalise(inputs, gamma) ** 3)
+        penalty = tf.reduce_sum(inner.gradient(loss, inputs) ** 2)
+    return outer.gradient(penalty, gamma)
+
+
+def test_second_order_gradients_are_those_of_the_formula():
+    layer = fused.BatchNormalization()
+    layer.build((None, 3, 3, 2))
+    inputs, gamma = tf.constant(_values((8, 3, 3, 2))), tf.constant([0.5, 2.0])
+
+    def formula(inputs, gamma):
+        mean, variance = tf.nn.moments(inputs, [0, 1, 2])
+        return tf.nn.batch_normalization(inputs, mean, variance, 0.0, gamma, 1e-3)
+
+    ours = _penalty_gradient(
+        lambda values, gamma: layer.normalise(values, gamma, tf.zeros([2]), training=True),
+        inputs,
+        gamma,
+    )
+    np.testing.assert_allclose(ours, _penalty_gradient(formula, inputs, gamma), rtol=1e-3)
+
+
+DEVICES = """
+    import numpy as np, tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    from components.trainer.fused import BatchNormalization
+    from components.trainer.networks.layers import ConditionalBatchNormalization
+
+    random = np.random.default_rng(0)
+    images = random.normal(1.5, 2.0, (8, 3, 3, 4)).astype("float32")
+    vectors, weights = images[:, 0, 0], random.normal(size=images.shape).astype("float32")
+    labels = np.arange(8, dtype="int32") % 3
+
+    def run(strategy, make, inputs, labelled):
+        with strategy.scope():
+            layer = make()
+            layer.build(inputs.shape)
+
+        def step(rows):
+            given = {"labels": rows["labels"]} if labelled else {}
+            watched = [rows["inputs"], *(v.value for v in layer.trainable_variables)]
+            with tf.GradientTape() as outer:
+                outer.watch(watched)
+                with tf.GradientTape() as tape:
+                    tape.watch(watched)
+                    outputs = layer(rows["inputs"], training=True, **given)
+                    loss = tf.reduce_sum(outputs ** 2 * rows["weights"])
+                first = tape.gradient(loss, watched)
+                penalty = tf.reduce_sum(first[0] ** 2)
+            second = outer.gradient(penalty, watched)
+            return outputs, first, second
+
+        replicas = strategy.num_replicas_in_sync
+        size = len(inputs) // replicas
+
+        def rows_of(context):
+            own = slice(context.replica_id_in_sync_group * size, None)
+            own_weights = weights if inputs.ndim == 4 else weights[:, 0, 0]
+            rows = {"inputs": inputs, "labels": labels, "weights": own_weights}
+            return {key: tf.constant(value[own][:size]) for key, value in rows.items()}
+
+        rows = strategy.experimental_distribute_values_from_function(rows_of)
+        outputs, first, second = tf.function(lambda r: strategy.run(step, args=(r,)))(rows)
+        local = strategy.experimental_local_results
+        gathered = [np.concatenate(local(v)) for v in (outputs, first[0], second[0])]
+        summed = [sum(np.asarray(v) for v in local(g)) for g in first[1:] + second[1:]]
+        state = [np.asarray(local(v.value)[-1]) for v in layer.non_trainable_variables]
+        return gathered + summed + state
+
+    one = tf.distribute.get_strategy()
+    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    cases = [
+        (BatchNormalization, images, False),
+        (BatchNormalization, vectors, False),
+        (lambda: ConditionalBatchNormalization(3), images, True),
+    ]
+    for make, inputs, labelled in cases:
+        expected, found = (run(s, make, inputs, labelled) for s in (one, two))
+        assert len(expected) == len(found) > 4
+        for a, b in zip(expected, found, strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3)
+"""
+
+
+def test_two_devices_are_one_device_on_the_same_global_batch(run_python):
+    process = run_python(DEVICES)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors[-3000:]
+
+
 def test_adam_is_that_of_keras():
     options = {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.9}
     ours, plain = fused.Adam(**options), keras.optimizers.Adam(**options)

@@ -1,0 +1,176 @@
+"""Layers that several networks are made of."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from components.trainer import fused
+
+
+class Stack(keras.layers.Layer):
+    """Layers one after another; those with `takes_labels` are handed the labels too."""
+
+    takes_labels = True
+
+    def __init__(self, stack: Sequence[keras.layers.Layer], **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.stack = list(stack)
+
+    def build(self, input_shape: object = None) -> None:
+        """Nothing: the layers are built by the first call."""
+
+    def call(
+        self, inputs: tf.Tensor, labels: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """What the last layer makes of `inputs`; labels int [n], or None."""
+        outputs = inputs
+        for layer in self.stack:
+            given = {"labels": labels} if getattr(layer, "takes_labels", False) else {}
+            outputs = layer(outputs, training=training, **given)
+        return outputs
+
+
+class Residual(keras.layers.Layer):
+    """The sum of two stacks over the same input; an empty shortcut is the input itself."""
+
+    takes_labels = True
+
+    def __init__(
+        self,
+        main: Sequence[keras.layers.Layer],
+        shortcut: Sequence[keras.layers.Layer] = (),
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.main = Stack(main, dtype=self.dtype_policy)
+        self.shortcut = Stack(shortcut, dtype=self.dtype_policy)
+
+    def build(self, input_shape: object = None) -> None:
+        """Nothing: the layers are built by the first call."""
+
+    def call(
+        self, inputs: tf.Tensor, labels: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """main(inputs) + shortcut(inputs)."""
+        main = self.main(inputs, labels=labels, training=training)
+        return main + self.shortcut(inputs, labels=labels, training=training)
+
+
+class ConditionalBatchNormalization(fused.BatchNormalization):
+    """Batch normalisation with a gamma and a beta for every class.
+
+    Dumoulin et al. 2017, arXiv:1610.07629, section 2.2, as in the generator of Miyato & Koyama
+    2018, arXiv:1802.05637, section 5.
+
+    Args:
+      num_classes: labels are in [0, num_classes).
+    """
+
+    takes_labels = True
+
+    def __init__(self, num_classes: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+
+    def parameter_shape(self, channels: int) -> tuple[int, ...]:
+        """A row for every class."""
+        return (self.num_classes, channels)
+
+    def call(self, inputs: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Normalises `inputs`, [n, channels] or [n, height, width, channels]; labels int [n]."""
+        channels = inputs.shape[-1]
+        plain = self.normalise(inputs, tf.ones([channels]), tf.zeros([channels]), training)
+        # A product, not a gather: its gradient is dense.
+        one_hot = tf.one_hot(labels, self.num_classes)
+        places = [1] * (inputs.shape.rank - 2)
+
+        def of_class(parameter: keras.Variable) -> tf.Tensor:
+            rows = tf.matmul(one_hot, tf.convert_to_tensor(parameter))
+            return tf.cast(tf.reshape(rows, [-1, *places, channels]), plain.dtype)
+
+        return plain * of_class(self.gamma) + of_class(self.beta)
+
+    def get_config(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+class GroupedConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with groups that can be trained on a CPU; stride 1, channels last.
+
+    TensorFlow's grouped convolution has no gradient on a CPU in float16, nor in any dtype without
+    oneDNN; there, one convolution a group takes the same time (measured: 0.8 to 1.4 of it).
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[n, height, width, filters] of [n, height, width, channels]."""
+        kernel, padding = tf.convert_to_tensor(self.kernel), self.padding.upper()
+        if tf.config.list_physical_devices("GPU"):
+            outputs = tf.nn.conv2d(inputs, kernel, 1, padding)
+        else:
+            pairs = zip(
+                tf.split(inputs, self.groups, -1), tf.split(kernel, self.groups, -1), strict=True
+            )
+            outputs = tf.concat([tf.nn.conv2d(*pair, 1, padding) for pair in pairs], -1)
+        if self.use_bias:
+            outputs = outputs + tf.convert_to_tensor(self.bias)
+        return self.activation(outputs)
+
+
+class SumOverPlaces(keras.layers.Layer):
+    """[n, height, width, channels] to float32 [n, channels]."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The sum over height and width, in float32: half precision would round it."""
+        return tf.reduce_sum(tf.cast(inputs, tf.float32), [1, 2])
+
+
+class BlurUpsample(keras.layers.Layer):
+    """Twice the height and width: zeros between the places, then the filter [1, 2, 1] / 2.
+
+    The filter runs along both axes; beyond the border are zeros.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[n, height, width, channels] to [n, 2 height, 2 width, channels]."""
+
+        def along(axis: int, values: tf.Tensor) -> tf.Tensor:
+            before = _shifted(values, axis)
+            doubled = tf.stack([0.5 * (before + values), values], axis + 1)
+            _, height, width, channels = values.shape
+            size = [height, width]
+            size[axis - 1] *= 2
+            return tf.reshape(doubled, [-1, *size, channels])
+
+        return along(2, along(1, inputs))
+
+
+class BlurDownsample(keras.layers.Layer):
+    """Half the height and width (both even): the filter [1, 2, 1] / 4, then every second place.
+
+    The filter runs along both axes; beyond the border are zeros. Kept are the odd places, those
+    that `BlurUpsample` puts its inputs at: the two are each other's transpose, times 4.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[n, height, width, channels] to [n, height / 2, width / 2, channels]."""
+
+        def along(axis: int, values: tf.Tensor) -> tf.Tensor:
+            _, height, width, channels = values.shape
+            size = [height, width]
+            size[axis - 1] //= 2
+            size.insert(axis, 2)
+            even, odd = tf.unstack(tf.reshape(values, [-1, *size, channels]), axis=axis + 1)
+            return 0.25 * (even + _shifted(even, axis, forward=False)) + 0.5 * odd
+
+        return along(2, along(1, inputs))
+
+
+def _shifted(values: tf.Tensor, axis: int, forward: bool = True) -> tf.Tensor:
+    """Maps moved by one place along `axis`, with zeros moved in."""
+    padding = [[0, 0]] * 4
+    padding[axis] = [1, 0] if forward else [0, 1]
+    rows = [slice(None)] * 4
+    rows[axis] = slice(None, -1) if forward else slice(1, None)
+    return tf.pad(values[tuple(rows)], padding)

@@ -1,0 +1,182 @@
+"""R3GAN's networks (Huang et al. 2024, arXiv:2501.05441, section 3 and appendix).
+
+Residual networks without normalisation: blocks of 1×1, grouped 3×3 and 1×1 convolutions, twice as
+wide inside, LeakyReLU(0.2). The last convolution of a block starts at 0, the others are He-normal
+over L^(1/4) for the L blocks of the network (fix-up initialisation, Zhang et al. 2019,
+arXiv:1901.09321, for blocks of three convolutions). Maps are resampled by [1, 2, 1].
+
+The paper's networks have 768 filters at maps up to 32×32; the default here is 128.
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from components.trainer.networks import layers, maps
+from components.trainer.networks.base import (
+    DISCRIMINATORS,
+    GENERATORS,
+    Discriminator,
+    Generator,
+    Network,
+)
+
+_WIDTH = 128
+_BLOCKS = 2
+_EXPANSION = 2
+_GROUP_SIZE = 16
+_LEAKY_GAIN = math.sqrt(2 / (1 + 0.2**2))
+
+
+class _R3Network(Network):
+    """What the two networks share."""
+
+    kind = "r3gan"
+
+    @classmethod
+    def check_shape(cls, data_shape: Sequence[int]) -> None:
+        """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
+        maps.check_images(cls.kind, data_shape)
+
+    @classmethod
+    def check_width(cls, width: int) -> None:
+        """Raises ValueError for a width that does not split into groups of 16 channels."""
+        multiple = _GROUP_SIZE // _EXPANSION
+        if width < 1 or width % multiple:
+            raise ValueError(f"width: r3gan's is a multiple of {multiple}, not {width}")
+
+    def initializer(self) -> keras.initializers.Initializer:
+        """N(0, 1 / fan_in), for what no LeakyReLU follows."""
+        return self._msr(1.0)
+
+    def _msr(self, gain: float) -> keras.initializers.Initializer:
+        return keras.initializers.VarianceScaling(
+            gain**2, "fan_in", "untruncated_normal", seed=self.next_seed()
+        )
+
+    def _levels(self) -> tuple[int, list[int]]:
+        """How often the image is halved, and the filters from the largest map to the smallest."""
+        halvings = maps.halvings(self.data_shape, smallest=4)
+        return halvings, maps.filters(self.data_shape, halvings + 1, self.width or _WIDTH)
+
+    def _blocks(self, filters: int, levels: int) -> list[keras.layers.Layer]:
+        """The residual blocks of one map; `levels` of the whole network."""
+        gain = _LEAKY_GAIN * (_BLOCKS * levels) ** -0.25
+        inner = _EXPANSION * filters
+
+        def block() -> keras.layers.Layer:
+            grouped = layers.GroupedConv2D(
+                inner,
+                3,
+                padding="same",
+                groups=inner // _GROUP_SIZE,
+                kernel_initializer=self._msr(gain),
+                dtype=self.dtype_policy,
+            )
+            main = [
+                self.conv(inner, 1, kernel_initializer=self._msr(gain)),
+                self.leaky_relu(),
+                grouped,
+                self.leaky_relu(),
+                self.conv(filters, 1, use_bias=False, kernel_initializer="zeros"),
+            ]
+            return layers.Residual(main, dtype=self.dtype_policy)
+
+        return [block() for _ in range(_BLOCKS)]
+
+    def _transition(self, before: int, after: int) -> list[keras.layers.Layer]:
+        """A 1x1 convolution where the number of filters changes."""
+        return [] if before == after else [self.conv(after, 1, use_bias=False)]
+
+
+@GENERATORS.register("r3gan")
+class R3GANGenerator(_R3Network, Generator):
+    """A learned smallest map, modulated by the latents; two blocks at every map; 1×1, tanh.
+
+    The tanh is ours: the paper's generator ends in the convolution, our data are in [-1, 1].
+    """
+
+    def make_layers(self) -> list[keras.layers.Layer]:
+        """From latents to images."""
+        height, width, channels = self.data_shape
+        halvings, filters = self._levels()
+        small = (height >> halvings, width >> halvings, filters[-1])
+        stack = [
+            self.dense(small[2], use_bias=False),
+            Basis(small, seed=self.next_seed(), dtype=self.dtype_policy),
+            *self._blocks(filters[-1], halvings + 1),
+        ]
+        for level in reversed(range(halvings)):
+            stack += [
+                *self._transition(filters[level + 1], filters[level]),
+                layers.BlurUpsample(dtype=self.dtype_policy),
+                *self._blocks(filters[level], halvings + 1),
+            ]
+        return [
+            *stack,
+            self.conv(channels, 1, use_bias=False),
+            keras.layers.Activation("tanh", dtype="float32"),
+        ]
+
+
+@DISCRIMINATORS.register("r3gan")
+class R3GANDiscriminator(_R3Network, Discriminator):
+    """1×1, two blocks at every map, a depthwise convolution over the smallest; head without bias.
+
+    There is no spectral norm: a kernel that starts at 0 has none.
+    """
+
+    def make_head(self, units: int) -> keras.layers.Layer:
+        """A linear layer from the features, in float32."""
+        return self.dense(units, use_bias=False, dtype="float32")
+
+    def make_layers(self) -> list[keras.layers.Layer]:
+        """From images to features."""
+        height, width, _ = self.data_shape
+        halvings, filters = self._levels()
+        stack = [
+            self.conv(filters[0], 1, use_bias=False),
+            *self._blocks(filters[0], halvings + 1),
+        ]
+        for level in range(1, halvings + 1):
+            stack += [
+                layers.BlurDownsample(dtype=self.dtype_policy),
+                *self._transition(filters[level - 1], filters[level]),
+                *self._blocks(filters[level], halvings + 1),
+            ]
+        small = (height >> halvings, width >> halvings)
+        summary = keras.layers.DepthwiseConv2D(
+            small,
+            use_bias=False,
+            # VarianceScaling would count the inputs of all channels.
+            depthwise_initializer=keras.initializers.RandomNormal(
+                stddev=math.prod(small) ** -0.5, seed=self.next_seed()
+            ),
+            dtype=self.dtype_policy,
+        )
+        return [*stack, summary, keras.layers.Flatten(dtype=self.dtype_policy)]
+
+
+class Basis(keras.layers.Layer):
+    """A learned map [height, width, channels], each channel times its input.
+
+    Args:
+      shape: of the map.
+      seed: of its initial values, from N(0, 1).
+    """
+
+    def __init__(self, shape: Sequence[int], seed: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.shape = tuple(shape)
+        self.seed = seed
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Makes the map."""
+        initializer = keras.initializers.RandomNormal(stddev=1.0, seed=self.seed)
+        self.basis = self.add_weight(shape=self.shape, initializer=initializer, name="basis")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[n, channels] to [n, height, width, channels]."""
+        return inputs[:, tf.newaxis, tf.newaxis, :] * tf.convert_to_tensor(self.basis)

@@ -1,0 +1,141 @@
+"""Residual networks of SNGAN (Miyato et al. 2018, arXiv:1802.05957, appendix B.4, table 4)."""
+
+from collections.abc import Sequence
+
+import keras
+
+from components.trainer.networks import layers, maps
+from components.trainer.networks.base import (
+    DISCRIMINATORS,
+    GENERATORS,
+    NORMALIZATION,
+    SELF_ATTENTION,
+    SPECTRAL_NORM,
+    Discriminator,
+    Generator,
+    Network,
+)
+
+_GENERATOR_WIDTH = 256
+_DISCRIMINATOR_WIDTH = 128
+
+
+def _residual_kernel(network: Network) -> keras.initializers.Initializer:
+    """Glorot uniform with a gain of sqrt(2), for the convolutions between ReLUs."""
+    return keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform", seed=network.next_seed())
+
+
+@GENERATORS.register("resnet")
+class ResNetGenerator(Generator):
+    """Dense to the smallest map, a residual block to each larger one, BN, ReLU, conv, tanh.
+
+    For 32×32: latents → Dense 4·4·256 → three blocks of 256 filters that double the side. Filters
+    halve above 32×32.
+    """
+
+    kind = "resnet"
+    supports = frozenset({NORMALIZATION, SELF_ATTENTION})
+
+    @classmethod
+    def check_shape(cls, data_shape: Sequence[int]) -> None:
+        """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
+        maps.check_images(cls.kind, data_shape)
+
+    def initializer(self) -> keras.initializers.Initializer:
+        """Glorot uniform."""
+        return self.glorot()
+
+    def make_layers(self) -> list[keras.layers.Layer]:
+        """From latents to images."""
+        height, width, channels = self.data_shape
+        halvings = maps.halvings(self.data_shape, smallest=4)
+        attended = maps.attention_level(self.data_shape, halvings)
+        filters = maps.filters(self.data_shape, halvings + 1, self.width or _GENERATOR_WIDTH)
+        small = (height >> halvings, width >> halvings, filters[-1])
+        stack = [
+            self.dense(small[0] * small[1] * small[2]),
+            keras.layers.Reshape(small, dtype=self.dtype_policy),
+        ]
+        if self.self_attention and attended == halvings:
+            stack.append(self.attention())
+        for level in reversed(range(halvings)):
+            stack.append(self._block(filters[level]))
+            if self.self_attention and level == attended:
+                stack.append(self.attention())
+        return [
+            *stack,
+            self.batch_norm(),
+            self._relu(),
+            self.conv(channels, 3),
+            keras.layers.Activation("tanh", dtype="float32"),
+        ]
+
+    def _block(self, filters: int) -> keras.layers.Layer:
+        main = [
+            self.batch_norm(),
+            self._relu(),
+            self._double(),
+            self.conv(filters, 3, kernel_initializer=_residual_kernel(self)),
+            self.batch_norm(),
+            self._relu(),
+            self.conv(filters, 3, kernel_initializer=_residual_kernel(self)),
+        ]
+        shortcut = [self._double(), self.conv(filters, 1)]
+        return layers.Residual(main, shortcut, dtype=self.dtype_policy)
+
+    def _relu(self) -> keras.layers.Layer:
+        return keras.layers.ReLU(dtype=self.dtype_policy)
+
+    def _double(self) -> keras.layers.Layer:
+        return keras.layers.UpSampling2D(2, dtype=self.dtype_policy)
+
+
+@DISCRIMINATORS.register("resnet")
+class ResNetDiscriminator(Discriminator):
+    """Residual blocks that halve the side to 5 to 8, two more, ReLU, the sum over places; head.
+
+    For 32×32: four blocks of 128 filters, the first two with average pooling. Filters double with
+    each halving above 32×32.
+    """
+
+    kind = "resnet"
+    supports = frozenset({SELF_ATTENTION, SPECTRAL_NORM})
+
+    @classmethod
+    def check_shape(cls, data_shape: Sequence[int]) -> None:
+        """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
+        maps.check_images(cls.kind, data_shape)
+
+    def initializer(self) -> keras.initializers.Initializer:
+        """Glorot uniform."""
+        return self.glorot()
+
+    def make_layers(self) -> list[keras.layers.Layer]:
+        """From images to features."""
+        halvings = maps.halvings(self.data_shape, smallest=5)
+        attended = maps.attention_level(self.data_shape, halvings)
+        filters = maps.filters(self.data_shape, halvings + 1, self.width or _DISCRIMINATOR_WIDTH)
+        stack = []
+        for level in range(1, halvings + 1):
+            stack.append(self._block(filters[level - 1], first=level == 1, halve=True))
+            if self.self_attention and level == attended:
+                stack.append(self.attention())
+        stack += [self._block(filters[-1]), self._block(filters[-1])]
+        return [*stack, self._relu(), layers.SumOverPlaces(dtype=self.dtype_policy)]
+
+    def _block(self, filters: int, first: bool = False, halve: bool = False) -> keras.layers.Layer:
+        # A block that keeps the side keeps the filters too, and its shortcut is the input.
+        pool = [keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)] if halve else []
+        main = [
+            # There is nothing negative to cut off an image's colours.
+            *([] if first else [self._relu()]),
+            self.conv(filters, 3, kernel_initializer=_residual_kernel(self)),
+            self._relu(),
+            self.conv(filters, 3, kernel_initializer=_residual_kernel(self)),
+            *pool,
+        ]
+        shortcut = [*pool, self.conv(filters, 1)] if halve else []
+        return layers.Residual(main, shortcut, dtype=self.dtype_policy)
+
+    def _relu(self) -> keras.layers.Layer:
+        return keras.layers.ReLU(dtype=self.dtype_policy)

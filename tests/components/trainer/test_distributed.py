@@ -1,0 +1,142 @@
+"""However many devices and processes share a batch, the same is learnt."""
+
+import json
+import socket
+
+import numpy as np
+import pytest
+
+IMAGES = 16 * 6
+
+# Both scripts make the trainers that the `alone` fixture makes.
+TRAINER = """
+    import json, os, sys
+    import numpy as np, tensorflow as tf
+    from components.trainer import devices
+
+    def make(networks, strategy, options):
+        from components.trainer import GANTrainer
+        from components.trainer.networks import DISCRIMINATORS, GENERATORS
+        digits = np.load(sys.argv[1])
+        return GANTrainer(
+            GENERATORS.get(networks)(8, (8, 8, 1), seed=0, width=16),
+            DISCRIMINATORS.get(networks)((8, 8, 1), seed=1, width=16),
+            digits, latent_dim=8, batch_size=16, seed=0, strategy=strategy,
+            quality={"every_images": None}, **options)
+
+    def save(trainer, path):
+        networks = (trainer.generator, trainer.discriminator, trainer.ema_generator)
+        np.savez(path, *(w for network in networks for w in network.get_weights()))
+"""
+
+MIRRORED = (
+    TRAINER
+    + """
+    folder, options = sys.argv[2], json.loads(sys.argv[3])
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    for name in ("mlp", "dcgan"):
+        trainer = make(name, strategy, options)
+        trainer.train(16 * 6)
+        save(trainer, f"{folder}/{name}.npz")
+"""
+)
+
+# The MLP trains in one go. Of the DCGAN's training each worker keeps the first half in a folder of
+# its own, and new trainers go on from the folder of the chief.
+WORKER = (
+    TRAINER
+    + """
+    folder, options = sys.argv[2], json.loads(sys.argv[3])
+    strategy = devices.strategy()
+    rank = strategy.cluster_resolver.task_id
+    mlp = make("mlp", strategy, options)
+    mlp.train(16 * 6)
+    save(mlp, f"{folder}/mlp-{rank}.npz")
+
+    make("dcgan", strategy, options).train(16 * 3, folder=f"{folder}/{rank}")
+    # The chief has saved before anybody goes on.
+    strategy.reduce("SUM", strategy.run(lambda: tf.constant(1.0)), axis=None)
+    dcgan = make("dcgan", strategy, options)
+    dcgan.train(16 * 6, folder=f"{folder}/0")
+    save(dcgan, f"{folder}/dcgan-{rank}.npz")
+"""
+)
+
+
+# Adam would blow rounding up to whole steps where a gradient is all but zero.
+SGD = {"name": "sgd", "learning_rate": 0.05}
+OPTIONS = {"generator_optimizer": SGD, "discriminator_optimizer": SGD}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return {}
+
+
+@pytest.fixture
+def alone(make_trainer, trained):
+    """The weights after the same training on one device."""
+
+    def train(name):
+        if name not in trained:
+            small = {"width": 16}
+            trainer = make_trainer(name, generator=small, discriminator=small, **OPTIONS)
+            trainer.train(IMAGES)
+            networks = (trainer.generator, trainer.discriminator, trainer.ema_generator)
+            trained[name] = [weight for network in networks for weight in network.get_weights()]
+        return trained[name]
+
+    return train
+
+
+@pytest.fixture
+def arguments(tmp_path, digits):
+    np.save(tmp_path / "digits.npy", digits)
+    return tmp_path / "digits.npy", tmp_path, json.dumps(OPTIONS)
+
+
+def _finish(processes):
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=400)
+            assert process.returncode == 0, errors[-3000:]
+    finally:
+        # One that waits for another that has failed would wait for ever.
+        for process in processes:
+            process.kill()
+
+
+def _assert_same(path, expected):
+    with np.load(path) as found:
+        for name, weight in zip(found.files, expected, strict=True):
+            np.testing.assert_allclose(found[name], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_two_devices_learn_what_one_does(run_python, arguments, alone, tmp_path):
+    _finish([run_python(MIRRORED, *arguments)])
+    for name in ("mlp", "dcgan"):
+        _assert_same(tmp_path / f"{name}.npz", alone(name))
+
+
+def test_two_processes_learn_what_one_does_and_the_chief_keeps_it(
+    run_python, arguments, alone, tmp_path
+):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    cluster = {"worker": [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]}
+    for each in sockets:
+        each.close()
+    tasks = [{"type": "worker", "index": index} for index in range(2)]
+    configs = [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
+    _finish([run_python(WORKER, *arguments, environment={"TF_CONFIG": c}) for c in configs])
+
+    for name in ("mlp", "dcgan"):
+        for rank in range(2):
+            _assert_same(tmp_path / f"{name}-{rank}.npz", alone(name))
+    kept = tmp_path / "0"
+    lines = (kept / "log" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["images"] for line in lines] == [IMAGES // 2, IMAGES]
+    checkpoints = {path.stem for path in (kept / "checkpoints").glob("*.index")}
+    assert checkpoints == {"ckpt-3", "ckpt-6"}
+    assert not (tmp_path / "1").exists()
