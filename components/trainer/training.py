@@ -298,7 +298,7 @@ class GANTrainer:
             }
             totals.add(terms, weight=len(real[rows]))
         fakes = self._data(self.chosen_generator, (latents, fake_labels))
-        measured = quality.Quality(real, self._extract, seed=self.options.seed).measure(fakes)
+        measured = self._compare_with(real).measure(fakes)
         return totals.pop() | dataclasses.asdict(measured)
 
     def sample(self, count: int, seed: int = 0, label: int | None = None) -> np.ndarray:
@@ -630,8 +630,9 @@ class GANTrainer:
         """What is measured now, and whether training has collapsed; keeps the best generator."""
         options = self.options
         if self._quality is None:
-            real, _ = self.source.take(options.quality.samples, options.seed)
-            self._quality = quality.Quality(real, self._extract, seed=options.seed)
+            self._quality = self._compare_with(
+                self.source.take(options.quality.samples, options.seed)[0]
+            )
         inputs = self._inputs(_QUALITY_INDEX, options.quality.samples)
         measurement = self._quality.measure(self._data(self.ema_generator, inputs))
         collapsed = False
@@ -644,6 +645,11 @@ class GANTrainer:
         if self.selection.offer(score, self.images_seen):
             self.best_generator.set_weights(self.ema_generator.get_weights())
         return dataclasses.asdict(measurement), collapsed
+
+    def _compare_with(self, real: np.ndarray) -> quality.Quality:
+        # Images that are floats come in the form that fakes are delivered in.
+        real = real if real.dtype == np.uint8 else finished(tf.constant(real)).numpy()
+        return quality.Quality(real, self._extract, seed=self.options.seed)
 
     def _roll_back(self, step: int, log: RunLog, checkpoints: Checkpoints) -> int:
         """Goes back to the last checkpoint, with lower learning rates; returns its step."""

@@ -1,6 +1,6 @@
 """One table of all recipes: same data, same images seen, same seed, same yardstick.
 
-    python tests/benchmarks/recipes.py [--images 50_000] [--seed 0] [--out docs/results.md]
+    python tests/benchmarks/recipes.py [--images 20_000] [--seed 0] [--out docs/results.md]
 
 Each recipe of data/fashion_mnist trains on the full Fashion-MNIST. As in a pipeline, the generator
 that measures best while training goes on is the one that counts; it is scored with 10 000 samples
@@ -21,7 +21,7 @@ _SAMPLES = 10_000
 
 
 @click.command()
-@click.option("--images", default=50_000, show_default=True, help="Seen by each generator.")
+@click.option("--images", default=20_000, show_default=True, help="Seen by each generator.")
 @click.option("--seed", default=0, show_default=True, help="Of each training.")
 @click.option("--source", help="Folder with the four IDX files; default: the Debian package.")
 @click.option("--only", multiple=True, help="Name of a recipe; may be repeated. Default: all.")
