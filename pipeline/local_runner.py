@@ -177,9 +177,10 @@ def _stage_lines(
     logger.addFilter(hear)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        how = "failed" if isinstance(error, Exception) else "stopped"
         for stage, started in running.items():
-            tell(f"{stage} failed, {time.monotonic() - started:.1f} s")
+            tell(f"{stage} {how}, {time.monotonic() - started:.1f} s")
         raise
     finally:
         logger.removeFilter(hear)

@@ -182,6 +182,10 @@ class TrainingConfig(Config):
                 f"gradient_accumulation: {self.gradient_accumulation} does not divide the "
                 f"batch_size, {self.batch_size}"
             )
+        names = [penalty.name for penalty in self.penalties]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"penalties: {name} is there {names.count(name)} times")
         if self.augmentation and self.augmentation.adaptive:
             losses.check_sign(self.loss, "augmentation.adaptive")
         if self.watch.rollback and self.quality.every_images is None:

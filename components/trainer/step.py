@@ -12,6 +12,7 @@ from components.trainer import optimizers, replicas
 from components.trainer.augmentation import Augmentation
 from components.trainer.draws import Draws
 from components.trainer.losses import Loss
+from components.trainer.pair import logits_of, with_labels
 from components.trainer.penalties import Penalty
 
 T = TypeVar("T")
@@ -276,18 +277,6 @@ class Step:
     def _scaled(self, player: Player, loss: tf.Tensor) -> tf.Tensor:
         """The part of the global loss that this part of this replica adds, scaled for float16."""
         return optimizers.scaled(player.optimizer, loss / (self._replicas * self._parts))
-
-
-def with_labels(values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:
-    """The inputs of a network that may be conditional."""
-    return values if labels is None else [values, labels]
-
-
-def logits_of(outputs: tf.Tensor | Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Logits and class logits, in float32; the latter are None without auxiliary classifier."""
-    logits, classes = outputs if isinstance(outputs, list | tuple) else (outputs, None)
-    classes = None if classes is None else tf.cast(classes, tf.float32)
-    return tf.cast(logits, tf.float32), classes
 
 
 def to_float(values: tf.Tensor) -> tf.Tensor:

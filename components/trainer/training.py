@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,26 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from components.config import validate
-from components.trainer import (
-    data,
-    devices,
-    losses,
-    networks,
-    optimizers,
-    penalties,
-    preemption,
-    quality,
-)
-from components.trainer import step as steps
-from components.trainer.augmentation import AdaptiveProbability, Augmentation
+from components.trainer import data, devices, networks, preemption, quality
+from components.trainer.assembly import assemble
 from components.trainer.checkpoints import Checkpoints, State
-from components.trainer.config import OptimizerConfig, TrainerConfig, TrainingConfig
+from components.trainer.config import TrainerConfig, TrainingConfig
 from components.trainer.export import Served, finished, save
-from components.trainer.knobs import Knobs
 from components.trainer.meters import Means, Waiting
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
+from components.trainer.pair import Pair, with_labels
 from components.trainer.runlog import RunLog
-from components.trainer.schedules import Schedule
+from components.trainer.step import to_float
 from components.trainer.watch import CollapseWatch, Selection
 
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -98,11 +87,28 @@ class GANTrainer:
         self.learning_rate_factor = tf.Variable(1.0, trainable=False)
         self.selection = Selection()
         with self.strategy.scope():
-            self._build()
-            self.ema_generator = self._copy_of(generator)
+            self._pair = Pair(
+                generator,
+                discriminator,
+                latent_dim=self.options.latent_dim,
+                data_shape=self.data_shape,
+                conditioning=self._conditioning,
+                num_classes=self.num_classes,
+            )
+            self.ema_generator = self._pair.copy_generator()
             # The average as it was when it measured best.
-            self.best_generator = self._copy_of(generator)
-            self._make_state(given)
+            self.best_generator = self._pair.copy_generator()
+            self._parts = assemble(
+                self._pair, self.options, given, self.learning_rate_factor, self.strategy
+            )
+        players = self._parts.players
+        self.generator_optimizer, self.discriminator_optimizer = (p.optimizer for p in players)
+        self._watch = CollapseWatch(
+            min_coverage=self.options.watch.min_coverage,
+            min_diversity=self.options.watch.min_diversity,
+            max_confidence=self.options.watch.max_confidence,
+        )
+        self._quality: quality.Quality | None = None
         self._extract = extract or quality.pixels
         self._generate = tf.function(lambda network, inputs: network(inputs, training=False))
 
@@ -181,7 +187,7 @@ class GANTrainer:
             checkpoints = Checkpoints(path, self._configuration(), chief=chief)
             if not int(self.step):
                 checkpoints.restore(self._state())
-        self._knobs.start(self._total_images)
+        self._parts.knobs.start(self._total_images)
         log = RunLog(os.path.join(folder, LOG_FOLDER) if folder and chief else None)
         log.start(self.images_seen, self._total_images)
         try:
@@ -217,8 +223,8 @@ class GANTrainer:
         batches = self._batches(step)
         previous = None
         while step < last_step and not self.selection.exhausted(options.quality.patience):
-            self._knobs.set(step * options.batch_size)
-            outputs = self._train_step(waiting.next(batches), self._step.due(step))
+            self._parts.knobs.set(step * options.batch_size)
+            outputs = self._train_step(waiting.next(batches), self._parts.step.due(step))
             step += 1
             if previous:
                 # Of the step before this one, so that no GPU is waited for.
@@ -244,7 +250,7 @@ class GANTrainer:
                     totals.pop()
                     continue
             if due("log") or measured:
-                line = {**totals.pop(), **self._knobs.scheduled, **measured}
+                line = {**totals.pop(), **self._parts.knobs.scheduled, **measured}
                 line |= {"input_wait": waiting.pop(), "memory_gb": devices.peak_memory_gb()}
                 log.write(step, images, line)
             if due("grid") and len(self.data_shape) == 3:
@@ -285,15 +291,15 @@ class GANTrainer:
         for start in range(0, len(real), size):
             rows = slice(start, start + size)
             own = None if fake_labels is None else fake_labels[rows]
-            fake = self._generate(self.chosen_generator, steps.with_labels(latents[rows], own))
-            real_logits = self._judge(
-                steps.to_float(tf.constant(real[rows])), None if labels is None else labels[rows]
+            fake = self._generate(self.chosen_generator, with_labels(latents[rows], own))
+            real_logits, _ = self._pair.judge(
+                to_float(tf.constant(real[rows])), None if labels is None else labels[rows]
             )
-            fake_logits = self._judge(tf.cast(fake, tf.float32), own)
+            fake_logits, _ = self._pair.judge(tf.cast(fake, tf.float32), own)
             ranked = tf.sign(real_logits - fake_logits)
             terms = {
-                "discriminator_loss": self.loss.discriminator(real_logits, fake_logits),
-                "generator_loss": self.loss.generator(real_logits, fake_logits),
+                "discriminator_loss": self._parts.loss.discriminator(real_logits, fake_logits),
+                "generator_loss": self._parts.loss.generator(real_logits, fake_logits),
                 "confidence": 0.5 + 0.5 * tf.reduce_mean(ranked),
             }
             totals.add(terms, weight=len(real[rows]))
@@ -326,9 +332,7 @@ class GANTrainer:
 
         Its signatures: see `export.Served`. Before training it has its initial weights.
         """
-        generator = networks.copy(self.chosen_generator, "float32")
-        generator(self._example_inputs())
-        generator.set_weights(self.chosen_generator.get_weights())
+        generator = self._pair.copy_of(self.chosen_generator, "float32")
         save(self._served(generator), path)
 
     def _refuse_devices(self) -> None:
@@ -362,181 +366,6 @@ class GANTrainer:
             )
         return count
 
-    def _example_inputs(self) -> tf.Tensor | list[tf.Tensor]:
-        labels = tf.zeros([2], tf.int32) if self._conditioning else None
-        return steps.with_labels(tf.zeros([2, self.options.latent_dim]), labels)
-
-    def _build(self) -> None:
-        """Runs both networks once, which makes their variables and shows that they fit."""
-        try:
-            fakes = tf.cast(self.generator(self._example_inputs(), training=False), tf.float32)
-        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            wanted = "latents and labels" if self._conditioning else "latents"
-            raise ValueError(
-                f"networks.generator: does not take {wanted} "
-                f"[n, {self.options.latent_dim}]: {_first_line(error)}"
-            ) from error
-        if tuple(fakes.shape[1:]) != self.data_shape:
-            raise ValueError(
-                f"networks.generator: makes data of shape {list(fakes.shape[1:])}, "
-                f"the dataset has {list(self.data_shape)}"
-            )
-        try:
-            logits, classes = self._outputs(fakes, tf.zeros([2], tf.int32))
-        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            wanted = "data and labels" if self._projects else "data"
-            raise ValueError(
-                f"networks.discriminator: does not take {wanted} {list(fakes.shape)}: "
-                f"{_first_line(error)}"
-            ) from error
-        if logits.shape[:1] != (2,):
-            raise ValueError(
-                f"networks.discriminator: gives logits of shape {list(logits.shape)} for 2 data; "
-                "the first axis must be the batch"
-            )
-        auxiliary = self._conditioning and self._conditioning.discriminator == "auxiliary"
-        if auxiliary and (classes is None or tuple(classes.shape) != (2, self.num_classes)):
-            found = "none" if classes is None else f"of shape {list(classes.shape)}"
-            raise ValueError(
-                f"networks.discriminator: conditioning.discriminator is auxiliary, which needs "
-                f"class logits [n, {self.num_classes}] beside the logits; found {found}"
-            )
-
-    @property
-    def _projects(self) -> bool:
-        return bool(self._conditioning) and self._conditioning.discriminator == "projection"
-
-    def _outputs(
-        self, values: tf.Tensor, labels: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        inputs = steps.with_labels(values, labels if self._projects else None)
-        return steps.logits_of(self.discriminator(inputs, training=False))
-
-    def _judge(self, values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
-        return self._outputs(values, labels)[0]
-
-    def _copy_of(self, generator: keras.Model) -> keras.Model:
-        copy = networks.copy(generator)
-        copy(self._example_inputs())
-        copy.set_weights(generator.get_weights())
-        return copy
-
-    def _make_state(self, given: Mapping[str, keras.optimizers.Optimizer]) -> None:
-        """What changes while training goes on, and the step that changes it."""
-        options = self.options
-        self.loss = losses.get(options.loss, options.label_smoothing)
-        self._watch = CollapseWatch(
-            min_coverage=options.watch.min_coverage,
-            min_diversity=options.watch.min_diversity,
-            max_confidence=options.watch.max_confidence,
-        )
-        self._quality: quality.Quality | None = None
-        self._knobs = Knobs()
-        self.generator_optimizer = self._make_optimizer("generator", given)
-        self.discriminator_optimizer = self._make_optimizer("discriminator", given)
-        self._ema_decay = self._knobs.add(
-            "ema_half_life_images", options.ema_half_life_images, transform=self._decay
-        )
-        self.penalties = [
-            penalties.make(penalty.name, **penalty.options) for penalty in options.penalties
-        ]
-        self._adaptive, probability = None, 1.0
-        if options.augmentation and options.augmentation.adaptive:
-            adaptive = options.augmentation.adaptive
-            self._adaptive = AdaptiveProbability(
-                target=adaptive.target,
-                images_to_one=adaptive.images,
-                every_steps=adaptive.every_steps,
-                batch_size=options.batch_size,
-            )
-            probability = self._adaptive.probability
-        elif options.augmentation:
-            probability = self._knobs.add(
-                "augmentation_probability", options.augmentation.probability
-            )
-        self._step = steps.Step(
-            steps.Player(
-                self.generator, self.generator_optimizer, options.generator_optimizer.clip_norm
-            ),
-            steps.Player(
-                self.discriminator,
-                self.discriminator_optimizer,
-                options.discriminator_optimizer.clip_norm,
-            ),
-            critic=self._make_critic(),
-            loss=self.loss,
-            penalties=self._weighted_penalties(),
-            augmentation=self._make_augmentation(),
-            probability=probability,
-            weight_clip=options.weight_clip,
-            conditioning=self._conditioning and self._conditioning.discriminator,
-            auxiliary_weight=self._conditioning.auxiliary_weight if self._conditioning else 0.0,
-            discriminator_steps=options.discriminator_steps,
-            gradient_accumulation=options.gradient_accumulation,
-            seed=options.seed,
-            xla=options.xla,
-            strategy=self.strategy,
-        )
-
-    def _make_optimizer(
-        self, player: str, given: Mapping[str, keras.optimizers.Optimizer]
-    ) -> keras.optimizers.Optimizer:
-        config: OptimizerConfig = getattr(self.options, f"{player}_optimizer")
-        optimizer = given.get(f"{player}_optimizer")
-        learning_rate = config.learning_rate
-        if optimizer is None:
-            optimizer = optimizers.make(config.name, **config.arguments)
-        else:
-            learning_rate = float(optimizer.learning_rate)
-        self._knobs.add(
-            f"{player}_learning_rate",
-            learning_rate,
-            optimizers.schedulable(optimizer, "learning_rate"),
-            lambda value, _: value * float(self.learning_rate_factor),
-        )
-        if isinstance(config.beta_2, Schedule):
-            variable = optimizers.schedulable(optimizer, "beta_2")
-            self._knobs.add(f"{player}_beta_2", config.beta_2, variable)
-        network = getattr(self, player)
-        if "float16" in networks.compute_dtypes(network):
-            optimizer = optimizers.with_loss_scaling(optimizer)
-        optimizer.build(network.trainable_variables)
-        return optimizer
-
-    def _make_critic(self) -> keras.Model:
-        # Gradients of gradients need float32.
-        if not self.penalties or networks.compute_dtypes(self.discriminator) == {"float32"}:
-            return self.discriminator
-        critic = networks.copy(self.discriminator, "float32")
-        values = tf.zeros([2, *self.data_shape])
-        critic(steps.with_labels(values, tf.zeros([2], tf.int32) if self._projects else None))
-        return critic
-
-    def _weighted_penalties(self) -> list[steps.WeightedPenalty]:
-        weighted = []
-        for penalty, config in zip(self.penalties, self.options.penalties, strict=True):
-            name = config.name
-            if name in (other.name for other in weighted):
-                raise ValueError(f"penalties: {name} is there twice")
-            weight = penalty.default_weight if config.weight is None else config.weight
-            knob = self._knobs.add(f"{name}_weight", weight)
-            weighted.append(steps.WeightedPenalty(name, penalty, knob, config.interval))
-        return weighted
-
-    def _make_augmentation(self) -> Augmentation | None:
-        config = self.options.augmentation
-        if not config:
-            return None
-        augmentation = Augmentation(config.transforms)
-        augmentation.check_shape(self.data_shape)
-        return augmentation
-
-    def _decay(self, half_life: float, images_seen: float) -> float:
-        """Of the averaged generator, a step (Karras et al. 2020, arXiv:2006.06676, appendix)."""
-        if self.options.ema_ramp_up:
-            half_life = min(half_life, self.options.ema_ramp_up * images_seen)
-        return 0.5 ** (self.options.batch_size / half_life) if half_life else 0.0
-
     def _state(self) -> State:
         """All that training depends on, apart from its configuration and the data.
 
@@ -550,8 +379,8 @@ class GANTrainer:
             "learning_rate_factor": self.learning_rate_factor,
             "rollbacks": self.rollbacks,
             "selection": list(self.selection.variables),
-            "augmentation": list(self._adaptive.variables) if self._adaptive else [],
-            "penalties": [v for penalty in self.penalties for v in penalty.variables],
+            "augmentation": list(self._parts.adaptive.variables) if self._parts.adaptive else [],
+            "penalties": [v for penalty in self._parts.penalties for v in penalty.variables],
         }
         state |= {name: list(getattr(self, name).weights) for name in networks_}
         return state | {name: list(getattr(self, name).variables) for name in optimizers_}
@@ -562,7 +391,7 @@ class GANTrainer:
             "generator": networks.describe(self.generator),
             "discriminator": networks.describe(self.discriminator),
             "data": {"shape": list(self.data_shape), "count": self.source.count},
-            "images": self._total_images if self._knobs.open_ended else None,
+            "images": self._total_images if self._parts.knobs.open_ended else None,
             **self.options.model_dump(mode="json", exclude=_FREE_OPTIONS),
         }
 
@@ -583,10 +412,10 @@ class GANTrainer:
         self, inputs: dict[str, tf.Tensor], due: tuple[bool, ...]
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
         """The terms; whether each of them, and both networks, are finite; and whether all are."""
-        terms = self._step(inputs, tf.identity(self.step), due)
-        if self._adaptive:
-            self._adaptive.observe(terms["real_sign"])
-            terms["augmentation_probability"] = tf.identity(self._adaptive.probability)
+        terms = self._parts.step(inputs, tf.identity(self.step), due)
+        if self._parts.adaptive:
+            self._parts.adaptive.observe(terms["real_sign"])
+            terms["augmentation_probability"] = tf.identity(self._parts.adaptive.probability)
         self._update_average()
         self.step.assign_add(1)
         finite = {name: tf.math.is_finite(value) for name, value in terms.items()}
@@ -598,7 +427,7 @@ class GANTrainer:
 
     def _update_average(self) -> None:
         def towards(average: tf.Variable, value: tf.Tensor) -> None:
-            average.assign_sub((1.0 - self._ema_decay) * (average - value))
+            average.assign_sub((1.0 - self._parts.ema_decay) * (average - value))
 
         for average, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
             # Seed states and other counters are not averaged.
@@ -663,7 +492,7 @@ class GANTrainer:
         checkpoints.restore(self._state())
         self.rollbacks.assign(count)
         self.learning_rate_factor.assign(factor * watch.learning_rate_factor)
-        self._knobs.start(self._total_images)
+        self._parts.knobs.start(self._total_images)
         log.rewind(self.images_seen)
         log.warn(
             f"training collapsed at step {step}: back at step {int(self.step)}, with learning "
@@ -699,7 +528,7 @@ class GANTrainer:
         for start in range(0, len(latents), size):
             rows = slice(start, start + size)
             own = None if labels is None else labels[rows]
-            values = self._generate(generator, steps.with_labels(latents[rows], own))
+            values = self._generate(generator, with_labels(latents[rows], own))
             made.append(finished(values).numpy())
         return np.concatenate(made)
 
@@ -713,8 +542,3 @@ class GANTrainer:
             for name in ("generator", "discriminator")
             for weight in getattr(self, name).trainable_variables
         }
-
-
-def _first_line(error: Exception) -> str:
-    # Keras colours its messages.
-    return " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]

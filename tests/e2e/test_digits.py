@@ -50,16 +50,17 @@ class Project:
         out, err = process.communicate(timeout=400)
         return process.returncode, out, err
 
-    def kill_in(self, line: str, **overrides: object) -> None:
-        """Kills a run once it has said `line`."""
+    def kill_in(self, line: str, how: signal.Signals, **overrides: object) -> tuple[int, str]:
+        """Sends a run a signal once it has said `line`; how it ended and what it said then."""
         process = self.start(**overrides)
         for said in process.stderr:
             if line in said:
                 break
         else:
             pytest.fail(f"the run never said {line!r}")
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.send_signal(how)
+        _, err = process.communicate(timeout=60)
+        return process.returncode, err
 
     @property
     def versions(self) -> list[str]:
@@ -74,10 +75,12 @@ def _ended(stderr: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A project whose run was killed twice and then finished; and what that run said."""
+    """A project whose run was killed, stopped and then finished; and what that run said."""
     project = Project(tmp_path_factory.mktemp("digits"))
-    project.kill_in("ImageExampleGen …")
-    project.kill_in("of 60,032 images")
+    project.kill_in("ImageExampleGen …", signal.SIGKILL)
+    code, err = project.kill_in("of 60,032 images", signal.SIGTERM)
+    assert code == 75
+    assert "the same command resumes from here" in err
     assert project.versions == []
     return project, project.run()
 

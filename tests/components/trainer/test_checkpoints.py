@@ -28,9 +28,9 @@ TRAIN = """
         augmentation={"adaptive": {"images": 3000}},
         generator_optimizer={"learning_rate": {"start": 1e-3, "end": 1e-5}, "clip_norm": 1.0,
                              "beta_2": {"start": 0.9, "end": 0.99}},
-        ema_ramp_up=0.5, quality={"every_images": 16 * 25, "samples": 50},
-        checkpoint_every_images=16 * 10, log_every_images=16 * 10, grid_every_images=16 * 40)
-    trainer.train(16 * 120, folder)
+        ema_ramp_up=0.5, quality={"every_images": 16 * 15, "samples": 50},
+        checkpoint_every_images=16 * 5, log_every_images=16 * 10, grid_every_images=16 * 40)
+    trainer.train(16 * 60, folder)
     networks = trainer.ema_generator, trainer.best_generator, trainer.discriminator
     np.savez(out, *[weights for network in networks for weights in network.get_weights()])
 """
@@ -44,7 +44,7 @@ def test_killed_and_resumed_is_bit_identical_to_never_interrupted(run_python, tm
 
     # At a random moment after these steps; the last one asks first.
     for number, (after, kill) in enumerate(
-        [(20, signal.SIGKILL), (50, signal.SIGKILL), (80, signal.SIGTERM)]
+        [(10, signal.SIGKILL), (25, signal.SIGKILL), (40, signal.SIGTERM)]
     ):
         process = run_python(TRAIN, killed, tmp_path / "killed.npz")
         _wait_for(killed / "checkpoints" / f"ckpt-{after}.index", process)

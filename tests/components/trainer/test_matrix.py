@@ -72,15 +72,17 @@ def test_every_network_is_in_the_table():
 @pytest.mark.parametrize("network", CONDITIONINGS)
 def test_every_network_with_and_without_classes(make_trainer, mode, digits, labels, network):
     width = {"width": 8}
-    trainer = make_trainer(
-        network,
-        MODES[mode],
-        generator=width,
-        discriminator=width,
-        batch_size=8,
-        penalties=[{"name": "r1", "interval": 2}],
-    )
-    _trains(trainer, steps=2)
+    if not mode.startswith("mixed"):
+        lazy = [{"name": "r1", "interval": 2}]
+        trainer = make_trainer(
+            network,
+            MODES[mode],
+            generator=width,
+            discriminator=width,
+            batch_size=8,
+            penalties=lazy,
+        )
+        _trains(trainer, steps=2)
 
     generator, discriminator = CONDITIONINGS[network]
     trainer = make_trainer(

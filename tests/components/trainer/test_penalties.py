@@ -268,7 +268,7 @@ WRONG = [
         {"target": -1},
         "penalty 'gradient_penalty': target: input should be greater than or equal to 0, found -1",
     ),
-    ("r1", {"gamma": 2}, "penalty 'r1': gamma: unknown key; known: "),
+    ("r1", {"gamma": 2}, "penalty 'r1': gamma: unknown key; none are known here"),
     ("lecam", {"decay": 1}, "penalty 'lecam': decay: input should be less than 1, found 1"),
     ("dragan", {"noise_scale": 0}, "penalty 'dragan': noise_scale: input should be greater than"),
 ]

@@ -117,7 +117,7 @@ def test_a_lazy_penalty_counts_as_often_as_it_is_left_out(make_trainer, digits):
         generator_optimizer=still,
         discriminator_optimizer={"name": "sgd", "learning_rate": 1e-3},
     )
-    assert [trainer._step.due(step) for step in range(4)] == [(True,), (False,)] * 2
+    assert [trainer._parts.step.due(step) for step in range(4)] == [(True,), (False,)] * 2
     plain = make_trainer(
         penalties=[{"name": "r1", "weight": 6.0}],
         generator_optimizer=still,
@@ -179,7 +179,7 @@ def test_the_ramp_up_bounds_the_half_life_by_the_images_seen(make_trainer):
     before = trainer.ema_generator.get_weights()[0]
     trainer.train(images=48)
     # At the third step 32 images were seen: a half-life of 16 is one step.
-    assert float(trainer._ema_decay) == pytest.approx(0.5)
+    assert float(trainer._parts.ema_decay) == pytest.approx(0.5)
     assert (trainer.ema_generator.get_weights()[0] != before).any()
 
 
@@ -221,7 +221,7 @@ def test_the_best_generator_is_sampled_and_exported(make_trainer):
     best = float(trainer.selection.score), int(trainer.selection.images)
     # From here on it can only get worse.
     trainer.generator_optimizer.learning_rate.assign(50.0)
-    trainer._knobs.add(
+    trainer._parts.knobs.add(
         "generator_learning_rate", 50.0, trainer.generator_optimizer.learning_rate.value
     )
     trainer.train(images=16 * 140)
@@ -317,7 +317,7 @@ def test_from_config(digits, labels):
         conditioning={},
     )
     trainer = GANTrainer.from_config(config, (digits, labels))
-    trainer._knobs.set(0)
+    trainer._parts.knobs.set(0)
 
     assert float(trainer.generator_optimizer.learning_rate) == pytest.approx(0.003)
     assert trainer.generator_optimizer.beta_1 == 0.1
@@ -342,7 +342,7 @@ WRONG = {
         {"penalties": [{"name": "r1", "weight": -1}]},
         "weight: .*-1.0, expected at least 0",
     ),
-    "twice": ({"penalties": [{"name": "r1"}, {"name": "r1"}]}, "penalties: r1 is there twice"),
+    "twice": ({"penalties": [{"name": "r1"}, {"name": "r1"}]}, "penalties: r1 is there 2 times"),
     "rate": ({"generator_optimizer": {"learning_rate": 0}}, "learning_rate: .* greater than 0"),
     "schedule": (
         {"generator_optimizer": {"learning_rate": {"start": 1e-3}}},

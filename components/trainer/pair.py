@@ -1,0 +1,135 @@
+"""The two networks of a game: how they are called, and whether they fit."""
+
+import re
+
+import keras
+import tensorflow as tf
+
+from components.trainer import networks
+from components.trainer.config import ConditioningConfig
+
+_MISFITS = (ValueError, TypeError, tf.errors.InvalidArgumentError)
+
+
+class Pair:
+    """A generator and a discriminator for the same data.
+
+    Args:
+      generator, discriminator: see `GANTrainer`.
+      latent_dim: size of one latent vector.
+      data_shape: of one datum.
+      conditioning: how they learn of classes, or None.
+      num_classes: how many classes; 0 without conditioning.
+
+    Raises:
+      ValueError: where the networks do not fit each other or the data; it names the network.
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        *,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        conditioning: ConditioningConfig | None,
+        num_classes: int,
+    ) -> None:
+        self.generator = generator
+        self.discriminator = discriminator
+        self.latent_dim = latent_dim
+        self.data_shape = data_shape
+        self.num_classes = num_classes
+        kind = conditioning.discriminator if conditioning else None
+        self.projects = kind == "projection"
+        self.classifies = kind == "auxiliary"
+        # Running both once makes their variables, too.
+        self._check_discriminator(self._check_generator())
+
+    def copy_generator(self, dtype: str | None = None) -> keras.Model:
+        """A generator with the same weights, computing in `dtype`; None: in the same dtypes."""
+        return self.copy_of(self.generator, dtype)
+
+    def copy_of(self, generator: keras.Model, dtype: str | None = None) -> keras.Model:
+        """As `copy_generator`, of another generator of the same architecture."""
+        copy = networks.copy(generator, dtype)
+        copy(self._example_latents())
+        copy.set_weights(generator.get_weights())
+        return copy
+
+    def critic(self) -> keras.Model:
+        """A discriminator that computes in float32; the discriminator itself, if it does."""
+        if networks.compute_dtypes(self.discriminator) == {"float32"}:
+            return self.discriminator
+        critic = networks.copy(self.discriminator, "float32")
+        critic(self.scored(tf.zeros([2, *self.data_shape]), tf.zeros([2], tf.int32)))
+        return critic
+
+    def scored(self, values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:
+        """The discriminator's inputs for data and their labels."""
+        return with_labels(values, labels if self.projects else None)
+
+    def judge(
+        self, values: tf.Tensor, labels: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Logits and class logits of data, with the moving statistics."""
+        return logits_of(self.discriminator(self.scored(values, labels), training=False))
+
+    def _example_latents(self) -> tf.Tensor | list[tf.Tensor]:
+        labels = tf.zeros([2], tf.int32) if self.num_classes else None
+        return with_labels(tf.zeros([2, self.latent_dim]), labels)
+
+    def _check_generator(self) -> tf.Tensor:
+        try:
+            fakes = tf.cast(self.generator(self._example_latents(), training=False), tf.float32)
+        except _MISFITS as error:
+            wanted = "latents and labels" if self.num_classes else "latents"
+            raise ValueError(
+                f"networks.generator: does not take {wanted} [n, {self.latent_dim}]: "
+                f"{_one_line(error)}"
+            ) from error
+        if tuple(fakes.shape[1:]) != self.data_shape:
+            raise ValueError(
+                f"networks.generator: makes data of shape {list(fakes.shape[1:])}, "
+                f"the dataset has {list(self.data_shape)}"
+            )
+        return fakes
+
+    def _check_discriminator(self, fakes: tf.Tensor) -> None:
+        try:
+            logits, classes = self.judge(fakes, tf.zeros([2], tf.int32))
+        except _MISFITS as error:
+            wanted = "data and labels" if self.projects else "data"
+            raise ValueError(
+                f"networks.discriminator: does not take {wanted} {list(fakes.shape)}: "
+                f"{_one_line(error)}"
+            ) from error
+        if logits.shape[:1] != (2,):
+            raise ValueError(
+                f"networks.discriminator: gives logits of shape {list(logits.shape)} for 2 data; "
+                "the first axis must be the batch"
+            )
+        expected = (2, self.num_classes)
+        if self.classifies and (classes is None or tuple(classes.shape) != expected):
+            found = "none" if classes is None else f"of shape {list(classes.shape)}"
+            raise ValueError(
+                f"networks.discriminator: conditioning.discriminator is auxiliary, which needs "
+                f"class logits [n, {self.num_classes}] beside the logits; found {found}"
+            )
+
+
+def with_labels(values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:
+    """The inputs of a network that may be conditional."""
+    return values if labels is None else [values, labels]
+
+
+def logits_of(outputs: tf.Tensor | list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Logits and class logits, in float32; the latter are None without auxiliary classifier."""
+    logits, classes = outputs if isinstance(outputs, list | tuple) else (outputs, None)
+    classes = None if classes is None else tf.cast(classes, tf.float32)
+    return tf.cast(logits, tf.float32), classes
+
+
+def _one_line(error: Exception) -> str:
+    # Keras colours its messages.
+    return " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]
