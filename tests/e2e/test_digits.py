@@ -4,9 +4,9 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -50,17 +50,28 @@ class Project:
         out, err = process.communicate(timeout=400)
         return process.returncode, out, err
 
-    def kill_in(self, line: str, how: signal.Signals, **overrides: object) -> tuple[int, str]:
-        """Sends a run a signal once it has said `line`; how it ended and what it said then."""
-        process = self.start(**overrides)
-        for said in process.stderr:
-            if line in said:
-                break
-        else:
-            pytest.fail(f"the run never said {line!r}")
-        process.send_signal(how)
+    def kill_in(self, line: str) -> None:
+        """Kills a run once it has said `line`."""
+        process = self._until(line)
+        process.kill()
+        process.communicate()
+
+    def stop_in_training(self) -> tuple[int, str]:
+        """Asks a run to stop once it has a checkpoint; how it ended, and what it said then."""
+        process = self._until("GANTrainer …")
+        while not list(self.root.glob("checkpoints/*/checkpoints/*.index")):
+            assert process.poll() is None, process.communicate()[1][-2000:]
+            time.sleep(0.01)
+        process.terminate()
         _, err = process.communicate(timeout=60)
         return process.returncode, err
+
+    def _until(self, line: str) -> subprocess.Popen:
+        process = self.start()
+        for said in process.stderr:
+            if line in said:
+                return process
+        pytest.fail(f"the run never said {line!r}")
 
     @property
     def versions(self) -> list[str]:
@@ -77,8 +88,8 @@ def _ended(stderr: str) -> dict[str, str]:
 def finished(tmp_path_factory):
     """A project whose run was killed, stopped and then finished; and what that run said."""
     project = Project(tmp_path_factory.mktemp("digits"))
-    project.kill_in("ImageExampleGen …", signal.SIGKILL)
-    code, err = project.kill_in("of 60,032 images", signal.SIGTERM)
+    project.kill_in("ImageExampleGen …")
+    code, err = project.stop_in_training()
     assert code == 75
     assert "the same command resumes from here" in err
     assert project.versions == []
