@@ -50,7 +50,7 @@ def main(
         "precision and recall of 5000. images/s include compiling and measuring; "
         f"{os.cpu_count()} cores, TensorFlow {tf.__version__}.",
         "",
-        "| recipe | FID | KID × 10³ | precision | recall | best at | images/s |",
+        "| recipe | FID | KID | precision | recall | best at | images/s |",
         "|---|---|---|---|---|---|---|",
     ]
     for path in [_FOLDER / "recipe.yaml", *sorted((_FOLDER / "recipes").glob("*.yaml"))]:
@@ -65,7 +65,7 @@ def main(
         rate = images / (time.monotonic() - started)
         scores = yardstick.score(trainer.sample(_SAMPLES, seed))
         lines.append(
-            f"| `{name}` | {scores['fid']:.1f} | {1000 * scores['kid']:.1f} "
+            f"| `{name}` | {scores['fid']:.1f} | {scores['kid']:.1f} "
             f"| {scores['precision']:.2f} | {scores['recall']:.2f} "
             f"| {int(trainer.selection.images):,} | {rate:.0f} |"
         )

@@ -61,6 +61,17 @@ class _Generator(tf.Module):
         levels = tf.random.stateless_uniform(shape, [seed, 0], maxval=256, dtype=tf.int32)
         return {"images": tf.cast(levels, tf.uint8)}
 
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.int64),
+            tf.TensorSpec([], tf.int64, name="label"),
+        ]
+    )
+    def sample_class(self, count, seed, label):
+        level = tf.cast(label, tf.uint8)
+        return {"images": tf.fill(tf.stack([count, 6, 4, 1]), level + 0 * tf.cast(seed, tf.uint8))}
+
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory):
@@ -69,6 +80,8 @@ def serving(tmp_path_factory):
     tf.saved_model.save(tf.Module(), str(folder / "9"))
     module = _Generator()
     tf.saved_model.save(module, str(folder / "10"), signatures={"sample": module.sample})
+    signatures = {"sample": module.sample, "sample_class": module.sample_class}
+    tf.saved_model.save(module, str(folder / "classes"), signatures=signatures)
     return folder
 
 
@@ -84,6 +97,18 @@ def test_sample_writes_the_same_grid_for_the_same_seed(serving, tmp_path, model)
             assert image.size == (14, 20)
 
     assert grids[0] == grids[1] != grids[2]
+
+
+def test_sample_makes_the_class_it_is_asked_for(serving, tmp_path):
+    out = tmp_path / "grid.png"
+    arguments = ("--count", 1, "--label", 77, "--out", out)
+    assert _invoke("sample", serving / "classes", *arguments).exit_code == 0
+    with Image.open(out) as image:
+        assert image.getpixel((2, 2)) == 77
+
+    result = _invoke("sample", serving / "10", *arguments)
+    assert result.exit_code == 1
+    assert "no signature 'sample_class'" in result.stderr
 
 
 def test_sample_names_what_is_no_model(serving, tmp_path):

@@ -65,12 +65,55 @@ class Generator(tf.Module):
         return signatures
 
 
+class ConditionalGenerator(Generator):
+    """A generator with three classes."""
+
+    def serve_classes(self, latents, labels):
+        brightness = tf.cast(labels, tf.float32)[:, tf.newaxis, tf.newaxis, tf.newaxis] / 3
+        return {"images": self.images(latents) * brightness}
+
+    def sample_class(self, count, seed, label):
+        sampled = self.sample(count, seed)["images"]
+        return {"pictures" if self.fault == "class output" else "images": sampled + 0 * label}
+
+    def signatures(self):
+        latents = tf.TensorSpec([None, LATENT_SIZE], tf.float32, name="latents")
+        labels = tf.TensorSpec([None], tf.int64, name="labels")
+        if self.fault == "no labels":
+            return super().signatures() | {"sample_class": self._class_signature()}
+        serve = tf.function(self.serve_classes, input_signature=[latents, labels])
+        served = {"serving_default": serve, "sample_class": self._class_signature()}
+        return super().signatures() | served
+
+    def _class_signature(self):
+        count = tf.TensorSpec([], tf.int32, name="count")
+        seed = tf.TensorSpec([], tf.int64, name="seed")
+        label = tf.TensorSpec([], tf.uint8, name="label")
+        if self.fault != "label type":
+            label = tf.TensorSpec([], tf.int64, name="label")
+
+        def of_class(count, seed, label):
+            return self.sample_class(count, seed, tf.cast(label, tf.uint8))
+
+        return tf.function(of_class, input_signature=[count, seed, label])
+
+
 @pytest.fixture
 def export():
     """Writes a generator with the given fault, or none, as a SavedModel."""
 
-    def save(path, fault=None):
-        module = Generator(fault)
+    def save(path, fault=None, kind=Generator):
+        module = kind(fault)
         tf.saved_model.save(module, str(path), signatures=module.signatures())
+
+    return save
+
+
+@pytest.fixture
+def export_classes(export):
+    """Writes a generator with classes."""
+
+    def save(path, fault=None):
+        export(path, fault, ConditionalGenerator)
 
     return save

@@ -35,6 +35,27 @@ def test_a_broken_contract_is_named(export, tmp_path, fault, reason):
         probe.probe(str(tmp_path))
 
 
+def test_a_generator_with_classes_passes(export_classes, tmp_path):
+    export_classes(tmp_path)
+
+    assert probe.probe(str(tmp_path)) == {"latent_size": 4, "image_shape": [8, 8, 1]}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("no labels", "serving_default: inputs are latents float32, not labels int64, latents"),
+        ("label type", "sample_class: inputs are .*label uint8"),
+        ("class output", "sample_class: outputs are pictures uint8, not images uint8"),
+    ],
+)
+def test_a_broken_contract_of_classes_is_named(export_classes, tmp_path, fault, reason):
+    export_classes(tmp_path, fault)
+
+    with pytest.raises(ValueError, match=reason):
+        probe.probe(str(tmp_path))
+
+
 def test_the_command_prints_one_line_of_json(export, tmp_path):
     export(tmp_path)
 
