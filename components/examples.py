@@ -1,11 +1,11 @@
 """The tf.Example contract that all stages share: feature names, writing, reading.
 
-One example is one image, stored losslessly or as it was found, with what is known about it. An
-image that could not be decoded is still an example (`image/decode_ok` 0, sizes 0), so that data
-validation counts it and names the feature.
+One example is one image, stored losslessly, with what is known about it. ExampleGen sets aside
+what does not decode; an example that says so nevertheless (`image/decode_ok` 0) is refused.
 """
 
 import dataclasses
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 
@@ -20,11 +20,15 @@ CHANNELS = "image/channels"
 LABEL = "image/class/label"
 SOURCE = "image/source"
 DECODE_OK = "image/decode_ok"
+MEAN = "image/mean"
+CONTRAST = "image/contrast"
+HASH = "image/hash"
 
 TRAIN_SPLIT = "train"
 EVAL_SPLIT = "eval"
 
 _NO_LABEL = -1
+_HASH_DIGITS = 16
 _FEATURES = {
     ENCODED: tf.io.FixedLenFeature([], tf.string),
     HEIGHT: tf.io.FixedLenFeature([], tf.int64),
@@ -41,11 +45,13 @@ class ImageRecord:
     """One image before it becomes a tf.Example.
 
     Attributes:
-      encoded: PNG or JPEG bytes.
+      encoded: PNG bytes.
       height, width, channels: in pixels and colour bands; 0 where the bytes do not decode.
       source: where it came from, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
       label: the class, from 0, or None.
       decode_ok: whether `encoded` decodes to the last row.
+      mean, contrast: mean and standard deviation of all values, of 255; None where unknown.
+      digest: 16 hexadecimal digits of the SHA-256 of the pixels; equal images have equal ones.
     """
 
     encoded: bytes
@@ -55,6 +61,9 @@ class ImageRecord:
     source: str
     label: int | None = None
     decode_ok: bool = True
+    mean: float | None = None
+    contrast: float | None = None
+    digest: str | None = None
 
 
 def from_array(image: np.ndarray, source: str, label: int | None = None) -> ImageRecord:
@@ -64,27 +73,24 @@ def from_array(image: np.ndarray, source: str, label: int | None = None) -> Imag
     height, width, channels = image.shape
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if channels == 1 else image).save(buffer, format="PNG")
-    return ImageRecord(buffer.getvalue(), height, width, channels, source, label)
-
-
-def from_encoded(encoded: bytes, source: str, label: int | None = None) -> ImageRecord:
-    """A record of the bytes of an image file, which are decoded once here to see that they do."""
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            image.load()
-            if image.mode not in ("L", "RGB", "RGBA"):
-                # Palettes, bilevel and the like decode differently from library to library.
-                return from_array(np.asarray(image.convert("RGB")), source, label)
-            height, width, channels = image.height, image.width, len(image.getbands())
-    # Pillow raises OSError, SyntaxError, ValueError, struct.error, … depending on where the bytes
-    # stop making sense. The record says so, and data validation refuses it.
-    except Exception:  # noqa: BLE001
-        return ImageRecord(encoded, 0, 0, 0, source, label, decode_ok=False)
-    return ImageRecord(encoded, height, width, channels, source, label)
+    return ImageRecord(
+        buffer.getvalue(),
+        height,
+        width,
+        channels,
+        source,
+        label,
+        mean=float(image.mean() / 255),
+        contrast=float(image.std() / 255),
+        digest=hashlib.sha256(image.tobytes()).hexdigest()[:_HASH_DIGITS],
+    )
 
 
 def to_example(record: ImageRecord) -> tf.train.Example:
-    """The tf.Example of a record; `image/class/label` is left out where there is no label."""
+    """The tf.Example of a record; what is None is left out."""
+
+    def floats(value: float) -> tf.train.Feature:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
 
     def ints(value: int) -> tf.train.Feature:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
@@ -102,6 +108,10 @@ def to_example(record: ImageRecord) -> tf.train.Example:
     }
     if record.label is not None:
         feature[LABEL] = ints(record.label)
+    if record.digest is not None:
+        feature[MEAN] = floats(record.mean)
+        feature[CONTRAST] = floats(record.contrast)
+        feature[HASH] = blob(record.digest.encode())
     return tf.train.Example(features=tf.train.Features(feature=feature))
 
 

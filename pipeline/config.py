@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 
 from components.config import Config, validate
 from components.evaluator.config import EvaluatorConfig
+from components.example_gen import sources
 from components.example_gen.config import DataConfig
-from components.example_gen.readers import READERS
 from components.examples import TRAIN_SPLIT
 from components.feature_extractor.config import FeatureExtractorConfig
 from components.trainer.config import TrainerConfig
@@ -111,7 +111,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     folder = os.path.dirname(os.path.abspath(path))
     data = recipe.data.model_copy(
         update={
-            "path": _absolute(recipe.data.path, folder),
+            "path": _all_absolute(recipe.data.path, folder),
             "schema_path": recipe.data.schema_path and _absolute(recipe.data.schema_path, folder),
         }
     )
@@ -122,34 +122,42 @@ def find_data(recipe: Recipe) -> dict[str, str]:
     """Looks at the data before anything runs.
 
     Returns:
-      Split name to glob pattern, as ImageExampleGen wants them.
+      Split name to glob patterns, as ImageExampleGen wants them.
 
     Raises:
       FileNotFoundError, ValueError: for data that are missing or unreadable, have another image
         size, or are fewer than a batch.
     """
-    reader = READERS.get(recipe.data.format)()
-    splits = recipe.data.splits or reader.splits(recipe.data.path)
-    schema = recipe.data.schema_path
-    if schema and not os.path.isfile(schema) and "://" not in schema:
-        raise FileNotFoundError(f"data.schema: {schema}: no such file")
-    files = reader.files(recipe.data.path, splits)
-    train = files.get(TRAIN_SPLIT) or next(iter(files.values()))
-    shape = reader.shape(train)
-    if shape and tuple(shape) != recipe.data.image_shape:
+    data = recipe.data
+    if data.schema_path and not os.path.isfile(data.schema_path) and "://" not in data.schema_path:
+        raise FileNotFoundError(f"data.schema: {data.schema_path}: no such file")
+    reader = data.reader()
+    found = sources.find(reader, data.path, data.splits)
+    shards = reader.shards(found.base, found.splits)
+    train = shards.get(TRAIN_SPLIT) or next(iter(shards.values()))
+    # The first image may be one of those that quarantine sets aside.
+    strict = data.fit == "exact" and data.on_bad_record == "fail"
+    shape = reader.shape(train) if strict else None
+    if shape and shape[:2] != data.image_shape[:2]:
         raise ValueError(
-            f"data.image_shape: {list(recipe.data.image_shape)}, "
-            f"but {recipe.data.path} holds images of {list(shape)}"
+            f"data.image_shape: {list(data.image_shape)}, but {found.base} holds images of "
+            f"{list(shape)}; data.fit: crop, pad or stretch would resize them"
         )
     count = reader.count(train)
-    if len(splits) == 1:
-        count = int(count * (1 - recipe.data.eval_fraction))
+    if len(found.splits) == 1:
+        count = int(count * (1 - data.eval_fraction))
     if recipe.trainer.batch_size > count:
         raise ValueError(
             f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} images "
-            f"to train on in {recipe.data.path}"
+            f"to train on in {found.base}"
         )
-    return splits
+    return dict(found.patterns)
+
+
+def _all_absolute(path: str | tuple[str, ...], folder: str) -> str | tuple[str, ...]:
+    if isinstance(path, str):
+        return _absolute(path, folder)
+    return tuple(_absolute(each, folder) for each in path)
 
 
 def _absolute(path: str, folder: str) -> str:

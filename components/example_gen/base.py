@@ -2,23 +2,31 @@
 
 import abc
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Generic, TypeVar
 
-import tensorflow as tf
-
+from components.example_gen.paths import INSIDE, described, parts, visible_names, walk
+from components.example_gen.prepare import BadImageError, Preparation, RawImage, prepare
 from components.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
 
 # The names under which data sets ship their splits.
 SPLIT_OF = {
     "train": TRAIN_SPLIT,
+    "training": TRAIN_SPLIT,
     "eval": EVAL_SPLIT,
     "test": EVAL_SPLIT,
+    "testing": EVAL_SPLIT,
     "t10k": EVAL_SPLIT,
     "val": EVAL_SPLIT,
+    "valid": EVAL_SPLIT,
+    "validation": EVAL_SPLIT,
 }
 # The name of the one split of data that bring none; a hash of the image divides it.
 UNSPLIT = "all"
+
+# Records that are looked at for the first that decodes.
+_LOOKED_AT = 64
 
 ShardT = TypeVar("ShardT")
 
@@ -26,26 +34,45 @@ ShardT = TypeVar("ShardT")
 class Reader(abc.ABC, Generic[ShardT]):
     """Reads one on-disk format, without TFX and without Beam.
 
-    A split is named by a glob pattern relative to the data's folder `base`, a path or a URI. A
-    shard is a small picklable piece of a split that one worker reads.
+    A split is named by glob patterns relative to the data's folder `base`, a path or a URI, with
+    `|` between several. After a `#` stands what is meant inside of a file. A shard is a small
+    picklable piece of a split that one worker reads.
+
+    Args:
+      labels: CSV file with the columns `file` and `label`, relative to `base`.
+      features: names of the `image` and of the `label` in the records.
+
+    Raises:
+      ValueError: for an argument that the format has no use for.
     """
 
+    # The arguments that the format can use.
+    options: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self, labels: str | None = None, features: Mapping[str, str] | None = None
+    ) -> None:
+        for name, value in (("labels", labels), ("features", features)):
+            if value and name not in self.options:
+                raise ValueError(
+                    f"data.{name}: {type(self).__name__} has no use for it, found {value!r}; "
+                    "leave it out"
+                )
+        self.labels = labels
+        self.features = dict(features or {})
+
     @abc.abstractmethod
-    def splits(self, base: str) -> dict[str, str]:
+    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """Finds the splits of a folder: {"train": …, "eval": …} or {"all": …}, to glob patterns.
+
+        Args:
+          base: the folder.
+          names: the files and folders to read, relative to `base`; all of it if left out.
 
         Raises:
           FileNotFoundError: for a folder that is missing or holds no data.
           ValueError: for a layout that can be understood in two ways.
         """
-
-    @abc.abstractmethod
-    def count(self, files: Sequence[str]) -> int:
-        """The number of images in `files`, without reading them all."""
-
-    @abc.abstractmethod
-    def shape(self, files: Sequence[str]) -> tuple[int, int, int] | None:
-        """(height, width, channels) of the first image that decodes; None where none does."""
 
     @abc.abstractmethod
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[ShardT]]:
@@ -55,8 +82,33 @@ class Reader(abc.ABC, Generic[ShardT]):
         """
 
     @abc.abstractmethod
+    def records(self, shard: ShardT) -> Iterator[RawImage]:
+        """Every record of a shard, as it was found.
+
+        Raises:
+          ValueError: naming a file that is damaged so that its records cannot be told apart. A
+            single record that cannot be had is a RawImage with an `error`.
+        """
+
+    @abc.abstractmethod
+    def count(self, shards: Sequence[ShardT]) -> int:
+        """The number of records, without decoding them."""
+
     def read(self, shard: ShardT) -> Iterator[ImageRecord]:
-        """The images of a shard; raises ValueError naming a file that is damaged."""
+        """The images of a shard in their own sizes; `decode_ok` says whether they decode."""
+        for raw in self.records(shard):
+            try:
+                yield prepare(raw, Preparation()).record
+            except BadImageError:
+                yield ImageRecord(b"", 0, 0, 0, raw.source, raw.label, decode_ok=False)
+
+    def shape(self, shards: Sequence[ShardT]) -> tuple[int, int, int] | None:
+        """(height, width, channels) of the first image that decodes; None where none does."""
+        images = (image for shard in shards for image in self.read(shard))
+        for _, image in zip(range(_LOOKED_AT), images, strict=False):
+            if image.decode_ok:
+                return image.height, image.width, image.channels
+        return None
 
     def files(self, base: str, splits: Mapping[str, str]) -> dict[str, list[str]]:
         """The files of every split, sorted, without hidden ones.
@@ -65,37 +117,68 @@ class Reader(abc.ABC, Generic[ShardT]):
           FileNotFoundError: for a pattern that matches no file.
           ValueError: for a file in two splits.
         """
-        found = {split: _glob(base, pattern) for split, pattern in splits.items()}
+        found = {split: [file for file, _ in parts(base, text)] for split, text in splits.items()}
         owners: dict[str, str] = {}
         for split, files in found.items():
-            if not files:
-                raise FileNotFoundError(
-                    f"{posixpath.join(base, splits[split])}: no file for split {split!r}; "
-                    "check data.path and data.splits"
-                )
             for file in files:
-                if file in owners:
+                if file in owners and INSIDE not in splits[split]:
                     raise ValueError(f"{file}: in split {owners[file]!r} and in split {split!r}")
                 owners[file] = split
-        return found
+        return {split: sorted(set(files)) for split, files in found.items()}
 
 
-def visible_names(base: str) -> list[str]:
-    """The names in a folder, sorted, without hidden ones; FileNotFoundError if there are none."""
-    if not tf.io.gfile.isdir(base):
-        raise FileNotFoundError(f"{base}: no such folder; data.path must name the folder of images")
-    # Object stores list their folders with a slash at the end.
-    names = (name.rstrip("/") for name in tf.io.gfile.listdir(base))
-    names = sorted(name for name in names if not name.startswith("."))
-    if not names:
-        raise FileNotFoundError(f"{base}: the folder is empty; data.path must hold images")
-    return names
+def split_by_name(names: Iterable[str], where: str) -> dict[str, list[str]]:
+    """Groups names by the words train, test, val, … in them; one group `all` without.
+
+    Raises ValueError where the words do not make a train and one eval split.
+    """
+    names = list(names)
+    words = {name: [w for w in re.split(r"[^a-z0-9]+", name.lower()) if w in SPLIT_OF]
+             for name in names}  # fmt: skip
+    kinds = sorted({found[-1] for found in words.values() if found})
+    if len({SPLIT_OF[kind] for kind in kinds}) < 2:
+        return {UNSPLIT: names}
+    if len(kinds) > 2 or not all(words.values()):
+        listed = ", ".join(repr(name) for name in sorted(names)[:6])
+        raise ValueError(
+            f"{where}: cannot tell train from eval among {listed}; "
+            "name the files of each in data.splits"
+        )
+    splits: dict[str, list[str]] = {TRAIN_SPLIT: [], EVAL_SPLIT: []}
+    for name in names:
+        splits[SPLIT_OF[words[name][-1]]].append(name)
+    return splits
 
 
-def _glob(base: str, pattern: str) -> list[str]:
-    files = sorted(tf.io.gfile.glob(posixpath.join(base, pattern)))
-    return [
+def container_names(
+    base: str, names: Sequence[str] | None, known: re.Pattern[str], kind: str
+) -> list[str]:
+    """The files of a format in a folder and below it, relative to it.
+
+    Args:
+      base: the folder.
+      names: the files and folders to look at; all if None.
+      known: matches the names of the format's files.
+      kind: what is read, in words.
+
+    Raises:
+      FileNotFoundError: for none.
+    """
+    chosen = visible_names(base) if names is None else names
+    found = [
         file
-        for file in files
-        if not any(part.startswith(".") for part in posixpath.relpath(file, base).split("/"))
+        for name in chosen
+        for file in walk(base, name)
+        if known.fullmatch(posixpath.basename(file))
     ]
+    if not found:
+        raise FileNotFoundError(f"{base}: no {kind}; found {described(chosen)}")
+    return found
+
+
+def as_labels(values: Iterable[str]) -> dict[str, int]:
+    """Class names to labels: the number itself where all are numbers, else by order of name."""
+    values = set(values)
+    if all(value.isascii() and value.isdigit() for value in values):
+        return {value: int(value) for value in values}
+    return {value: index for index, value in enumerate(sorted(values))}

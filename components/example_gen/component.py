@@ -1,40 +1,108 @@
-"""The contract of the stage: a folder of images in, examples in train and eval out."""
+"""The contract of the stage: images on disk in, examples in train and eval out."""
 
-from collections.abc import Mapping
+import hashlib
+import posixpath
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import tensorflow as tf
 from google.protobuf import struct_pb2
+from tfx.components.example_gen import driver, input_processor, utils
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
-from tfx.proto import example_gen_pb2
+from tfx.proto import example_gen_pb2, range_config_pb2
 
-from components.example_gen import executor
+from components.example_gen import executor, paths, sources
 from components.example_gen.config import DataConfig
-from components.examples import ENCODED, EVAL_SPLIT, TRAIN_SPLIT
+from components.examples import EVAL_SPLIT, HASH, TRAIN_SPLIT
 from components.stage import code_version
 
 _BUCKETS = 1000
 
 
+class _Processor(input_processor.FileBasedInputProcessor):
+    """Resolves spans, and fingerprints every file that the patterns of a split match.
+
+    TFX's knows one glob a split and dates of whole seconds.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        splits: Iterable[example_gen_pb2.Input.Split],
+        range_config: range_config_pb2.RangeConfig | None,
+    ) -> None:
+        # A span shows in the first alternative, outside of what is meant inside of a file.
+        first = [
+            example_gen_pb2.Input.Split(
+                name=split.name,
+                pattern=split.pattern.split(paths.ALTERNATIVE)[0].split(paths.INSIDE)[0],
+            )
+            for split in splits
+        ]
+        super().__init__(base, first, range_config)
+        self._base = base
+        self._patterns = [split.pattern for split in splits]
+
+    def resolve_span_and_version(self) -> tuple[int, int | None]:
+        """The latest span and version; takes the fingerprint of their files."""
+        span, version = super().resolve_span_and_version()
+        digest = hashlib.sha256()
+        for pattern in self._patterns:
+            concrete = self.get_pattern_for_span_version(pattern, span, version)
+            for path, inner in paths.parts(self._base, concrete):
+                digest.update(f"{path}\0{inner}\0{paths.state(path)}\0".encode())
+        self._fingerprint = digest.hexdigest()
+        return span, version
+
+
+class Driver(driver.FileBasedDriver):
+    """TFX's, with the fingerprint of all files, that of labels among them."""
+
+    def get_input_processor(
+        self,
+        splits: Iterable[example_gen_pb2.Input.Split],
+        range_config: range_config_pb2.RangeConfig | None = None,
+        input_base_uri: str | None = None,
+    ) -> input_processor.InputProcessor:
+        """The processor of the splits' patterns."""
+        return _Processor(input_base_uri, splits, range_config)
+
+    def resolve_exec_properties(
+        self, exec_properties: dict[str, Any], *args: object, **kwargs: object
+    ) -> dict[str, Any]:
+        """Fills in span, version and fingerprint."""
+        resolved = super().resolve_exec_properties(exec_properties, *args, **kwargs)
+        labels = executor.read_config(resolved["custom_config"]).labels
+        path = posixpath.join(resolved["input_base"], labels) if labels else None
+        # In an archive they are a part of it.
+        if path and tf.io.gfile.exists(path):
+            resolved[utils.FINGERPRINT_PROPERTY_NAME] += f",labels:{paths.state(path)}"
+        return resolved
+
+
 class ImageExampleGen(FileBasedExampleGen):
     """Images of any registered format to the tf.Examples of `components/examples.py`.
 
-    Two splits are kept as they are. One is divided by a hash of the encoded image, so that an
-    image stays in its split when others come and go, and equal images never lie in both.
+    Two splits are kept as they are. One is divided by the hash of the pixels, so that an image
+    stays in its split when others come and go, and equal images never lie in both.
 
     Args:
       config: the recipe's section `data`.
-      splits: split name to glob pattern relative to `config.path`: train and eval, or one split.
+      splits: split name to glob patterns relative to `sources.base_of(config.path)`: train and
+        eval, or one split. `{SPAN}` and `{VERSION}` are resolved when the stage runs.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+    DRIVER_CLASS = Driver
 
     def __init__(self, config: DataConfig, splits: Mapping[str, str]) -> None:
         values = struct_pb2.Struct()
-        values.update({"format": config.format, "code_version": code_version("example_gen")})
+        values.update({"data": config.for_reading(), "code_version": code_version("example_gen")})
         custom_config = example_gen_pb2.CustomConfig()
         custom_config.custom_config.Pack(values)
         super().__init__(
-            input_base=config.path,
+            input_base=sources.base_of(config.path),
             input_config=example_gen_pb2.Input(
                 splits=[
                     example_gen_pb2.Input.Split(name=name, pattern=pattern)
@@ -58,6 +126,6 @@ def _output_config(eval_fraction: float | None) -> example_gen_pb2.Output:
                 split(name=TRAIN_SPLIT, hash_buckets=_BUCKETS - held_out),
                 split(name=EVAL_SPLIT, hash_buckets=held_out),
             ],
-            partition_feature_name=ENCODED,
+            partition_feature_name=HASH,
         )
     )

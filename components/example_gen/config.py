@@ -1,26 +1,71 @@
 """The recipe's section `data`."""
 
+import json
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from PIL import ImageColor
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from components.config import Config, name_in
-from components.example_gen.readers import READERS
+from components.example_gen.base import Reader
+from components.example_gen.prepare import FILTERS, FITS, LARGEST_MAX_PIXELS, Preparation
+from components.example_gen.readers import AUTO, READERS
 from components.examples import EVAL_SPLIT, TRAIN_SPLIT
 
 _Pixels = Annotated[int, Field(ge=4, le=1024)]
+_Path = Annotated[str, Field(min_length=1)]
+
+
+class Features(Config):
+    """What the image and its label are called in records that have names for them."""
+
+    image: str | None = Field(None, min_length=1, description="default: the format's usual names")
+    label: str | None = Field(None, min_length=1, description="default: the format's usual names")
 
 
 class DataConfig(Config):
-    """Where the images are and what they look like."""
+    """Where the images are, what they are made into, and what happens to bad ones."""
 
     # BaseModel has an attribute `schema`, so the field has another name than the recipe's key.
     model_config = ConfigDict(populate_by_name=True)
 
-    path: str = Field(min_length=1, description="folder of the data, a path or a URI")
-    format: name_in(READERS) = Field(description="how the images lie in the folder: idx or folder")
+    path: _Path | tuple[_Path, ...] = Field(
+        description="folder, file or glob of the data, or a list of these; paths or URIs; {SPAN} "
+        "and {VERSION} stand for the latest numbers"
+    )
+    format: name_in(READERS) = Field(AUTO, description="of the data; auto: by the names of files")
     image_shape: tuple[_Pixels, _Pixels, Literal[1, 3]] = Field(
         description="[height, width, channels] of every image: 4 to 1024 pixels, 1 or 3 channels"
+    )
+    fit: Literal[FITS] = Field(
+        "exact",
+        description="images of another size: exact refuses them, crop fills and cuts, pad shows "
+        "all and fills with the background, stretch ignores the proportions",
+    )
+    filter: Literal[tuple(FILTERS)] = Field("lanczos", description="of resizing; all antialiased")
+    background: str = Field(
+        "white", description="colour behind transparent pixels and beside padded images"
+    )
+    max_pixels: int = Field(
+        64_000_000, ge=1, le=LARGEST_MAX_PIXELS, description="of a file; more is a bad record"
+    )
+    labels: str | None = Field(
+        None,
+        min_length=1,
+        description="CSV file with the columns file and label, in the folder or the archive",
+    )
+    features: Features = Field(Features(), description="names in TFRecord, Parquet, NumPy files")
+    on_bad_record: Literal["fail", "quarantine"] = Field(
+        "fail", description="fail: one bad record ends the run; quarantine: sets them aside"
+    )
+    max_rejected_fraction: float = Field(
+        0.01, ge=0, lt=1, description="of all records that quarantine may set aside"
+    )
+    drop_duplicates: bool = Field(
+        False, description="keep one of images with equal pixels; otherwise they are counted"
+    )
+    on_leak: Literal["fail", "drop", "keep"] = Field(
+        "fail", description="an image of eval that is in train too: drop takes it out of train"
     )
     eval_fraction: float = Field(
         default=0.1,
@@ -48,3 +93,47 @@ class DataConfig(Config):
                 "or one split to be divided"
             )
         return splits
+
+    @field_validator("path")
+    @classmethod
+    def _not_empty(cls, path: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not path:
+            raise ValueError("found an empty list; name at least one folder or file")
+        return path
+
+    @field_validator("background")
+    @classmethod
+    def _is_a_colour(cls, name: str) -> str:
+        try:
+            ImageColor.getrgb(name)
+        except ValueError as error:
+            raise ValueError(f"found {name!r}; name a colour such as white or #1e90ff") from error
+        return name
+
+    @model_validator(mode="after")
+    def _options_are_of_the_format(self) -> "DataConfig":
+        self.reader()
+        return self
+
+    def reader(self) -> Reader:
+        """The reader of the format, with its options."""
+        features = self.features.model_dump(exclude_none=True)
+        return READERS.get(self.format)(labels=self.labels, features=features)
+
+    @property
+    def preparation(self) -> Preparation:
+        """What images are made into."""
+        return Preparation(
+            self.image_shape, self.fit, self.filter, self.background, self.max_pixels
+        )
+
+    def for_reading(self) -> str:
+        """JSON of all that the examples depend on, but where the data are."""
+        return self.model_dump_json(
+            exclude={"path", "splits", "eval_fraction", "schema_path"}, by_alias=True
+        )
+
+    @classmethod
+    def from_reading(cls, text: str) -> "DataConfig":
+        """The configuration of `for_reading`, without where the data are."""
+        return cls.model_validate({"path": "?", **json.loads(text)})

@@ -1,129 +1,116 @@
-"""Folders of PNG and JPEG files."""
+"""Folders of image files."""
 
+import dataclasses
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import tensorflow as tf
 
-from components import examples
-from components.example_gen.base import SPLIT_OF, UNSPLIT, Reader, visible_names
+from components.example_gen import layout
+from components.example_gen.base import UNSPLIT, Reader
+from components.example_gen.paths import (
+    described,
+    is_image,
+    open_file,
+    pattern_of,
+    visible_names,
+    walk,
+)
+from components.example_gen.prepare import RawImage
 
-_EXTENSIONS = (".png", ".jpg", ".jpeg")
 # Large enough to keep Beam's cost per shard small, small enough to spread over many workers.
 _SHARD_FILES = 256
-_CLASSES = "*/*"
-_FLAT = "*"
-
-# Path, source (the path relative to the data's folder) and label of an image.
-Entry = tuple[str, str, int | None]
 
 
-class FolderReader(Reader[list[Entry]]):
-    """Images as `<class>/<file>` or flat, below `train` and one of `eval`, `test`, `val` or not.
+@dataclasses.dataclass(frozen=True)
+class ImageFile:
+    """A file that is, or should be, an image; `source` is its path relative to the data's."""
 
-    Where the last folder of a split's pattern holds a wildcard, that folder is the class. A class
-    whose name is a number, in a data set where all are, has that label; otherwise labels count the
-    classes of all splits in the order of their names.
+    path: str
+    source: str
+    label: int | None = None
+    error: str | None = None
+
+
+class FolderReader(Reader[list[ImageFile]]):
+    """PNG, JPEG, WebP, GIF and BMP files, as `<class>/<file>` or flat.
+
+    They lie below `train` and one of `eval`, `test`, `val`, or not. Where the last folder of a
+    split's pattern holds a wildcard, that folder is the class. A class whose name is a number, in a
+    data set where all are, has that label; otherwise labels count the classes of all splits in the
+    order of their names. `labels`, a CSV file, names the class of each file instead.
     """
 
-    def splits(self, base: str) -> dict[str, str]:
+    options: ClassVar[frozenset[str]] = frozenset({"labels"})
+
+    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """By the names of folders; a folder with one split, or none, is one of classes."""
-        folders = [name for name in visible_names(base) if _is_folder(base, name)]
-        named = [name for name in folders if name in SPLIT_OF]
-        splits = {SPLIT_OF[name]: posixpath.join(name, _layout(base, name)) for name in named}
-        if len(splits) < 2:
-            return {UNSPLIT: _layout(base)}
-        if len(folders) > 2:
-            raise ValueError(
-                f"{base}: cannot tell train from eval among the folders {', '.join(folders)}; "
-                "name the files of each in data.splits"
+        if names is None:
+            visible_names(base)
+            return self._splits_below(base, "")
+        loose = [name for name in names if is_image(name)]
+        roots = [name for name in names if name not in loose]
+        found = {root: self._splits_below(base, root) for root in roots}
+        if loose:
+            found[""] = {UNSPLIT: pattern_of(base, loose)}
+        return layout.joined(found, base)
+
+    def _splits_below(self, base: str, root: str) -> dict[str, str]:
+        where = posixpath.join(base, root) if root else base
+        # Files of other kinds, such as a licence, may lie beside the folders.
+        images = [name for name in walk(where) if is_image(name)]
+        if not images:
+            raise FileNotFoundError(
+                f"{where}: no image file; found {described(visible_names(where))}"
             )
-        return splits
+        splits = layout.splits_of(images, where)
+        return {
+            split: posixpath.join(root, pattern) if root else pattern
+            for split, pattern in splits.items()
+        }
 
-    def files(self, base: str, splits: Mapping[str, str]) -> dict[str, list[str]]:
-        """The files of every split; also raises ValueError naming one that is not an image."""
-        found = super().files(base, splits)
-        for file in (file for files in found.values() for file in files):
-            if not _is_image(file):
-                raise ValueError(
-                    f"{file}: not an image ({', '.join(_EXTENSIONS)}); move it elsewhere or leave "
-                    "it out with data.splits"
-                )
-        return found
-
-    def count(self, files: Sequence[str]) -> int:
+    def count(self, shards: Sequence[list[ImageFile]]) -> int:
         """One image a file."""
-        return len(files)
+        return sum(len(shard) for shard in shards)
 
-    def shape(self, files: Sequence[str]) -> tuple[int, int, int] | None:
-        """Decodes files up to the first that does."""
-        records = (examples.from_encoded(_read(file), file) for file in files)
-        return next(((r.height, r.width, r.channels) for r in records if r.decode_ok), None)
-
-    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[list[Entry]]]:
+    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[list[ImageFile]]]:
         """Chunks of files with their labels."""
         found = self.files(base, splits)
-        labelled = [split for split, pattern in splits.items() if _has_classes(pattern)]
-        labels = _labels({_class_of(file) for split in labelled for file in found[split]})
-        shards = {}
-        for split, files in found.items():
-            entries: list[Entry] = [
-                (
-                    file,
-                    posixpath.relpath(file, base),
-                    labels[_class_of(file)] if split in labelled else None,
-                )
-                for file in files
+        names = {
+            split: [posixpath.relpath(file, base) for file in files]
+            for split, files in found.items()
+        }
+        table = None
+        if self.labels:
+            with open_file(posixpath.join(base, self.labels)) as file:
+                table = layout.LabelTable.parse(file.read(), self.labels)
+            names = {
+                split: [name for name in files if name != posixpath.normpath(self.labels)]
+                for split, files in names.items()
+            }
+        entries = layout.labelled(names, splits, table)
+        return {
+            split: [
+                [ImageFile(posixpath.join(base, e.name), e.name, e.label, e.error) for e in chunk]
+                for chunk in chunks(listed, _SHARD_FILES)
             ]
-            shards[split] = [
-                entries[start : start + _SHARD_FILES]
-                for start in range(0, len(entries), _SHARD_FILES)
-            ]
-        return shards
+            for split, listed in entries.items()
+        }
 
-    def read(self, shard: list[Entry]) -> Iterator[examples.ImageRecord]:
-        """The bytes of every file as they are; `decode_ok` says whether they decode."""
-        for path, source, label in shard:
-            yield examples.from_encoded(_read(path), source, label)
-
-
-def _layout(*parts: str) -> str:
-    """The pattern of a folder's images: in folders of classes, or flat."""
-    base = posixpath.join(*parts)
-    names = visible_names(base)
-    if not any(_is_folder(base, name) for name in names):
-        return _FLAT
-    # Files of other kinds, such as a licence, may lie beside the folders.
-    for name in filter(_is_image, names):
-        raise ValueError(
-            f"{posixpath.join(base, name)}: an image beside folders; put all images in folders of "
-            "classes, or none"
-        )
-    return _CLASSES
+    def records(self, shard: list[ImageFile]) -> Iterator[RawImage]:
+        """The bytes of every file."""
+        for file in shard:
+            content, error = b"", file.error
+            if error is None:
+                try:
+                    with open_file(file.path) as opened:
+                        content = opened.read()
+                except (OSError, tf.errors.OpError) as reason:
+                    error = f"the file cannot be read ({reason})"
+            yield RawImage(content, file.source, file.label, error)
 
 
-def _is_folder(base: str, name: str) -> bool:
-    return tf.io.gfile.isdir(posixpath.join(base, name))
-
-
-def _is_image(file: str) -> bool:
-    return file.lower().endswith(_EXTENSIONS)
-
-
-def _has_classes(pattern: str) -> bool:
-    return any(wildcard in posixpath.basename(posixpath.dirname(pattern)) for wildcard in "*?[")
-
-
-def _class_of(file: str) -> str:
-    return posixpath.basename(posixpath.dirname(file))
-
-
-def _labels(classes: set[str]) -> dict[str, int]:
-    if all(name.isascii() and name.isdigit() for name in classes):
-        return {name: int(name) for name in classes}
-    return {name: index for index, name in enumerate(sorted(classes))}
-
-
-def _read(path: str) -> bytes:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return file.read()
+def chunks(items: Sequence, size: int) -> list[list]:
+    """Lists of at most `size` items, in order."""
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

@@ -17,10 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from components import examples, files
-from components.example_gen.base import SPLIT_OF, UNSPLIT, Reader, visible_names
+from components import files
+from components.example_gen.base import SPLIT_OF, UNSPLIT, Reader
+from components.example_gen.paths import INSIDE, described, visible_names
+from components.example_gen.prepare import RawImage
 
-_NAME = re.compile(r"(?P<stem>.*?)(?P<kind>images|labels)[-.]idx\d-ubyte(\.gz)?")
+NAMES = re.compile(r"(?P<stem>.*?)(?P<kind>images|labels)[-.]idx\d-ubyte(\.gz)?")
 _UNSIGNED_BYTE = 0x08
 _MAX_DIMENSIONS = 4
 _MAX_HEADER = 4 + 4 * _MAX_DIMENSIONS
@@ -59,10 +61,11 @@ def write_idx(path: str, array: np.ndarray) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class IdxPair:
-    """A file of images and the file of their labels, if they have any."""
+    """A file of images, that of their labels, if any, and the name of the first in sources."""
 
     images: str
     labels: str | None
+    source: str
 
 
 class IdxReader(Reader[IdxPair]):
@@ -71,13 +74,18 @@ class IdxReader(Reader[IdxPair]):
     The stem names the split: `train-` is train; `t10k-`, `test-`, `eval-` and `val-` are eval.
     """
 
-    def splits(self, base: str) -> dict[str, str]:
+    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """By the stems of the file names."""
-        matches = [_NAME.fullmatch(name) for name in visible_names(base)]
-        stems = sorted({match["stem"] for match in matches if match})
+        chosen = visible_names(base) if names is None else _with_labels(base, names)
+        matches = [(name, NAMES.fullmatch(posixpath.basename(name))) for name in chosen]
+        stems = sorted(
+            {posixpath.join(posixpath.dirname(name), match["stem"])
+             for name, match in matches if match}
+        )  # fmt: skip
         if not stems:
             raise FileNotFoundError(
-                f"{base}: no IDX file; expected names like train-images-idx3-ubyte.gz"
+                f"{base}: no IDX file; expected names like train-images-idx3-ubyte.gz, "
+                f"found {described(chosen)}"
             )
         if len(stems) == 1:
             return {UNSPLIT: _pattern(stems[0])}
@@ -89,51 +97,67 @@ class IdxReader(Reader[IdxPair]):
             )
         return splits
 
-    def count(self, files: Sequence[str]) -> int:
+    def count(self, shards: Sequence[IdxPair]) -> int:
         """From the headers."""
-        return sum(_header(pair.images)[0] for pair in _pairs(files))
-
-    def shape(self, files: Sequence[str]) -> tuple[int, int, int]:
-        """From the header of the first file."""
-        _, height, width, *channels = _header(_pairs(files)[0].images)
-        return height, width, channels[0] if channels else 1
+        return sum(_header(pair.images)[0] for pair in shards)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[IdxPair]]:
-        """The pairs of files."""
-        return {split: _pairs(found) for split, found in self.files(base, splits).items()}
+        """The pairs of files; their headers are read."""
+        found = {split: _pairs(files, base) for split, files in self.files(base, splits).items()}
+        for pair in (pair for pairs in found.values() for pair in pairs):
+            _header(pair.images)
+        return found
 
-    def read(self, shard: IdxPair) -> Iterator[examples.ImageRecord]:
-        """The images, as PNG; nothing before both files are known to be whole and to agree."""
+    def records(self, shard: IdxPair) -> Iterator[RawImage]:
+        """The images; nothing before both files are known to be whole and to agree."""
         images = read_idx(shard.images)
         _check_images(shard.images, images.shape)
-        name = posixpath.basename(shard.images)
         labels: Sequence[int | None] = [None] * len(images)
         if shard.labels is not None:
             found = read_idx(shard.labels)
             if found.shape != images.shape[:1]:
                 raise ValueError(
                     f"{shard.labels}: labels {list(found.shape)} for the images "
-                    f"{list(images.shape)} of {name}; there must be one an image"
+                    f"{list(images.shape)} of {shard.source}; there must be one an image"
                 )
             labels = found.tolist()
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            yield examples.from_array(image, f"{name}#{index}", label)
+            yield RawImage(image, f"{shard.source}{INSIDE}{index}", label)
 
 
 def _split_of(stem: str) -> str | None:
-    return next((split for name, split in SPLIT_OF.items() if stem.startswith(name)), None)
+    words = re.split(r"[^a-z0-9]+", stem.lower())
+    return next((SPLIT_OF[word] for word in reversed(words) if word in SPLIT_OF), None)
 
 
 def _pattern(stem: str) -> str:
     return f"{stem}*-ubyte*"
 
 
-def _pairs(files: Sequence[str]) -> list[IdxPair]:
+def _with_labels(base: str, names: Sequence[str]) -> list[str]:
+    """The files that are named, those of folders that are named, and the labels of images."""
+    found: dict[str, None] = {}
+    for name in names:
+        path = posixpath.join(base, name)
+        folder = name if tf.io.gfile.isdir(path) else posixpath.dirname(name)
+        for sibling in visible_names(posixpath.join(base, folder) if folder else base):
+            sibling = posixpath.join(folder, sibling)
+            if folder == name or sibling == name or _labels_of(name, sibling):
+                found[sibling] = None
+    return list(found)
+
+
+def _labels_of(images: str, other: str) -> bool:
+    found = [NAMES.fullmatch(posixpath.basename(name)) for name in (images, other)]
+    return all(found) and found[0]["stem"] == found[1]["stem"] and found[1]["kind"] == "labels"
+
+
+def _pairs(files: Sequence[str], base: str) -> list[IdxPair]:
     """The pairs among `files`, in the order of their names."""
     found: dict[tuple[str, str], str] = {}
     for file in files:
         folder, name = posixpath.split(file)
-        match = _NAME.fullmatch(name)
+        match = NAMES.fullmatch(name)
         if not match:
             raise ValueError(
                 f"{file}: not the name of an IDX file; expected one like "
@@ -147,7 +171,7 @@ def _pairs(files: Sequence[str]) -> list[IdxPair]:
         if kind == "labels" and (stem, "images") not in found:
             raise ValueError(f"{file}: labels without images; expected {stem}images-idx3-ubyte.gz")
     return [
-        IdxPair(file, found.get((stem, "labels")))
+        IdxPair(file, found.get((stem, "labels")), posixpath.relpath(file, base))
         for (stem, kind), file in sorted(found.items())
         if kind == "images"
     ]

@@ -1,11 +1,10 @@
 import dataclasses
-import io
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from components import examples
 from components.example_gen.idx import read_idx
@@ -36,12 +35,6 @@ def written(tmp_path):
         return files
 
     return write
-
-
-def encoded(image: Image.Image, **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, **options)
-    return buffer.getvalue()
 
 
 def pixels(*shape: int) -> np.ndarray:
@@ -91,29 +84,18 @@ def test_no_examples(written):
         examples.read_images([], (8, 8, 1))
 
 
-@pytest.mark.parametrize(
-    ("shape", "file_format"), [((6, 7), "PNG"), ((6, 7, 3), "PNG"), ((6, 7, 3), "JPEG")]
-)
-def test_files_are_kept_as_they_are(shape, file_format):
-    content = encoded(Image.fromarray(pixels(*shape)), format=file_format)
-    record = examples.from_encoded(content, "a", label=4)
-    assert record == examples.ImageRecord(content, 6, 7, (*shape, 1)[2], "a", 4)
-
-
-def test_palettes_become_rgb():
-    image = Image.fromarray(pixels(6, 7, 3)).convert("P")
-    record = examples.from_encoded(encoded(image, format="PNG"), "a")
-    assert (record.height, record.width, record.channels) == (6, 7, 3)
-    np.testing.assert_array_equal(
-        tf.io.decode_image(record.encoded).numpy(), np.asarray(image.convert("RGB"))
-    )
-
-
-def test_a_cut_file_does_not_decode():
-    content = encoded(Image.fromarray(pixels(64, 64, 3)), format="PNG")
-    record = examples.from_encoded(content[: len(content) // 2], "a")
-    assert not record.decode_ok
-    assert (record.height, record.width, record.channels) == (0, 0, 0)
+def test_what_is_known_of_the_pixels():
+    image = np.array([[0, 51], [102, 255]], np.uint8)
+    record = examples.from_array(image, "a")
+    # (0 + .2 + .4 + 1) / 4, and the root of ((.4² + .2² + 0 + .6²) / 4).
+    assert record.mean == pytest.approx(0.4)
+    assert record.contrast == pytest.approx(0.14**0.5)
+    assert record.digest == hashlib.sha256(bytes([0, 51, 102, 255])).hexdigest()[:16]
+    feature = examples.to_example(record).features.feature
+    assert feature[examples.MEAN].float_list.value[0] == pytest.approx(0.4)
+    assert feature[examples.CONTRAST].float_list.value[0] == pytest.approx(0.14**0.5)
+    assert feature[examples.HASH].bytes_list.value[0].decode() == record.digest
+    assert feature[examples.DECODE_OK].int64_list.value[0] == 1
 
 
 def test_float_and_back_is_exact():

@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline import config, local_runner
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
+EVAL_IMAGES = "t10k-images-idx3-ubyte.gz"
 TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
 
 
@@ -68,6 +70,27 @@ def _one_of_another_size(folder):
     Image.new("L", (9, 8)).save(folder / "3" / "0003.png")
 
 
+def _bad_member(folder):
+    _bad_png(folder)
+    with zipfile.ZipFile(folder.parent / "digits.zip", "w") as archive:
+        for path in sorted(folder.rglob("*.png")):
+            archive.write(path, path.relative_to(folder))
+    _lose_everything(folder)
+    shutil.move(folder.parent / "digits.zip", folder)
+
+
+def _leak(folder):
+    """An image of the eval split becomes one of the train split."""
+    size = 8 * 8
+    first = gzip.decompress((folder / TRAIN_IMAGES).read_bytes())[16 : 16 + size]
+
+    def change(content):
+        content[16 : 16 + size] = first
+        return content
+
+    _rewrite(folder / EVAL_IMAGES, change)
+
+
 FOLDER = ["data.format=folder"]
 CASES = {
     "empty folder": (_lose_everything, [], "folder is empty"),
@@ -76,18 +99,27 @@ CASES = {
     "truncated idx": (_truncate, [], TRAIN_IMAGES),
     "cut off gzip": (_cut_off, [], TRAIN_IMAGES),
     "label outside the schema": (_label_outside, [], "'train': feature 'image/class/label'.*11"),
-    "png that does not decode": (_bad_png, FOLDER, "feature 'image/decode_ok'"),
-    "png that does not decode, no schema": (
+    "png that does not decode": (
         _bad_png,
-        [*FOLDER, "data.schema=null"],
-        "0003.png: the image does not decode",
+        FOLDER,
+        "1 of 500 records are bad: 3/0003.png: the image does not decode",
     ),
-    "image of another size": (_one_of_another_size, FOLDER, "feature 'image/width'"),
-    "image of another size, no schema": (
+    "more bad records than may be set aside": (
+        _bad_png,
+        [*FOLDER, "data.on_bad_record=quarantine", "data.max_rejected_fraction=0.001"],
+        "1 of 500 records are bad, more than data.max_rejected_fraction, 0.001: 3/0003.png",
+    ),
+    "bad member of an archive": (
+        _bad_member,
+        ["data.format=auto"],
+        "digits.zip#3/0003.png: the image does not decode",
+    ),
+    "image of another size": (
         _one_of_another_size,
-        [*FOLDER, "data.schema=null"],
-        "0003.png: the image is 8x9x1",
+        FOLDER,
+        "3/0003.png: the image is 8x9 .*asks for 8x8; data.fit",
     ),
+    "image of train in eval": (_leak, [], "1 images of train are in eval too: train-images"),
 }
 
 

@@ -1,18 +1,20 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 from tfx import types
 from tfx.types import standard_artifacts
+from tfx.utils import dependency_utils
 
+from components.example_gen import sources
 from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import Executor
 from components.example_gen.idx import write_idx
-from components.example_gen.readers import READERS
 
 DATA = Path(__file__).parents[3] / "data"
 
@@ -65,14 +67,16 @@ def idx_folder(tmp_path: Path) -> Callable[..., str]:
 
 
 def _run(config: DataConfig, folder: Path) -> types.Artifact:
-    splits = config.splits or READERS.get(config.format)().splits(config.path)
+    splits = sources.find(config.reader(), config.path, config.splits).splits
     examples = standard_artifacts.Examples()
     examples.uri = str(folder / "examples")
     context = Executor.Context(
         beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(folder / "tmp"), unique_id="1"
     )
     component = ImageExampleGen(config, splits)
-    Executor(context).Do({}, {"examples": [examples]}, dict(component.exec_properties))
+    # TFX packs itself up for remote workers, which takes longer than most of these runs.
+    with mock.patch.object(dependency_utils, "make_beam_dependency_flags", lambda flags: flags):
+        Executor(context).Do({}, {"examples": [examples]}, dict(component.exec_properties))
     return examples
 
 

@@ -68,9 +68,26 @@ def first_differs(**changes):
         (first_differs(channels=3), {"image/channels"}),
         (first_differs(decode_ok=False), {"image/decode_ok"}),
         (first_differs(encoded=b"not an image"), {"image/encoded"}),
+        (first_differs(mean=1.5), {"image/mean"}),
+        (first_differs(contrast=0.0), {"image/contrast"}),
+        (
+            first_differs(mean=None, contrast=None, digest=None),
+            {"image/mean", "image/contrast", "image/hash"},
+        ),
         (lambda records: records[:250], {"data set"}),
     ],
-    ids=["label", "no label", "size", "colour", "undecodable", "no image", "too few"],
+    ids=[
+        "label",
+        "no label",
+        "size",
+        "colour",
+        "undecodable",
+        "no image",
+        "too bright",
+        "empty",
+        "no statistics",
+        "too few",
+    ],
 )
 def test_schema_refuses_planted_faults(data_folder, tmp_path, damage, expected):
     images = read_idx(str(data_folder / "digits/t10k-images-idx3-ubyte.gz"))

@@ -1,11 +1,16 @@
+import hashlib
+import json
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from components import examples
 from components.example_gen.config import DataConfig
+from components.example_gen.executor import bucket_of
 from components.example_gen.idx import read_idx
 from components.stage import split_files
 
@@ -20,6 +25,20 @@ def parsed(artifact, split):
     }
 
 
+def lines(artifact, name):
+    """What a file beside the splits says, by source and kind."""
+    with open(f"{artifact.uri}/{name}.jsonl") as file:
+        found = [json.loads(line) for line in file]
+    return {(line["source"], line["kind"]): line["reason"] for line in found}
+
+
+def counts(artifact):
+    """The properties of the artifact that are not 0."""
+    names = ("examples", "rejected", "duplicates", "leaked", "dropped", "animated", "misnamed")
+    found = {name: artifact.get_int_custom_property(name) for name in names}
+    return {name: count for name, count in found.items() if count}
+
+
 def test_splits_of_the_data_are_kept(digits, data_folder):
     for split, name in (("train", "train"), ("eval", "t10k")):
         images = read_idx(str(data_folder / f"digits/{name}-images-idx3-ubyte.gz"))
@@ -32,6 +51,7 @@ def test_splits_of_the_data_are_kept(digits, data_folder):
             np.testing.assert_array_equal(decoded[..., 0], images[index])
             assert feature[examples.LABEL].int64_list.value[0] == labels[index]
             assert feature[examples.DECODE_OK].int64_list.value[0] == 1
+    assert counts(digits) == {"examples": 1797}
 
 
 def test_examples_are_readable_by_the_next_stages(digits):
@@ -40,61 +60,172 @@ def test_examples_are_readable_by_the_next_stages(digits):
     assert sorted(set(read.labels)) == list(range(10))
 
 
-def divided(artifact):
-    """The distinct encoded images of train and of eval."""
-    return tuple(
+@pytest.fixture
+def three_classes(tree, png):
+    return tree(
         {
-            feature[examples.ENCODED].bytes_list.value[0]
-            for feature in parsed(artifact, split).values()
+            **{f"train/ant/{n}.png": png(n) for n in range(3)},
+            "train/bee/3.png": png(3),
+            "train/bee/bad.png": png(4)[:60],
+            "train/bee/empty.png": b"",
+            "train/bee/large.png": png(5, (9, 8)),
+            "train/ant/twin.png": png(0),
+            "train/ant/in_eval.png": png(9),
+            "test/bee/9.png": png(9),
+            "test/bee/8.png": png(8),
         }
-        for split in ("train", "eval")
     )
 
 
-def test_hash_split_depends_on_the_image_alone(tree, tmp_path, png, run_example_gen):
-    images = [png(seed) for seed in range(300)]
+def test_bad_records_are_set_aside_and_counted(three_classes, tmp_path, run_example_gen, caplog):
+    config = DataConfig(
+        path=three_classes,
+        image_shape=(8, 8, 1),
+        on_bad_record="quarantine",
+        max_rejected_fraction=0.5,
+        drop_duplicates=True,
+        on_leak="drop",
+    )
+    artifact = run_example_gen(config, tmp_path)
+    found = {split: parsed(artifact, split) for split in ("train", "eval")}
+    labels = {
+        source: feature[examples.LABEL].int64_list.value[0]
+        for features in found.values()
+        for source, feature in features.items()
+    }
+    assert labels == {
+        **{f"train/ant/{n}.png": 0 for n in range(3)},
+        "train/bee/3.png": 1,
+        "test/bee/8.png": 1,
+        "test/bee/9.png": 1,
+    }
+    rejected = lines(artifact, "rejected")
+    assert rejected.keys() == {
+        ("train/bee/bad.png", "bad"),
+        ("train/bee/empty.png", "bad"),
+        ("train/bee/large.png", "bad"),
+        ("train/ant/twin.png", "duplicate"),
+        ("train/ant/in_eval.png", "leak"),
+    }
+    assert "asks for 8x8" in rejected["train/bee/large.png", "bad"]
+    assert "test/bee/9.png in eval" in rejected["train/ant/in_eval.png", "leak"]
+    assert counts(artifact) == {
+        "examples": 6,
+        "rejected": 3,
+        "dropped": 2,
+        "duplicates": 1,
+        "leaked": 1,
+    }
+    assert lines(artifact, "notes") == {}
+    assert "set aside: train/bee/empty.png: the file is empty" in caplog.text
+
+
+def test_bad_records_end_the_stage(three_classes, tmp_path, run_example_gen):
+    config = DataConfig(path=three_classes, image_shape=(8, 8, 1), on_leak="keep")
+    message = "3 of 11 records are bad: train/bee/bad.png: .*empty.png.*large.png: the image is 9x8"
+    with pytest.raises(ValueError, match=message):
+        run_example_gen(config, tmp_path)
+
+
+def test_a_leak_ends_the_stage(tree, png, tmp_path, run_example_gen):
+    names = {"train/1.png": 1, "train/2.png": 2, "test/1.png": 2, "test/2.png": 2}
+    base = tree({name: png(seed) for name, seed in names.items()})
+    with pytest.raises(ValueError, match="1 images of train are in eval too: train/2.png"):
+        run_example_gen(DataConfig(path=base, image_shape=(8, 8, 1)), tmp_path)
+
+
+# The kind of each record, and whether it lies in the eval split.
+RECORDS = st.lists(
+    st.tuples(st.sampled_from(["good", "good", "bad", "twin", "moving"]), st.booleans()),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(RECORDS, st.booleans(), st.sampled_from(["drop", "keep"]))
+def test_every_record_is_accounted_for(
+    tmp_path_factory, png, run_example_gen, records, drop_duplicates, on_leak
+):
+    base = tmp_path_factory.mktemp("records")
+    for index, (kind, in_eval) in enumerate(records):
+        folder = base / ("test" if in_eval else "train")
+        folder.mkdir(exist_ok=True)
+        content = {"good": png(index), "bad": b"bad", "twin": png(999), "moving": png(index)}[kind]
+        name = f"{index}.jpg" if kind == "moving" else f"{index}.png"
+        (folder / name).write_bytes(content)
+    for folder, seed in (("train", 1001), ("test", 1002)):
+        (base / folder).mkdir(exist_ok=True)
+        (base / folder / "sure.png").write_bytes(png(seed))
+    config = DataConfig(
+        path=str(base),
+        image_shape=(8, 8, 1),
+        on_bad_record="quarantine",
+        max_rejected_fraction=0.99,
+        drop_duplicates=drop_duplicates,
+        on_leak=on_leak,
+    )
+    artifact = run_example_gen(config, tmp_path_factory.mktemp("out"))
+    kept = [source for split in ("train", "eval") for source in parsed(artifact, split)]
+    gone = [source for source, _ in lines(artifact, "rejected")]
+    written = [str(path.relative_to(base)) for path in base.rglob("*.*")]
+    assert sorted(kept + gone) == sorted(written)
+    found = counts(artifact)
+    assert found["examples"] == len(kept)
+    assert found.get("rejected", 0) + found.get("dropped", 0) == len(gone)
+    kinds = [kind for kind, _ in records]
+    assert found.get("rejected", 0) == kinds.count("bad")
+    assert found.get("misnamed", 0) == kinds.count("moving")
+
+
+@given(st.sets(st.integers(0, 2**64 - 1), min_size=1, max_size=50), st.randoms())
+def test_a_split_depends_on_the_pixels_alone(numbers, random):
+    """Whatever else there is, and in whatever order, an image stays where it is."""
+    buckets = {"train": 700, "eval": 300}
+    digests = [f"{number:016x}" for number in numbers]
+    before = {digest: bucket_of(digest, buckets) for digest in digests}
+    more = [*digests, *(f"{random.getrandbits(64):016x}" for _ in range(20))]
+    random.shuffle(more)
+    after = {digest: bucket_of(digest, buckets) for digest in more}
+    assert {digest: after[digest] for digest in digests} == before
+    assert set(after.values()) <= {"train", "eval"}
+
+
+def test_hash_split_of_a_run(tree, tmp_path, png, run_example_gen):
+    """Re-ordered, renamed, in another format and with more images, all stay where they were."""
+    images = [png(seed) for seed in range(200)]
     files = {f"once/{index}.png": image for index, image in enumerate(images)}
-    files |= {f"reversed/{index}.png": image for index, image in enumerate(images[::-1])}
-    files |= {f"reversed/twice{index}.png": image for index, image in enumerate(images)}
+    files |= {f"again/{index}.png": image for index, image in enumerate(images[::-1])}
+    files |= {f"again/new{index}.png": png(1000 + index) for index in range(50)}
+    files |= {f"again/twin{index}.png": image for index, image in enumerate(images[:20])}
     base = tree(files)
 
-    def run(folder):
+    def divided(folder):
         config = DataConfig(
             path=f"{base}/{folder}", format="folder", image_shape=(8, 8, 1), eval_fraction=0.3
         )
-        return divided(run_example_gen(config, tmp_path / folder))
+        artifact = run_example_gen(config, tmp_path / folder)
+        found = counts(artifact)
+        train, held_out = (
+            {
+                feature[examples.HASH].bytes_list.value[0]
+                for feature in parsed(artifact, split).values()
+            }
+            for split in ("train", "eval")
+        )
+        assert train.isdisjoint(held_out)
+        return train, held_out, found
 
-    train, held_out = run("once")
-    assert run("reversed") == (train, held_out)
-    assert train.isdisjoint(held_out)
-    assert len(train | held_out) == 300
-    # 90 expected, with a standard deviation of 7.9.
-    assert 60 < len(held_out) < 120
-
-
-def test_labels_of_classes_agree_between_splits(tree, tmp_path, png, run_example_gen):
-    names = ["train/ant/1.png", "train/bee/1.png", "test/bee/1.png"]
-    config = DataConfig(
-        path=tree({name: png(index) for index, name in enumerate(names)}),
-        format="folder",
-        image_shape=(8, 8, 1),
-    )
-    artifact = run_example_gen(config, tmp_path)
-    labels = {
-        source: feature[examples.LABEL].int64_list.value[0]
-        for split in ("train", "eval")
-        for source, feature in parsed(artifact, split).items()
-    }
-    assert labels == {"train/ant/1.png": 0, "train/bee/1.png": 1, "test/bee/1.png": 1}
-
-
-def test_undecodable_image_is_kept_and_named(tree, tmp_path, png, run_example_gen, caplog):
-    base = tree({"train/1.png": png(), "train/2.png": png()[:60], "eval/1.png": png()})
-    config = DataConfig(path=base, format="folder", image_shape=(8, 8, 1))
-    found = parsed(run_example_gen(config, tmp_path), "train")
-    ok = {source: f[examples.DECODE_OK].int64_list.value[0] for source, f in found.items()}
-    assert ok == {"train/1.png": 1, "train/2.png": 0}
-    assert "train/2.png: the image does not decode" in caplog.text
+    train, held_out, found = divided("once")
+    assert found == {"examples": 200}
+    # 60 expected, with a standard deviation of 6.5.
+    assert 35 < len(held_out) < 85
+    more_train, more_held_out, found = divided("again")
+    assert found == {"examples": 270, "duplicates": 20}
+    assert train <= more_train
+    assert held_out <= more_held_out
+    pixels = tf.io.decode_png(images[0]).numpy()
+    assert hashlib.sha256(pixels.tobytes()).hexdigest()[:16].encode() in train | held_out
 
 
 def test_a_damaged_file_ends_the_stage_without_output(data_folder, tmp_path, run_example_gen):

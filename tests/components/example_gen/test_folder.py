@@ -56,6 +56,31 @@ def labels_of(base, splits):
             id="class called train",
         ),
         pytest.param(
+            ["photos/cat/1.png", "photos/dog/1.webp", "photos/dog/2.gif", "photos/dog/3.bmp"],
+            {"all": "photos/*/*"},
+            {
+                "all": {
+                    "photos/cat/1.png": 0,
+                    "photos/dog/1.webp": 1,
+                    "photos/dog/2.gif": 1,
+                    "photos/dog/3.bmp": 1,
+                }
+            },
+            id="one folder around classes",
+        ),
+        pytest.param(
+            ["[a]/1.png", "b*/1.png"],
+            {"all": "*/*"},
+            {"all": {"[a]/1.png": 0, "b*/1.png": 1}},
+            id="wildcards in names",
+        ),
+        pytest.param(
+            ["a#1/1.png", "b/1#2.png"],
+            {"all": "*/*"},
+            {"all": {"a#1/1.png": 0, "b/1#2.png": 1}},
+            id="number signs in names",
+        ),
+        pytest.param(
             ["a/1.png", ".DS_Store", "a/.DS_Store", ".git/1.png"],
             {"all": "*/*"},
             {"all": {"a/1.png": 0}},
@@ -76,6 +101,9 @@ def test_splits_and_labels(tree, png, names, splits, labels):
         (["a/1.png", "1.png"], ValueError, "1.png: an image beside folders"),
         (["train/1.png", "val/1.png", "test/1.png"], ValueError, "test, train, val.*data.splits"),
         (["train/1.png", "test/1.png", "extra/1.png"], ValueError, "cannot tell train from eval"),
+        (["train/1.png", "test/1.png", "1.png"], ValueError, "cannot tell train from eval.*1.png"),
+        (["a/b/1.png", "c/1.png"], ValueError, "a/b/1.png: an image deeper than <class>/<image>"),
+        (["a.txt", "b/c.txt"], FileNotFoundError, "no image file; found a.txt, b"),
     ],
 )
 def test_splits_of_a_bad_folder(tree, png, names, error, message):
@@ -92,8 +120,8 @@ def test_missing_folder():
 @pytest.mark.parametrize(
     ("splits", "error", "message"),
     [
-        ({"all": "b/*"}, FileNotFoundError, r"b/\*: no file for split 'all'"),
-        ({"all": "*/*"}, ValueError, r"a/notes\.txt: not an image"),
+        ({"all": "b/*"}, FileNotFoundError, r"b/\*: no such file; check data\.path"),
+        ({"all": "a/*|b/*"}, FileNotFoundError, r"b/\*: no such file"),
         ({"train": "a/*.png", "eval": "a/1*"}, ValueError, r"1\.png: in split 'train' and in"),
     ],
 )
@@ -103,12 +131,12 @@ def test_files_of_bad_patterns(tree, png, splits, error, message):
         FolderReader().files(base, splits)
 
 
-def test_count_and_shape_skip_what_does_not_decode(tree, png):
+def test_shape_skips_what_does_not_decode(tree, png):
     base = tree({"a.png": b"\x89PNG", "b.png": png(shape=(6, 7, 3))})
-    files = FolderReader().files(base, {"all": "*"})["all"]
-    assert FolderReader().count(files) == 2
-    assert FolderReader().shape(files) == (6, 7, 3)
-    assert FolderReader().shape(files[:1]) is None
+    shards = FolderReader().shards(base, {"all": "*"})["all"]
+    assert FolderReader().count(shards) == 2
+    assert FolderReader().shape(shards) == (6, 7, 3)
+    assert FolderReader().shape([shards[0][:1]]) is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty"])
@@ -119,9 +147,29 @@ def test_undecodable_image_is_kept_and_marked(tree, png, damage):
     (shard,) = FolderReader().shards(base, {"all": "*"})["all"]
     good, marked = FolderReader().read(shard)
     assert good.decode_ok
-    assert (good.height, good.width, good.channels, good.encoded) == (32, 32, 1, whole)
+    assert (good.height, good.width, good.channels) == (32, 32, 1)
+    assert (
+        tf.io.decode_png(good.encoded).numpy().tobytes()
+        == tf.io.decode_png(whole).numpy().tobytes()
+    )
     assert not marked.decode_ok
-    assert (marked.source, marked.height, marked.encoded) == ("2.png", 0, bad)
+    assert (marked.source, marked.height) == ("2.png", 0)
+    _, raw = FolderReader().records(shard)
+    assert raw.content == bad
+
+
+def test_a_file_of_another_kind_among_the_images_is_a_record_too(tree, png):
+    """It is refused when it is prepared; silently left out it would be lost."""
+    base = tree({"a/1.png": png(), "a/notes.txt": b"hello"})
+    (shard,) = FolderReader().shards(base, FolderReader().splits(base))["all"]
+    assert [image.decode_ok for image in FolderReader().read(shard)] == [True, False]
+
+
+def test_labels_in_a_folder_of_their_own(tree, png):
+    table = b"file,label\n../images/1.png,7\n../images/2.png,3\n"
+    base = tree({"images/1.png": png(1), "images/2.png": png(2), "meta/labels.csv": table})
+    shards = FolderReader(labels="meta/labels.csv").shards(base, {"all": "images/*"})["all"]
+    assert [image.label for image in FolderReader().read(shards[0])] == [7, 3]
 
 
 def test_shards_hold_every_file_once(tree, png, monkeypatch):
@@ -129,7 +177,7 @@ def test_shards_hold_every_file_once(tree, png, monkeypatch):
     base = tree({f"{index}.png": png() for index in range(8)})
     shards = FolderReader().shards(base, {"all": "*"})["all"]
     assert [len(shard) for shard in shards] == [3, 3, 2]
-    sources = [source for shard in shards for _, source, _ in shard]
+    sources = [file.source for shard in shards for file in shard]
     assert sources == [f"{index}.png" for index in range(8)]
 
 

@@ -1,0 +1,171 @@
+"""What became of every record: the counts, and the verdict that follows from them."""
+
+import dataclasses
+import heapq
+import json
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+
+import tensorflow as tf
+
+from components.example_gen.config import DataConfig
+from components.examples import EVAL_SPLIT, TRAIN_SPLIT
+
+REJECTED_FILE = "rejected.jsonl"
+NOTES_FILE = "notes.jsonl"
+COUNTS_FILE = "counts.json"
+
+# Kinds of a line of REJECTED_FILE: not in the examples.
+BAD, DROPPED_DUPLICATE, DROPPED_LEAK = "bad", "duplicate", "leak"
+# Kinds of a line of NOTES_FILE, besides those of `prepare`: in the examples.
+DUPLICATE, LEAK = "duplicate", "leak"
+INPUTS, EXAMPLES = "inputs", "examples"
+
+_NAMED = 3
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Line:
+    """What is to be said about one record."""
+
+    split: str
+    source: str
+    kind: str
+    reason: str
+
+    def to_json(self) -> str:
+        """One line of REJECTED_FILE or NOTES_FILE."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """Of the records of one image: those to take out, those to remark on."""
+
+    dropped: tuple[Line, ...] = ()
+    noted: tuple[Line, ...] = ()
+
+
+def judge(records: Iterable[tuple[str, str]], *, drop_duplicates: bool, on_leak: str) -> Judgement:
+    """Looks at all records, (split, source), whose pixels are the same.
+
+    A duplicate is every record but the first, by source, of its split. A leak is every record of
+    train where eval has the image too.
+    """
+    sources: dict[str, list[str]] = {}
+    for split, source in sorted(records):
+        sources.setdefault(split, []).append(source)
+    dropped, noted = [], []
+    leaks = TRAIN_SPLIT in sources and EVAL_SPLIT in sources
+    for split, (first, *others) in sources.items():
+        leaked = leaks and split == TRAIN_SPLIT
+        if leaked:
+            reason = f"the same image as {sources[EVAL_SPLIT][0]} in {EVAL_SPLIT}"
+            to = dropped if on_leak == "drop" else noted
+            to += [Line(split, source, LEAK, reason) for source in (first, *others)]
+        if not (leaked and on_leak == "drop"):
+            reason = f"the same image as {first}"
+            to = dropped if drop_duplicates else noted
+            to += [Line(split, source, DUPLICATE, reason) for source in others]
+    return Judgement(tuple(dropped), tuple(noted))
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """What became of the records of a run of ExampleGen.
+
+    Attributes:
+      counts: of events, see `Ledger.of`.
+      rejected: a few lines of those that are set aside.
+      leaked: a few lines of images in both splits.
+    """
+
+    counts: Mapping[str, int]
+    rejected: Sequence[Line] = ()
+    leaked: Sequence[Line] = ()
+
+    @classmethod
+    def of(cls, folder: str) -> "Ledger":
+        """What the stage left in the folder of its artifact."""
+        with tf.io.gfile.GFile(posixpath.join(folder, COUNTS_FILE)) as file:
+            counts = json.loads(file.read())
+        return cls(
+            counts,
+            _first(posixpath.join(folder, REJECTED_FILE), BAD),
+            _first(posixpath.join(folder, NOTES_FILE), LEAK),
+        )
+
+    def count(self, *path: str) -> int:
+        """The events whose path begins so, e.g. ("examples", "train")."""
+        return sum(
+            number
+            for name, number in self.counts.items()
+            if tuple(name.split("/"))[: len(path)] == path
+        )
+
+    @property
+    def properties(self) -> dict[str, int]:
+        """What the artifact is given as custom properties."""
+        dropped = self.count("dropped")
+        return {
+            "examples": self.count(EXAMPLES),
+            "rejected": self.count("rejected"),
+            "duplicates": self.count("noted", DUPLICATE) + self.count("dropped", DROPPED_DUPLICATE),
+            "leaked": self.count("noted", LEAK) + self.count("dropped", DROPPED_LEAK),
+            "dropped": dropped,
+            "animated": self.count("noted", "animated"),
+            "misnamed": self.count("noted", "misnamed"),
+        }
+
+    def check(self, config: DataConfig, splits: Iterable[str]) -> None:
+        """Raises ValueError where the data are refused, in one line that names records.
+
+        Also where the counts do not add up, or a split is empty.
+        """
+        inputs, found = self.count(INPUTS), self.properties
+        accounted = found["examples"] + found["rejected"] + found["dropped"]
+        if inputs != accounted:
+            raise ValueError(
+                f"{inputs} records were read, but {accounted} are accounted for: "
+                f"{found['examples']} examples, {found['rejected']} rejected, "
+                f"{found['dropped']} dropped; the Beam runner has lost some, use another"
+            )
+        self._check_rejected(config, inputs, found["rejected"])
+        if found["leaked"] and config.on_leak == "fail":
+            raise ValueError(
+                f"{found['leaked']} images of {TRAIN_SPLIT} are in {EVAL_SPLIT} too: "
+                f"{_listed(self.leaked, found['leaked'])}; data.on_leak: drop takes them out of "
+                f"{TRAIN_SPLIT}, keep keeps them"
+            )
+        for split in splits:
+            if not self.count(EXAMPLES, split):
+                raise ValueError(
+                    f"split {split!r} has no example, of {inputs} records; give it more data, or "
+                    "change data.eval_fraction or data.splits"
+                )
+
+    def _check_rejected(self, config: DataConfig, inputs: int, rejected: int) -> None:
+        if not rejected:
+            return
+        listed = _listed(self.rejected, rejected)
+        if config.on_bad_record == "fail":
+            raise ValueError(
+                f"{rejected} of {inputs} records are bad: {listed}; data.on_bad_record: quarantine "
+                "sets them aside"
+            )
+        if rejected > config.max_rejected_fraction * inputs:
+            raise ValueError(
+                f"{rejected} of {inputs} records are bad, more than data.max_rejected_fraction, "
+                f"{config.max_rejected_fraction:g}: {listed}"
+            )
+
+
+def _listed(lines: Sequence[Line], count: int) -> str:
+    words = "; ".join(f"{line.source}: {line.reason}" for line in lines)
+    return words + (f"; and {count - len(lines)} more" if count > len(lines) else "")
+
+
+def _first(path: str, kind: str) -> list[Line]:
+    with tf.io.gfile.GFile(path) as file:
+        lines = (Line(**json.loads(text)) for text in file)
+        return heapq.nsmallest(_NAMED, (line for line in lines if line.kind == kind))

@@ -1,0 +1,229 @@
+"""A record as it was found to an image as the recipe wants it, stored without loss."""
+
+import dataclasses
+import io
+import posixpath
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from components import examples
+
+# Pillow refuses to decode beyond this, whatever the recipe says.
+LARGEST_MAX_PIXELS = 2 * 89_478_485
+FILTERS = {
+    name: Image.Resampling[name.upper()]
+    for name in ("lanczos", "bicubic", "hamming", "bilinear", "box")
+}
+# What is remarkable about an image that is taken nevertheless.
+ANIMATED = "animated"
+MISNAMED = "misnamed"
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+_FORMAT_OF = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+}
+_ALPHA_MODES = ("RGBA", "LA", "PA")
+_LARGEST_16_BIT = 65535
+
+
+class BadImageError(ValueError):
+    """A record that cannot be used; the message is the reason, without the source."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RawImage:
+    """A record as it was found.
+
+    Attributes:
+      content: bytes of an image file, or an array [height, width] or [height, width, channels].
+      source: where it came from, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
+      label: the class, from 0, or None.
+      error: why the record cannot be had, or None.
+    """
+
+    content: bytes | np.ndarray
+    source: str
+    label: int | None = None
+    error: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """What images are made into.
+
+    Attributes:
+      image_shape: [height, width, channels], or None for the image's own.
+      fit: `exact`, `crop`, `pad` or `stretch`, to the height and width.
+      filter: a name of FILTERS; each is widened as an image shrinks (antialiasing).
+      background: colour behind transparent pixels and beside padded images.
+      max_pixels: of a file, before it is decoded.
+    """
+
+    image_shape: tuple[int, int, int] | None = None
+    fit: str = "exact"
+    filter: str = "lanczos"
+    background: str = "white"
+    max_pixels: int = 64_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """An image that is ready, and what is remarkable about the record: ANIMATED, MISNAMED."""
+
+    record: examples.ImageRecord
+    notes: tuple[str, ...] = ()
+
+
+def prepare(raw: RawImage, how: Preparation) -> Prepared:
+    """Decodes a record and brings it to the shape that is wanted.
+
+    EXIF orientation is applied; of an animation the first frame is taken; alpha is composited on
+    the background; 16-bit gray is scaled to 8 bits. Gray becomes RGB by repetition and RGB becomes
+    gray by ITU-R 601-2 luma, under every `fit`, as `image_shape` asks.
+
+    Raises:
+      BadImageError: with the reason, for a record that cannot be had, does not decode, is too
+        large, or has another size than `image_shape` where `fit` is `exact`.
+    """
+    if raw.error is not None:
+        raise BadImageError(raw.error)
+    notes: list[str] = []
+    if isinstance(raw.content, bytes):
+        image = _decoded(raw, how, notes)
+    else:
+        image = _flat(_picture(raw.content), how.background)
+    if how.image_shape is not None:
+        height, width, channels = how.image_shape
+        image = image.convert("L" if channels == 1 else "RGB")
+        image = _FITS[how.fit](image, (width, height), how)
+    record = examples.from_array(np.asarray(image), raw.source, raw.label)
+    return Prepared(record, tuple(notes))
+
+
+def _decoded(raw: RawImage, how: Preparation, notes: list[str]) -> Image.Image:
+    if not raw.content:
+        raise BadImageError("the file is empty")
+    try:
+        with Image.open(io.BytesIO(raw.content), formats=_FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels > how.max_pixels:
+                raise BadImageError(
+                    f"{image.width}x{image.height} pixels are more than data.max_pixels, "
+                    f"{how.max_pixels:,}"
+                )
+            # Cameras' JPEG files may hold several pictures (MPO).
+            kind = "JPEG" if image.format == "MPO" else image.format
+            if image.format != "MPO" and getattr(image, "is_animated", False):
+                notes.append(ANIMATED)
+                image.seek(0)
+            image.load()
+            named = _FORMAT_OF.get(posixpath.splitext(raw.source)[1].lower(), kind)
+            if named != kind:
+                notes.append(MISNAMED)
+            return _flat(ImageOps.exif_transpose(image), how.background)
+    except BadImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadImageError(
+            f"more than {LARGEST_MAX_PIXELS:,} pixels, data.max_pixels is {how.max_pixels:,}"
+        ) from error
+    except Image.UnidentifiedImageError as error:
+        raise BadImageError(f"not an image file ({', '.join(_FORMATS)})") from error
+    # Pillow raises OSError, SyntaxError, ValueError, struct.error, … depending on where the bytes
+    # stop making sense; the reason is kept.
+    except Exception as error:  # noqa: BLE001
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadImageError(f"the image does not decode ({reason})") from error
+
+
+def _picture(array: np.ndarray) -> Image.Image:
+    """The picture that an array is; raises BadImageError for elements or shapes that are none."""
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise BadImageError(f"an array {list(array.shape)}, expected [height, width, 1, 3 or 4]")
+    if 0 in array.shape:
+        raise BadImageError(f"an array {list(array.shape)} has no pixels")
+    if array.dtype == np.uint16:
+        array = _from_16_bit(array)
+    elif array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype.kind == "f":
+        # Also refuses NaN.
+        if not (array.min() >= 0 and array.max() <= 1):
+            raise BadImageError(
+                f"{array.dtype} values from {array.min():g} to {array.max():g}; floats must lie "
+                "in [0, 1]"
+            )
+        array = np.rint(array * 255).astype(np.uint8)
+    elif array.dtype.kind in "iu":
+        if array.min() < 0 or array.max() > 255:
+            raise BadImageError(
+                f"{array.dtype} values from {array.min()} to {array.max()}, expected 0 to 255"
+            )
+        array = array.astype(np.uint8)
+    else:
+        raise BadImageError(f"elements of type {array.dtype}, expected numbers")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _from_16_bit(values: np.ndarray) -> np.ndarray:
+    return np.rint(values / (_LARGEST_16_BIT / 255)).astype(np.uint8)
+
+
+def _flat(image: Image.Image, background: str) -> Image.Image:
+    """The picture in mode L or RGB, 8 bits, without transparency."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > _LARGEST_16_BIT:
+            raise BadImageError(
+                f"gray values from {values.min()} to {values.max()}, more than 16 bits"
+            )
+        return Image.fromarray(_from_16_bit(values))
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        below = Image.new("RGBA", image.size, background)
+        return Image.alpha_composite(below, image.convert("RGBA")).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _exact(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
+    if image.size != size:
+        raise BadImageError(
+            f"the image is {image.height}x{image.width} (height x width), data.image_shape asks "
+            f"for {size[1]}x{size[0]}; data.fit: crop, pad or stretch would resize it"
+        )
+    return image
+
+
+def _crop(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
+    return ImageOps.fit(image, size, FILTERS[how.filter])
+
+
+def _pad(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
+    # A side that would round to nothing is one pixel.
+    scale = min(size[0] / image.width, size[1] / image.height)
+    inner = tuple(max(1, round(side * scale)) for side in image.size)
+    padded = Image.new(image.mode, size, how.background)
+    left, top = ((outer - side) // 2 for outer, side in zip(size, inner, strict=True))
+    padded.paste(image.resize(inner, FILTERS[how.filter]), (left, top))
+    return padded
+
+
+def _stretch(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
+    return image.resize(size, FILTERS[how.filter])
+
+
+_FITS: dict[str, Callable[[Image.Image, tuple[int, int], Preparation], Image.Image]] = {
+    "exact": _exact,
+    "crop": _crop,
+    "pad": _pad,
+    "stretch": _stretch,
+}
+FITS = tuple(_FITS)
