@@ -3,7 +3,91 @@
 Features are [n, d] arrays, one row an image; real and fake come from one extractor.
 """
 
+import dataclasses
+from collections.abc import Iterator
+
 import numpy as np
+from scipy import linalg
+
+_BATCH_SIZE = 4096
+# Of the covariances' share of a Fréchet distance, relative.
+_ROUNDING = 1e-10
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """Count, mean and scatter of features that are seen a batch at a time, in float64.
+
+    Batches may be summarised anywhere and merged in any order.
+
+    Attributes:
+      count: rows seen.
+      mean: [d].
+      scatter: [d, d], the sum of (x - mean)(x - mean)ᵀ over the rows; only its upper triangle is
+        kept.
+    """
+
+    count: int
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray, batch_size: int = _BATCH_SIZE) -> "Moments":
+        """Those of features [n, d], 1 row or more, with a float64 copy of one batch at a time.
+
+        Args:
+          features: numbers [n, d].
+          batch_size: rows that are added at once; changes the rounding only.
+
+        Raises:
+          ValueError: for another shape, no rows, NaN or infinity.
+        """
+        features = checked("features", features, at_least=1)
+        d = features.shape[1]
+        count, mean, scatter = 0, np.zeros(d), np.zeros((d, d), order="F")
+        for start in range(0, len(features), batch_size):
+            batch = features[start : start + batch_size].astype(np.float64, order="C")
+            centre = batch.mean(axis=0)
+            batch -= centre
+            # A rank-k update writes one triangle only: half the work of a product.
+            scatter = linalg.blas.dsyrk(1.0, batch.T, beta=1.0, c=scatter, overwrite_c=True)
+            count, mean, scatter = _merged(count, mean, len(batch), centre, scatter)
+        return cls(count, mean, scatter)
+
+    def merge(self, other: "Moments") -> "Moments":
+        """The moments of both sets of rows together, exact but for rounding.
+
+        Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, section 3.
+
+        Raises:
+          ValueError: where the numbers of features differ.
+        """
+        if self.mean.shape != other.mean.shape:
+            raise ValueError(f"other: {other.mean.size} features, expected {self.mean.size}")
+        scatter = np.asfortranarray(self.scatter + other.scatter)
+        return Moments(*_merged(self.count, self.mean, other.count, other.mean, scatter))
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """[d, d], with N - 1.
+
+        Raises:
+          ValueError: for fewer than 2 rows.
+        """
+        if self.count < 2:
+            raise ValueError(f"features: {self.count} rows, at least 2 are needed")
+        upper = np.triu(self.scatter) / (self.count - 1)
+        return upper + np.triu(upper, 1).T
+
+
+def _merged(
+    count: int, mean: np.ndarray, other_count: int, other_mean: np.ndarray, scatter: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Both as one, where `scatter` is the sum of the two, each about its own mean."""
+    total = count + other_count
+    apart = other_mean - mean
+    between = linalg.blas.dsyr(count * other_count / total, apart, a=scatter, overwrite_a=True)
+    return total, mean + apart * (other_count / total), between
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> float:
@@ -18,13 +102,8 @@ def fid(real: np.ndarray, fake: np.ndarray) -> float:
     Raises:
       ValueError: for other shapes, too few rows, NaN or infinity.
     """
-    real, fake = matrix_pair(real, fake, at_least=2)
-    return fid_from_statistics(
-        real.mean(axis=0),
-        np.atleast_2d(np.cov(real, rowvar=False)),
-        fake.mean(axis=0),
-        np.atleast_2d(np.cov(fake, rowvar=False)),
-    )
+    real, fake = (Moments.of(features) for features in checked_pair(real, fake, at_least=2))
+    return fid_from_statistics(real.mean, real.covariance, fake.mean, fake.covariance)
 
 
 def fid_from_statistics(
@@ -33,7 +112,8 @@ def fid_from_statistics(
     """‖μ₁ - μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) of means [d] and covariances [d, d].
 
     Raises:
-      ValueError: for shapes that do not fit, NaN or infinity.
+      ValueError: for shapes that do not fit, NaN or infinity, and for matrices that are no
+        covariances: not symmetric, or with a negative variance.
     """
     statistics = {"mu1": mu1, "sigma1": sigma1, "mu2": mu2, "sigma2": sigma2}
     d = np.size(mu1)
@@ -44,14 +124,39 @@ def fid_from_statistics(
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: holds NaN or infinity")
     mu1, sigma1, mu2, sigma2 = (np.asarray(a, np.float64) for a in statistics.values())
-    # tr (Σ₁Σ₂)^½ = tr (AΣ₂A)^½ with A = Σ₁^½: both roots are of symmetric matrices, so singular
-    # covariances (fewer rows than columns, constant features) give neither NaN nor complex numbers.
-    values, vectors = np.linalg.eigh(sigma1)
-    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    product = root @ sigma2 @ root
-    cross = np.sqrt(np.linalg.eigvalsh((product + product.T) / 2).clip(min=0)).sum()
+    # With Σ = FFᵀ, the eigenvalues of Σ₁Σ₂ are the squares of the singular values of F₁ᵀF₂. Those
+    # are never negative, and exact to rounding also where Σ is singular (fewer rows than columns,
+    # constant features); roots of eigenvalues would have only half of the digits there.
+    cross = _sum_of_singular_values(_factor("sigma1", sigma1).T @ _factor("sigma2", sigma2))
     distance = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * cross
     return max(float(distance), 0.0)
+
+
+def _factor(name: str, sigma: np.ndarray) -> np.ndarray:
+    """F [d, rank] with sigma = FFᵀ: Cholesky's factor, pivoted, so that sigma may be singular."""
+    largest = np.abs(sigma).max()
+    if np.diagonal(sigma).min() < 0 or np.abs(sigma - sigma.T).max() > 1e-6 * largest:
+        raise ValueError(
+            f"{name}: no covariance, as it is not symmetric or has a negative variance"
+        )
+    tolerance = 4 * len(sigma) * np.finfo(np.float64).eps * largest
+    upper, pivots, rank, _ = linalg.lapack.dpstrf(sigma, tol=tolerance)
+    factor = np.empty((len(sigma), rank))
+    factor[pivots - 1] = np.triu(upper[:rank]).T
+    return factor
+
+
+def _sum_of_singular_values(product: np.ndarray) -> float:
+    if not product.size:
+        return 0.0
+    # Roots of the eigenvalues of MMᵀ take a third of the time, and do unless many are small.
+    smaller = product if product.shape[0] <= product.shape[1] else product.T
+    squares = linalg.eigvalsh(smaller @ smaller.T).clip(min=np.finfo(np.float64).tiny)
+    roots = np.sqrt(squares)
+    error = np.finfo(np.float64).eps * squares.max() * np.sum(0.5 / roots)
+    if error > _ROUNDING * roots.sum():
+        roots = linalg.svdvals(product)
+    return float(roots.sum())
 
 
 def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
@@ -67,11 +172,15 @@ def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
       ValueError: for other shapes, too few rows, NaN or infinity.
     """
     real, fake = matrix_pair(real, fake, at_least=2)
-    return _mean_of_pairs(real) + _mean_of_pairs(fake) - 2 * float(_kernel(real, fake).mean())
+    return (
+        _mean_of_pairs(real)
+        + _mean_of_pairs(fake)
+        - 2 * float(polynomial_kernel(real, fake).mean())
+    )
 
 
-def matrix(name: str, array: np.ndarray, at_least: int) -> np.ndarray:
-    """`array` as float64 [n, d], checked.
+def checked(name: str, array: np.ndarray, at_least: int) -> np.ndarray:
+    """`array` as [n, d] of float32 or float64, without a copy where it is that already.
 
     Args:
       name: what it is, for the error.
@@ -81,29 +190,54 @@ def matrix(name: str, array: np.ndarray, at_least: int) -> np.ndarray:
     Raises:
       ValueError: for another shape, too few rows, NaN or infinity.
     """
-    array = np.asarray(array, np.float64)
+    array = np.asarray(array)
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float64)
     if array.ndim != 2 or not array.shape[1]:
         raise ValueError(f"{name}: shape {list(array.shape)}, expected [n, d] with d of 1 or more")
     if len(array) < at_least:
         raise ValueError(f"{name}: {len(array)} rows, at least {at_least} are needed")
-    if not np.isfinite(array).all():
+    if not all(np.isfinite(batch).all() for batch in _batches(array)):
         raise ValueError(f"{name}: holds NaN or infinity")
     return array
 
 
-def matrix_pair(real: np.ndarray, fake: np.ndarray, at_least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both as `matrix`; raises ValueError also where their numbers of columns differ."""
-    real, fake = matrix("real", real, at_least), matrix("fake", fake, at_least)
+def checked_pair(
+    real: np.ndarray, fake: np.ndarray, at_least: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both as `checked`; raises ValueError also where their numbers of columns differ."""
+    real, fake = checked("real", real, at_least), checked("fake", fake, at_least)
     if real.shape[1] != fake.shape[1]:
         raise ValueError(f"fake: {fake.shape[1]} features, expected {real.shape[1]} as in real")
     return real, fake
 
 
-def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def matrix(name: str, array: np.ndarray, at_least: int) -> np.ndarray:
+    """As `checked`, in float64."""
+    return checked(name, array, at_least).astype(np.float64, copy=False)
+
+
+def matrix_pair(real: np.ndarray, fake: np.ndarray, at_least: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `checked_pair`, in float64."""
+    real, fake = checked_pair(real, fake, at_least)
+    return real.astype(np.float64, copy=False), fake.astype(np.float64, copy=False)
+
+
+def _batches(array: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(array), _BATCH_SIZE):
+        yield array[start : start + _BATCH_SIZE]
+
+
+def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(xᵀy/d + 1)³ of every pair of rows, float64 [n, m].
+
+    Args:
+      x, y: float64 [n, d] and [m, d].
+    """
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
 def _mean_of_pairs(x: np.ndarray) -> float:
     """The mean kernel value of two different rows."""
-    kernel = _kernel(x, x)
+    kernel = polynomial_kernel(x, x)
     return float((kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1)))

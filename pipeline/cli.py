@@ -1,4 +1,4 @@
-"""The command line: tfx-gan run, sample, list, compile."""
+"""The command line: tfx-gan run, runs, compare, evaluate, sample, list, compile."""
 
 import functools
 import os
@@ -20,6 +20,7 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
 
 _REFUSED_EXIT_CODE = 3
 _INTERRUPTED_EXIT_CODE = 130
+_PIPE_WIDTH = 200
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -31,26 +32,35 @@ def main() -> None:
     """Images in, a validated, measured and gated generator SavedModel out."""
 
 
-def _one_line_errors(command: Callable[Params, Result]) -> Callable[..., Result]:
-    """Adds --debug; without it a failure is one line on standard error and exit code 1."""
+def _one_line_errors(
+    *, tensorflow: bool = True
+) -> Callable[[Callable[Params, Result]], Callable[..., Result]]:
+    """Adds --debug; without it a failure is one line on standard error and exit code 1.
 
-    @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
-    @functools.wraps(command)
-    def wrapper(*args: Params.args, debug: bool, **kwargs: Params.kwargs) -> Result:
-        try:
-            if not debug:
-                _load_tensorflow()
-            return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            click.echo("tfx-gan: interrupted; the next run takes up from here", err=True)
-            sys.exit(_INTERRUPTED_EXIT_CODE)
-        except Exception as error:  # noqa: BLE001
-            if debug:
-                raise
-            click.echo(f"tfx-gan: {_reason(error)}", err=True)
-            sys.exit(1)
+    Args:
+      tensorflow: whether the command uses it, which takes seconds to import.
+    """
 
-    return wrapper
+    def decorate(command: Callable[Params, Result]) -> Callable[..., Result]:
+        @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+        @functools.wraps(command)
+        def wrapper(*args: Params.args, debug: bool, **kwargs: Params.kwargs) -> Result:
+            try:
+                if tensorflow and not debug:
+                    _load_tensorflow()
+                return command(*args, **kwargs)
+            except KeyboardInterrupt:
+                click.echo("tfx-gan: interrupted; the next run takes up from here", err=True)
+                sys.exit(_INTERRUPTED_EXIT_CODE)
+            except Exception as error:  # noqa: BLE001
+                if debug:
+                    raise
+                click.echo(f"tfx-gan: {_reason(error)}", err=True)
+                sys.exit(1)
+
+        return wrapper
+
+    return decorate
 
 
 def _load_tensorflow() -> None:
@@ -87,6 +97,17 @@ _recipe_arguments = [
 ]
 
 
+_ROOT = click.option(
+    "--root", default="runs", show_default=True, help="Folder of everything that runs leave."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+_EXTRACTOR_HELP = (
+    "Folder of a feature extractor (a stage's artifact or a SavedModel), or a kind to fit on the "
+    "training images: see `tfx-gan list`."
+)
+_FORMAT_HELP = "How images lie in their folders; found from their names if left out."
+
+
 def _takes_recipe(command: Callable[Params, Result]) -> Callable[Params, Result]:
     for decorate in reversed(_recipe_arguments):
         command = decorate(command)
@@ -95,15 +116,10 @@ def _takes_recipe(command: Callable[Params, Result]) -> Callable[Params, Result]
 
 @main.command()
 @_takes_recipe
-@click.option(
-    "--root",
-    default="runs",
-    show_default=True,
-    help="Folder of everything that runs leave.",
-)
+@_ROOT
 @click.option("--dry-run", is_flag=True, help="Stop after the resolved configuration.")
 @click.option("--no-cache", is_flag=True, help="Run every stage, changed or not.")
-@_one_line_errors
+@_one_line_errors()
 def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_cache: bool) -> None:
     """Run RECIPE on this machine.
 
@@ -112,8 +128,7 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     """
     from pipeline import config
 
-    # Networks of one's own, `module:function`, may lie beside the recipe.
-    sys.path.append(os.path.dirname(os.path.abspath(recipe)))
+    _look_beside(recipe)
     resolved = config.load(recipe, overrides)
     splits = config.find_data(resolved)
     click.echo(resolved.to_yaml())
@@ -127,12 +142,94 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     table = Table("metric", "value")
     for name, value in sorted(outcome.metrics.items()):
         table.add_row(name, f"{value:.4g}")
-    Console().print(table)
+    _console().print(table)
     click.echo("blessed" if outcome.blessed else f"refused: {outcome.reasons}")
     click.echo(f"model   {outcome.pushed or 'not pushed'}")
     click.echo(f"report  {outcome.report}")
     click.echo(f"grid    {outcome.grid}")
     if not outcome.blessed:
+        sys.exit(_REFUSED_EXIT_CODE)
+
+
+@main.command(name="runs")
+@_ROOT
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", help="Show this one; may be repeated."
+)
+@_JSON
+@_one_line_errors(tensorflow=False)
+def runs_(root: str, metrics: tuple[str, ...], as_json: bool) -> None:
+    """List the runs of a root: state, metrics, gate, pushed version, lineage; newest last."""
+    from pipeline import runs
+
+    listed = runs.rows(root)
+    if as_json:
+        click.echo(runs.to_json(listed))
+    elif listed:
+        console = _console()
+        console.print(runs.table(listed, metrics, console.width))
+    else:
+        click.echo(f"no runs yet in {root}")
+
+
+@main.command()
+@click.argument("run_a")
+@click.argument("run_b")
+@_ROOT
+@_JSON
+@_one_line_errors(tensorflow=False)
+def compare(run_a: str, run_b: str, root: str, as_json: bool) -> None:
+    """Show how RUN_B differs from RUN_A, in metrics and in configuration.
+
+    A run is named by its id, by the beginning of one, or as latest, latest~1 (the one before), …
+    """
+    from pipeline import runs
+
+    found = runs.load(root)
+    comparison = runs.compare(runs.choose(found, run_a), runs.choose(found, run_b))
+    if as_json:
+        click.echo(runs.to_json(comparison))
+    else:
+        _console().print(runs.tables(comparison))
+
+
+@main.command()
+@click.argument("model_or_images")
+@click.argument("real")
+@click.option("--extractor", required=True, metavar="FOLDER|KIND", help=_EXTRACTOR_HELP)
+@click.option("--out", required=True, type=click.Path(), help="Folder to make.")
+@click.option("--recipe", type=click.Path(dir_okay=False), help="Whose metrics and gate to use.")
+@click.option("--train", help="Images the model was trained on; by default REAL's train split.")
+@click.option("--count", type=click.IntRange(4), help="Fakes to score; by default as many as real.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of fakes and choices.")
+@click.option(
+    "--format", "data_format", type=click.Choice(["idx", "folder", "examples"]), help=_FORMAT_HELP
+)
+@_one_line_errors()
+def evaluate(out: str, recipe: str | None, **arguments: object) -> None:
+    """Score MODEL_OR_IMAGES against the images in REAL.
+
+    MODEL_OR_IMAGES is a SavedModel, a serving folder of versions, or images; images are a folder
+    of PNG and JPEG files, flat or by class, IDX files, or gzipped tf.Examples.
+
+    Exit codes: 0 the gate's rules are kept; 1 failed; 2 wrong usage; 3 the gate refuses.
+    """
+    from pipeline import config, standalone
+
+    if recipe:
+        _look_beside(recipe)
+    evaluation = standalone.evaluate(
+        out=out,
+        recipe=config.load(recipe) if recipe else None,
+        tell=lambda line: click.echo(line, err=True),
+        **arguments,
+    )
+    _console().print(standalone.table(evaluation))
+    for verdict in evaluation.verdicts:
+        click.echo(verdict)
+    click.echo("accepted" if evaluation.blessed else "refused")
+    click.echo(f"report  {os.path.join(out, standalone.REPORT_FILE)}")
+    if not evaluation.blessed:
         sys.exit(_REFUSED_EXIT_CODE)
 
 
@@ -142,7 +239,7 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**63), 2**63 - 1))
 @click.option("--label", type=click.IntRange(0), help="Class to make, if the model has classes.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="PNG to write.")
-@_one_line_errors
+@_one_line_errors()
 def sample(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
     """Write a grid of samples of MODEL_DIR, a SavedModel or a serving folder of versions."""
     import tensorflow as tf
@@ -164,6 +261,16 @@ def sample(model_dir: str, count: int, seed: int, label: int | None, out: str) -
     click.echo(out)
 
 
+def _look_beside(recipe: str) -> None:
+    """Networks of one's own, `module:function`, may lie beside the recipe."""
+    sys.path.append(os.path.dirname(os.path.abspath(recipe)))
+
+
+def _console() -> Console:
+    """As wide as the terminal; in a file or a pipe, as wide as it takes."""
+    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+
+
 def _newest_version(folder: str) -> str:
     import tensorflow as tf
 
@@ -179,11 +286,12 @@ def _newest_version(folder: str) -> str:
 
 
 @main.command(name="list")
-@_one_line_errors
+@_one_line_errors()
 def list_() -> None:
     """Show the names that a recipe can use."""
     from components.evaluator.scores import METRICS
     from components.example_gen.readers import READERS
+    from components.feature_extractor import EXTRACTORS
     from components.trainer.augmentation import AUGMENTATIONS
     from components.trainer.losses import LOSSES
     from components.trainer.networks import DISCRIMINATORS, GENERATORS
@@ -200,6 +308,7 @@ def list_() -> None:
         AUGMENTATIONS,
         OPTIMIZERS,
         SHAPES,
+        EXTRACTORS,
         METRICS,
     ):
         click.echo(f"{registry.kind:16}{', '.join(registry.names())}")
@@ -210,7 +319,7 @@ def list_() -> None:
 @click.option("--image", required=True, help="Container image with tfx-gan installed.")
 @click.option("--root", required=True, help="URI that the cluster can write to.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
-@_one_line_errors
+@_one_line_errors()
 def compile_(recipe: str, overrides: tuple[str, ...], image: str, root: str, out: str) -> None:
     """Compile RECIPE for Kubeflow Pipelines v2."""
     from pipeline import config, kubeflow_runner

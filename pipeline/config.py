@@ -115,7 +115,11 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
             "schema_path": recipe.data.schema_path and _absolute(recipe.data.schema_path, folder),
         }
     )
-    return recipe.model_copy(update={"data": data})
+    extractor = recipe.feature_extractor
+    if extractor.weights_file:
+        weights = _absolute(extractor.weights_file, folder)
+        extractor = extractor.model_copy(update={"weights": weights})
+    return recipe.model_copy(update={"data": data, "feature_extractor": extractor})
 
 
 def find_data(recipe: Recipe) -> dict[str, str]:

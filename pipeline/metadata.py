@@ -1,21 +1,31 @@
-"""What ML Metadata knows of a run."""
+"""What ML Metadata knows of the runs."""
 
 import contextlib
 import dataclasses
+import datetime
+import os
 import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+DATABASE = "metadata.sqlite"
+
 _OUTPUT_EVENTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
+
+Properties = dict[str, str | int | float]
 
 
 @dataclasses.dataclass(frozen=True)
 class Artifact:
-    """One output of a stage: where it is, and the properties its stage gave it."""
+    """One output of a stage: its id, where it is, and the properties its stage gave it."""
 
+    id: int
     uri: str
-    properties: dict[str, str | int | float]
+    properties: Properties
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +33,37 @@ class Execution:
     """One execution of a stage.
 
     Attributes:
-      cached: whether its outputs are those of an earlier execution.
+      state: `complete`, `cached` (its outputs are those of an earlier execution), `failed`,
+        `running`, which a killed one stays for ever, or another of ML Metadata's names.
+      properties: the parameters of the stage.
       outputs: by output key; a stage of this project has one artifact a key.
     """
 
-    cached: bool
+    state: str
+    properties: Properties
     outputs: dict[str, Artifact]
+
+    @property
+    def cached(self) -> bool:
+        """Whether the stage did nothing."""
+        return self.state == "cached"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of a pipeline.
+
+    Attributes:
+      id: of the run; with LocalDagRunner its start in local time.
+      pipeline: name of the pipeline, which is the recipe's; empty where no stage has begun.
+      started: in UTC.
+      executions: by stage, in the order in which they began.
+    """
+
+    id: str
+    pipeline: str
+    started: datetime.datetime
+    executions: dict[str, Execution]
 
 
 def connection_config(path: str) -> pb.ConnectionConfig:
@@ -37,13 +72,63 @@ def connection_config(path: str) -> pb.ConnectionConfig:
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA schema_version")
     except sqlite3.DatabaseError as error:
-        raise ValueError(
-            f"{path}: {error}; move it away to start with empty metadata, or restore it"
-        ) from error
+        raise _unreadable(path, error) from error
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = path
     config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
     return config
+
+
+@contextlib.contextmanager
+def snapshot(path: str) -> Iterator[pb.ConnectionConfig]:
+    """A copy of an SQLite database as it is now, gone at the end.
+
+    ML Metadata writes to what it opens: tables it misses, types, a newer layout. The copy leaves
+    the original as it is, and a run that writes to it undisturbed.
+
+    Raises:
+      FileNotFoundError: for no such file.
+      ValueError: for a file that is no database.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, DATABASE)
+        # Not "ro", which cannot undo what a killed writer has left half done.
+        uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+        try:
+            with (
+                contextlib.closing(sqlite3.connect(uri, uri=True)) as original,
+                contextlib.closing(sqlite3.connect(copy)) as target,
+            ):
+                original.backup(target)
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(path, error) from error
+        yield connection_config(copy)
+
+
+def runs(path: str) -> list[Run]:
+    """Every run that a database knows, oldest first.
+
+    Args:
+      path: of the SQLite database, which is only read.
+
+    Raises:
+      FileNotFoundError: for no such file.
+      ValueError: for a file that this version of ML Metadata cannot read.
+    """
+    with snapshot(path) as config:
+        try:
+            store = mlmd.MetadataStore(config, enable_upgrade_migration=True)
+        except (mlmd.errors.StatusError, RuntimeError) as error:
+            raise ValueError(f"{path}: not metadata that can be read here: {error}") from error
+        nodes = {
+            execution.id: context.name
+            for context in store.get_contexts_by_type("node")
+            for execution in store.get_executions_by_context(context.id)
+        }
+        contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda found: found.id)
+        return [_run(store, context, nodes) for context in contexts]
 
 
 def last_execution(config: pb.ConnectionConfig, pipeline: str, stage: str) -> Execution:
@@ -53,29 +138,63 @@ def last_execution(config: pb.ConnectionConfig, pipeline: str, stage: str) -> Ex
     executions = store.get_executions_by_context(node.id) if node else []
     if not executions:
         raise LookupError(f"{stage} of {pipeline} has not run yet")
-    execution = max(executions, key=lambda execution: execution.id)
-    events = [
-        event
-        for event in store.get_events_by_execution_ids([execution.id])
-        if event.type in _OUTPUT_EVENTS
+    (execution,) = _executions(store, [max(executions, key=lambda found: found.id)])
+    return execution
+
+
+def _unreadable(path: str, error: sqlite3.DatabaseError) -> ValueError:
+    return ValueError(f"{path}: {error}; move it away to start with empty metadata, or restore it")
+
+
+def _run(store: mlmd.MetadataStore, context: pb.Context, nodes: dict[int, str]) -> Run:
+    found = [
+        execution
+        for execution in store.get_executions_by_context(context.id)
+        if execution.id in nodes
     ]
+    found.sort(key=lambda execution: execution.id)
+    names = [nodes[execution.id].rpartition(".") for execution in found]
+    stages = [stage for _, _, stage in names]
+    return Run(
+        id=context.name,
+        pipeline=names[0][0] if names else "",
+        started=datetime.datetime.fromtimestamp(
+            context.create_time_since_epoch / 1000, datetime.timezone.utc
+        ),
+        executions=dict(zip(stages, _executions(store, found), strict=True)),
+    )
+
+
+def _executions(store: mlmd.MetadataStore, found: Sequence[pb.Execution]) -> list[Execution]:
+    """The executions with their outputs."""
+    ids = [execution.id for execution in found]
+    events = store.get_events_by_execution_ids(ids) if ids else []
+    events = [event for event in events if event.type in _OUTPUT_EVENTS]
     artifacts = {
         artifact.id: artifact
         for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
     }
-    return Execution(
-        cached=execution.last_known_state == pb.Execution.CACHED,
-        outputs={
-            event.path.steps[0].key: _artifact(artifacts[event.artifact_id]) for event in events
-        },
-    )
+    return [
+        Execution(
+            state=pb.Execution.State.Name(execution.last_known_state).lower(),
+            properties=_properties(execution),
+            outputs={
+                event.path.steps[0].key: _artifact(artifacts[event.artifact_id])
+                for event in events
+                if event.execution_id == execution.id
+            },
+        )
+        for execution in found
+    ]
 
 
 def _artifact(artifact: pb.Artifact) -> Artifact:
-    return Artifact(
-        uri=artifact.uri,
-        properties={
-            name: getattr(value, value.WhichOneof("value"))
-            for name, value in artifact.custom_properties.items()
-        },
-    )
+    return Artifact(artifact.id, artifact.uri, _properties(artifact))
+
+
+def _properties(described: pb.Artifact | pb.Execution) -> Properties:
+    return {
+        name: getattr(value, value.WhichOneof("value"))
+        for values in (described.properties, described.custom_properties)
+        for name, value in values.items()
+    }

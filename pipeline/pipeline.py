@@ -89,6 +89,7 @@ def create_pipeline(
         extractor=extractor.outputs["extractor"],
         model_run=trainer.outputs["model_run"],
         baseline=resolvers[0].outputs["model"] if resolvers else None,
+        schema=schema_gen.outputs["schema"],
         config=recipe.evaluator,
         image_shape=recipe.data.image_shape,
     )

@@ -27,6 +27,7 @@ class GANEvaluatorSpec(ComponentSpec):
         "extractor": ChannelParameter(type=standard_artifacts.Model),
         "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
         "baseline": ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "schema": ChannelParameter(type=standard_artifacts.Schema, optional=True),
     }
     OUTPUTS = {
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -45,11 +46,13 @@ class GANEvaluator(base_component.BaseComponent):
       config: the recipe's evaluator section.
       image_shape: [height, width, channels] of every image.
       baseline: the last blessed generator; may resolve to none.
+      schema: that the data were validated by, for the report's lineage.
 
     Outputs:
       evaluation: metrics.json, report.html and samples.png; every score of the generator is also
-        a custom property.
-      blessing: what Pusher looks at; property `reasons` says why a generator was refused.
+        a custom property, and the id of its extractor.
+      blessing: what Pusher looks at; property `verdicts` has every rule of the gate, a line each,
+        and `reasons` those that refused the generator.
     """
 
     SPEC_CLASS = GANEvaluatorSpec
@@ -64,6 +67,7 @@ class GANEvaluator(base_component.BaseComponent):
         config: EvaluatorConfig,
         image_shape: Sequence[int],
         baseline: types.BaseChannel | None = None,
+        schema: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             GANEvaluatorSpec(
@@ -72,6 +76,7 @@ class GANEvaluator(base_component.BaseComponent):
                 extractor=extractor,
                 model_run=model_run,
                 baseline=baseline,
+                schema=schema,
                 config=config.model_dump_json(),
                 image_shape=json.dumps(list(image_shape)),
                 code_version=stage.code_version("evaluator"),

@@ -27,23 +27,19 @@ class Bound(Config):
 
 
 class GateConfig(Config):
-    """What a generator must reach to be blessed; every rule must pass."""
+    """What a generator must reach to be blessed; every rule must pass, with its whole interval."""
 
-    bounds: dict[name_in(METRICS), Bound] = Field({}, description="metric to its bound")
+    bounds: dict[name_in(METRICS), Bound | None] = Field(
+        {}, description="metric to its bound; null: none, not even the metric's own"
+    )
+    better_than_blessed: tuple[name_in(METRICS), ...] = Field(
+        (), description="metrics in which it must be better than the last blessed model"
+    )
     not_worse_than_blessed: dict[name_in(METRICS), _Tolerance] = Field(
         {},
         description="metric to how much worse than the last blessed model's it may be, relative: "
         "0.1 is ten percent",
     )
-
-    @model_validator(mode="after")
-    def _has_a_rule(self) -> "GateConfig":
-        if not self.bounds and not self.not_worse_than_blessed:
-            raise ValueError(
-                "evaluator.gate: no rule, so every model would be blessed; "
-                "give bounds or not_worse_than_blessed"
-            )
-        return self
 
 
 class EvaluatorConfig(MetricSettings):
@@ -53,4 +49,4 @@ class EvaluatorConfig(MetricSettings):
         None, ge=4, description="fake images; left out: as many as real ones"
     )
     batch_size: int = Field(256, ge=1, description="images a call of generator and extractor")
-    gate: GateConfig = Field(description="what a generator must reach to be blessed")
+    gate: GateConfig = Field(GateConfig(), description="what a generator must reach to be blessed")

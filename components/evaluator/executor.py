@@ -1,31 +1,27 @@
-"""Artifacts in, artifacts out; the measuring itself is in `protocol.py` and `scores.py`."""
+"""Artifacts in, artifacts out; the evaluation itself is in `evaluate.py`."""
 
-import dataclasses
-import functools
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import examples, files, images, stage
-from components.evaluator import gate, protocol, report
+from components import examples, files, stage
+from components.evaluator import evaluate
 from components.evaluator.config import EvaluatorConfig
+from components.evaluator.evaluation import Evaluation, Verdict
+from components.features import Extractor
 
 _log = logging.getLogger(__name__)
 
-METRICS_FILE = "metrics.json"
-REPORT_FILE = "report.html"
-SAMPLES_FILE = "samples.png"
-
-_SHOWN = 64
+_UNTRAINED_FOLDER = "untrained"
+_SPAN_PROPERTIES = ("span", "version")
 
 
 class Executor(base_executor.BaseExecutor):
@@ -38,51 +34,27 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """See `component.GANEvaluator`."""
-        config = EvaluatorConfig.model_validate_json(exec_properties["config"])
         image_shape = json.loads(exec_properties["image_shape"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         model_run = artifact_utils.get_single_instance(input_dict["model_run"])
         extractor = artifact_utils.get_single_instance(input_dict["extractor"])
-
+        baseline = [path_utils.serving_model_dir(b.uri) for b in input_dict.get("baseline", [])]
         train, real = (
             examples.read_images(stage.split_files(input_dict["examples"], split), image_shape)
             for split in (examples.TRAIN_SPLIT, examples.EVAL_SPLIT)
         )
-        real = real.images
-        count = config.num_fake or len(real)
-        sample = functools.partial(
-            _sample,
-            count=count,
-            seed=config.seed,
-            batch_size=config.batch_size,
-            image_shape=image_shape,
-        )
-        subjects = {"model": sample(path_utils.serving_model_dir(model.uri))}
-        for baseline in input_dict.get("baseline", []):
-            subjects["baseline"] = sample(path_utils.serving_model_dir(baseline.uri))
-        subjects["train"] = protocol.choose(train.images, len(real), config.seed)
-        subjects["untrained"] = sample(os.path.join(model_run.uri, "untrained"))
-        subjects["noise"] = protocol.noise(count, config.seed, image_shape)
-        scores = protocol.measure(
-            protocol.SavedModel(path_utils.serving_model_dir(extractor.uri), "serving_default"),
+        evaluation = evaluate.evaluate(
+            path_utils.serving_model_dir(model.uri),
             real,
-            subjects,
-            config,
-        )
-
-        evaluation = report.Evaluation(
+            train,
+            Extractor(extractor.uri),
+            EvaluatorConfig.model_validate_json(exec_properties["config"]),
             model=model.uri,
-            verdicts=gate.judge(scores["model"], scores.get("baseline"), config.gate),
-            scores=scores,
-            real=protocol.choose(real, _SHOWN, config.seed),
-            fake=subjects["model"][:_SHOWN],
+            baseline=baseline[0] if baseline else None,
+            references={"untrained": os.path.join(model_run.uri, _UNTRAINED_FOLDER)},
             log=[json.loads(line) for line in _read(model_run.uri, "log.jsonl").splitlines()],
-            protocol=protocol.describe(
-                json.loads(_read(extractor.uri, "extractor.json")),
-                {"eval": len(real), **{name: len(fakes) for name, fakes in subjects.items()}},
-                config,
-            ),
-            config=config.model_dump(mode="json", exclude_none=True),
+            lineage=_lineage(input_dict, exec_properties),
+            recipe={"trainer": json.loads(_read(model_run.uri, "configuration.json"))},
         )
         for verdict in evaluation.verdicts:
             _log.info("gate: %s", verdict)
@@ -90,47 +62,47 @@ class Executor(base_executor.BaseExecutor):
         _write_blessing(output_dict["blessing"], model, evaluation.verdicts)
 
 
-def _sample(path: str, **arguments: Any) -> np.ndarray:
-    return protocol.sample(protocol.SavedModel(path, "sample"), **arguments)
-
-
 def _read(folder: str, name: str) -> str:
     with tf.io.gfile.GFile(os.path.join(folder, name)) as file:
         return file.read()
 
 
-def _write_evaluation(output: Sequence[types.Artifact], evaluation: report.Evaluation) -> None:
+def _lineage(
+    inputs: Mapping[str, Sequence[types.Artifact]], exec_properties: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What ML Metadata knows about where the candidate comes from."""
+    lineage: dict[str, Any] = {"evaluator code": exec_properties["code_version"]}
+    for name, artifacts in sorted(inputs.items()):
+        for artifact in artifacts:
+            lineage[f"{name} artifact"] = artifact.id
+            lineage[f"{name} uri"] = artifact.uri
+            if artifact.has_custom_property("code_version"):
+                code = artifact.get_string_custom_property("code_version")
+                lineage[f"{name} code"] = code
+    (data,) = inputs["examples"]
+    for name in _SPAN_PROPERTIES:
+        if data.has_custom_property(name):
+            lineage[f"data {name}"] = data.get_int_custom_property(name)
+    return lineage
+
+
+def _write_evaluation(output: Sequence[types.Artifact], evaluation: Evaluation) -> None:
     artifact = artifact_utils.get_single_instance(output)
-    scores = {
-        subject: {name: dataclasses.asdict(score) for name, score in of_subject.items()}
-        for subject, of_subject in evaluation.scores.items()
-    }
-    for name, score in scores["model"].items():
-        artifact.set_float_custom_property(name, score["value"])
-    content = {
-        "model": evaluation.model,
-        "blessed": evaluation.blessed,
-        "metrics": scores.pop("model"),
-        "references": scores,
-        "gate": [dataclasses.asdict(verdict) for verdict in evaluation.verdicts],
-        "protocol": evaluation.protocol,
-    }
-    for name, data in {
-        METRICS_FILE: json.dumps(content, indent=2).encode(),
-        REPORT_FILE: report.render(evaluation).encode(),
-        SAMPLES_FILE: images.png(images.grid(evaluation.fake)),
-    }.items():
-        files.write(os.path.join(artifact.uri, name), data)
+    for name, score in evaluation.scores["model"].items():
+        artifact.set_float_custom_property(name, score.value)
+    artifact.set_string_custom_property("extractor_id", evaluation.protocol["extractor"]["id"])
+    evaluate.write(evaluation, artifact.uri)
 
 
 def _write_blessing(
-    output: Sequence[types.Artifact], model: types.Artifact, verdicts: Sequence[gate.Verdict]
+    output: Sequence[types.Artifact], model: types.Artifact, verdicts: Sequence[Verdict]
 ) -> None:
     artifact = artifact_utils.get_single_instance(output)
     reasons = [str(verdict) for verdict in verdicts if not verdict.passed]
     artifact.set_int_custom_property("blessed", int(not reasons))
     artifact.set_string_custom_property("current_model", model.uri)
     artifact.set_int_custom_property("current_model_id", model.id)
+    artifact.set_string_custom_property("verdicts", "\n".join(map(str, verdicts)))
     if reasons:
         artifact.set_string_custom_property("reasons", "; ".join(reasons))
     name = "NOT_BLESSED" if reasons else "BLESSED"

@@ -1,69 +1,147 @@
-"""Scores and rules in, verdicts out."""
+"""Scores and rules in, verdicts out. The 95 % interval decides, not the estimate."""
 
 import dataclasses
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from components.evaluator.config import GateConfig
-from components.evaluator.scores import METRICS, Score
+from components.evaluator import uncertainty
+from components.evaluator.config import Bound, GateConfig
+from components.evaluator.evaluation import Score, Verdict
+from components.evaluator.scores import METRICS
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """One rule and how the candidate stands to it.
+class Scored:
+    """The scores of one generator, and what has to be equal for two of them to be compared.
 
     Attributes:
-      rule: in words, with the limit.
-      value: the candidate's score.
-      limit: what the value was compared with; None where there was nothing to compare with.
-      passed: whether the rule is kept.
+      scores: by metric.
+      extractor: its id.
+      real: the id of the real images.
     """
 
-    rule: str
-    value: float
-    limit: float | None
-    passed: bool
-
-    def __str__(self) -> str:
-        return f"{self.rule}: {self.value:.4g}, {'passed' if self.passed else 'failed'}"
+    scores: Mapping[str, Score]
+    extractor: str
+    real: str
 
 
-def judge(
-    scores: Mapping[str, Score], baseline: Mapping[str, Score] | None, config: GateConfig
-) -> list[Verdict]:
+def bounds(config: GateConfig) -> dict[str, Bound]:
+    """The bounds by metric: the recipe's, and those of the metrics that the recipe leaves alone."""
+    known = {name: METRICS.get(name).bound for name in METRICS.names()}
+    defaults = {
+        name: Bound(min=least, max=most)
+        for name, (least, most) in known.items()
+        if (least, most) != (None, None)
+    }
+    found = {**defaults, **config.bounds}
+    return {name: bound for name, bound in sorted(found.items()) if bound is not None}
+
+
+def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> list[Verdict]:
     """A verdict for every rule of the gate; the candidate is blessed if all have passed.
 
     Args:
-      scores: the candidate's, by metric.
-      baseline: those of the last blessed model under the same protocol; None where there is none,
-        which passes the rules that ask for it.
+      candidate: the scores.
+      baseline: those of the last blessed model; None where there is none, which passes the rules
+        that ask for it. Scores under another extractor or of other real images are not compared:
+        one verdict says so, and fails.
       config: the rules.
+
+    Raises:
+      ValueError: for a rule of the recipe about a metric that was not computed.
     """
-    verdicts = []
-    for name, bound in config.bounds.items():
-        title, value = METRICS.get(name).title, scores[name].value
-        # NaN compares false with everything, so that it never passes.
-        if bound.min is not None:
-            rule = f"{title} at least {bound.min:.4g}"
-            verdicts.append(Verdict(rule, value, bound.min, value >= bound.min))
-        if bound.max is not None:
-            rule = f"{title} at most {bound.max:.4g}"
-            verdicts.append(Verdict(rule, value, bound.max, value <= bound.max))
+    verdicts = list(_within_bounds(candidate.scores, config))
+    named = [*config.better_than_blessed, *config.not_worse_than_blessed]
+    for name in named:
+        _require(name, candidate.scores)
+    if named and baseline is not None:
+        differing = _differing(candidate, baseline)
+        if differing:
+            rule = "The last blessed model is scored with the same extractor and real images"
+            return [*verdicts, Verdict(rule, differing, passed=False)]
+    for name in config.better_than_blessed:
+        verdicts.append(_against(name, candidate, baseline, tolerance=None))
     for name, tolerance in config.not_worse_than_blessed.items():
-        verdicts.append(_not_worse(name, scores[name].value, baseline, tolerance))
+        verdicts.append(_against(name, candidate, baseline, tolerance))
     return verdicts
 
 
-def _not_worse(
-    name: str, value: float, baseline: Mapping[str, Score] | None, tolerance: float
+def changes(candidate: Scored, baseline: Scored) -> dict[str, Score]:
+    """Candidate minus baseline, by metric; empty where they are not comparable."""
+    if _differing(candidate, baseline):
+        return {}
+    return {
+        name: uncertainty.difference(score, baseline.scores[name])
+        for name, score in candidate.scores.items()
+        if name in baseline.scores
+    }
+
+
+def _differing(candidate: Scored, baseline: Scored) -> str:
+    return " and ".join(
+        f"{what} {ours} here, {theirs} there"
+        for what, ours, theirs in (
+            ("extractor", candidate.extractor, baseline.extractor),
+            ("real images", candidate.real, baseline.real),
+        )
+        if ours != theirs
+    )
+
+
+def _within_bounds(scores: Mapping[str, Score], config: GateConfig) -> Iterator[Verdict]:
+    for name, bound in bounds(config).items():
+        if name not in scores and name not in config.bounds:
+            # A metric's own bound, where the extractor has no such metric.
+            continue
+        _require(name, scores)
+        title, score = METRICS.get(name).title, scores[name]
+        # NaN compares false with everything, so that it never passes.
+        if bound.min is not None:
+            passed = _low(score) >= bound.min
+            yield Verdict(f"{title} at least {bound.min:.4g}", words(score), passed, name)
+        if bound.max is not None:
+            passed = _high(score) <= bound.max
+            yield Verdict(f"{title} at most {bound.max:.4g}", words(score), passed, name)
+
+
+def _against(
+    name: str, candidate: Scored, baseline: Scored | None, tolerance: float | None
 ) -> Verdict:
+    """Not worse by more than a share of the baseline's magnitude; better, for tolerance None."""
     metric = METRICS.get(name)
-    rule = f"{metric.title} at most {100 * tolerance:.4g} % worse than the last blessed model's"
+    rule = f"{metric.title} better than the last blessed model's"
+    if tolerance is not None:
+        rule = f"{metric.title} at most {100 * tolerance:.4g} % worse than the last blessed model's"
+    score = candidate.scores[name]
     if baseline is None:
-        return Verdict(f"{rule} (there is none yet)", value, None, not math.isnan(value))
-    reached = baseline[name].value
-    # Of the magnitude, because KID's estimates can be negative.
-    slack = tolerance * abs(reached)
-    limit = reached - slack if metric.higher_is_better else reached + slack
-    passed = value >= limit if metric.higher_is_better else value <= limit
-    return Verdict(f"{rule} (limit {limit:.4g})", value, limit, passed)
+        passed = score.value == score.value
+        return Verdict(rule, f"{words(score)}, there is none yet", passed, name)
+    change = uncertainty.difference(score, baseline.scores[name])
+    worst = -_low(change) if metric.higher_is_better else _high(change)
+    passed = (
+        worst < 0 if tolerance is None else worst <= tolerance * abs(baseline.scores[name].value)
+    )
+    found = f"{words(score)}, a change of {words(change)} from {baseline.scores[name].value:.4g}"
+    return Verdict(rule, found, passed, name)
+
+
+def words(score: Score) -> str:
+    """The value and its interval."""
+    if score.low is None:
+        return f"{score.value:.4g}"
+    return f"{score.value:.4g} [{score.low:.4g}, {score.high:.4g}]"
+
+
+def _low(score: Score) -> float:
+    return score.value if score.low is None else score.low
+
+
+def _high(score: Score) -> float:
+    return score.value if score.high is None else score.high
+
+
+def _require(name: str, scores: Mapping[str, Score]) -> None:
+    if name not in scores:
+        raise ValueError(
+            f"evaluator.gate: {name} has a rule, but cannot be computed with this extractor and "
+            f"these data; there are {', '.join(sorted(scores))}"
+        )

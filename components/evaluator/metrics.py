@@ -1,34 +1,38 @@
 """How far generated images are from real ones: features in, numbers out.
 
 Features are [n, d] arrays, one row an image; real and fake come from one extractor. A score means
-something only beside the extractor, the counts and the seed it was computed with.
+something only beside the extractor, the counts and the seed it was computed with. Conventions, and
+what agrees with which other implementation: docs/metrics.md.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 
 from components.distances import (
+    Moments,
+    checked_pair,
     fid,
     fid_from_statistics,
     matrix,
-    matrix_pair,
     polynomial_mmd,
 )
+from components.evaluator.neighbours import Manifolds, manifolds, nearest_neighbours
+from components.evaluator.sliced_wasserstein import sliced_wasserstein
 
 __all__ = [
+    "Manifolds",
+    "Moments",
+    "density_coverage",
     "fid",
     "fid_from_statistics",
     "inception_score",
     "kid",
+    "manifolds",
+    "mode_coverage",
+    "nearest_neighbours",
     "polynomial_mmd",
-    "precision",
     "precision_recall",
-    "recall",
+    "sliced_wasserstein",
 ]
-
-# How much of a distance matrix is held at a time: 8 MB of float64.
-_BLOCK_VALUES = 1_000_000
 
 
 def kid(
@@ -55,13 +59,12 @@ def kid(
     """
     if subsets < 2 or subset_size < 2:
         raise ValueError(f"subsets, subset_size: {subsets}, {subset_size}, expected 2 or more")
-    real, fake = matrix_pair(real, fake, at_least=4)
+    real, fake = checked_pair(real, fake, at_least=4)
     size = min(subset_size, len(real) // 2, len(fake) // 2)
     rng = np.random.default_rng(seed)
     distances = [
         polynomial_mmd(
-            rng.choice(real, size, replace=False, shuffle=False),
-            rng.choice(fake, size, replace=False, shuffle=False),
+            *(x[rng.choice(len(x), size, replace=False, shuffle=False)] for x in (real, fake))
         )
         for _ in range(subsets)
     ]
@@ -81,14 +84,11 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
     Raises:
       ValueError: for another shape, fewer rows than splits, and rows that are no probabilities.
     """
-    probabilities = matrix("probabilities", probabilities, at_least=splits)
     if splits < 1:
         raise ValueError(f"splits: {splits}, expected 1 or more")
-    sums = probabilities.sum(axis=1, keepdims=True)
-    if (probabilities < 0).any() or (abs(sums - 1) > 1e-3).any():
-        raise ValueError("probabilities: rows must be 0 or more and sum to 1")
+    probabilities = _distributions("probabilities", probabilities, at_least=splits)
     scores = []
-    for part in np.array_split(probabilities / sums, splits):
+    for part in np.array_split(probabilities, splits):
         marginal = part.mean(axis=0)
         # 0 log 0 is 0; a marginal is also 0 where the mean of denormal numbers underflows.
         some = (part > 0) & (marginal > 0)
@@ -97,11 +97,12 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def precision(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
-    """The share of fake images that lie among the real ones: in the ball of any real image.
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
+    """The shares of fakes that lie among the reals, and of reals that lie among the fakes.
 
-    A ball reaches to the k-th nearest other image of its set and includes its border.
-    Kynkäänniemi et al., "Improved Precision and Recall Metric", 2019, section 2. 1 is best.
+    An image lies among others if it is in the ball of any of them, which reaches to its k-th
+    nearest other image and includes its border. Kynkäänniemi et al., "Improved Precision and Recall
+    Metric for Assessing Generative Models", 2019, section 2. 1 is best.
 
     Args:
       real, fake: features [n, d] and [m, d], more than k rows each.
@@ -110,40 +111,67 @@ def precision(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
     Raises:
       ValueError: for other shapes, too few rows, NaN or infinity.
     """
-    if k < 1:
-        raise ValueError(f"k: {k}, expected 1 or more")
-    real, fake = matrix_pair(real, fake, at_least=k + 1)
-    centre = real.mean(axis=0)
-    real, fake = real - centre, fake - centre
-    # Squared distances are differences of squared norms: what rounding leaves of 0 is 0.
-    rounding = 64 * np.finfo(np.float64).eps * max(np.sum(x**2, axis=1).max() for x in (real, fake))
-    borders = _squared_radii(real, k) + rounding
-    inside = [(block <= borders).any(axis=1) for block in _squared_distances(fake, real)]
-    return float(np.concatenate(inside).mean())
+    found = manifolds(real, fake, k, k)
+    return float(found.in_real.mean()), float(found.in_fake.mean())
 
 
-def recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> float:
-    """The share of real images that lie among the fake ones: `precision` with the sets swapped."""
-    return precision(real=fake, fake=real, k=k)
+def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> tuple[float, float]:
+    """How many reals' balls a fake lies in, over k, and the share of reals with a fake in theirs.
+
+    A ball reaches to its real's k-th nearest other real, without its border. Naeem et al.,
+    "Reliable Fidelity and Diversity Metrics for Generative Models", 2020, section 3. For samples of
+    one distribution density is around 1, and may be more; coverage is 1 - 2^-k for large equal
+    counts.
+
+    Args:
+      real, fake: features [n, d] and [m, d], more than k rows each.
+      k: neighbours, 1 or more.
+
+    Raises:
+      ValueError: for other shapes, too few rows, NaN or infinity.
+    """
+    found = manifolds(real, fake, k, k)
+    return float(found.density.mean()), float(found.covered.mean())
 
 
-def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """Both sides of Kynkäänniemi et al.: how good the fakes are, how much they cover."""
-    return precision(real, fake, k), recall(real, fake, k)
+def mode_coverage(
+    real_probabilities: np.ndarray, fake_probabilities: np.ndarray
+) -> tuple[int, int, float]:
+    """How many classes the fakes have of those the reals have, and how differently often.
+
+    Metz et al., "Unrolled Generative Adversarial Networks", 2017, section 3.3 (stacked MNIST). The
+    class of an image is its most probable one.
+
+    Args:
+      real_probabilities, fake_probabilities: [n, classes] and [m, classes], rows from 0 that sum to
+        1 (within 0.001), 1 row or more.
+
+    Returns:
+      modes_hit: classes with at least one real and one fake image.
+      modes_there: classes with at least one real image.
+      kl: KL(fake ‖ real) of the shares of the classes, in nats, 0 is best. A class without real
+        images counts as if it had one, for the divergence is infinite otherwise.
+
+    Raises:
+      ValueError: for other shapes, no rows, and rows that are no probabilities.
+    """
+    real = _distributions("real_probabilities", real_probabilities, at_least=1)
+    fake = _distributions("fake_probabilities", fake_probabilities, at_least=1)
+    classes = real.shape[1]
+    if fake.shape[1] != classes:
+        raise ValueError(f"fake_probabilities: {fake.shape[1]} classes, expected {classes}")
+    reals, fakes = (np.bincount(x.argmax(axis=1), minlength=classes) for x in (real, fake))
+    expected = np.maximum(reals, 1) / np.maximum(reals, 1).sum()
+    made = fakes > 0
+    shares = fakes[made] / len(fake)
+    kl = float(np.sum(shares * np.log(shares / expected[made])))
+    return int(np.sum(made & (reals > 0))), int(np.sum(reals > 0)), max(kl, 0.0)
 
 
-def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[np.ndarray]:
-    """The matrix of squared distances [len(x), len(y)], a block of its rows at a time."""
-    rows = max(1, _BLOCK_VALUES // len(y))
-    squares = np.sum(y**2, axis=1)
-    for start in range(0, len(x), rows):
-        block = x[start : start + rows]
-        yield np.sum(block**2, axis=1, keepdims=True) + squares - 2 * block @ y.T
-
-
-def _squared_radii(x: np.ndarray, k: int) -> np.ndarray:
-    """The squared distance of each row to its k-th nearest other row."""
-    # The nearest of all, 0, is the row itself. Copied, because a view keeps its block in memory.
-    return np.concatenate(
-        [np.partition(block, k, axis=1)[:, k].copy() for block in _squared_distances(x, x)]
-    )
+def _distributions(name: str, probabilities: np.ndarray, at_least: int) -> np.ndarray:
+    """float64 [n, classes], checked, rows that sum to 1."""
+    probabilities = matrix(name, probabilities, at_least)
+    sums = probabilities.sum(axis=1, keepdims=True)
+    if (probabilities < 0).any() or (abs(sums - 1) > 1e-3).any():
+        raise ValueError(f"{name}: rows must be 0 or more and sum to 1")
+    return probabilities / sums

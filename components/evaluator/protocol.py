@@ -8,79 +8,128 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.evaluator.config import EvaluatorConfig
-from components.evaluator.scores import Features, MetricSettings, Score, score_all
+from components import examples
+from components.evaluator.scores import MetricSettings
 
 _LIBRARIES = ("tfx-gan", "tensorflow", "keras", "numpy")
 
 
-class SavedModel:
-    """One signature of a SavedModel.
+class Generator:
+    """A generator as its SavedModel serves it: signatures of `components.trainer.export`.
 
     Args:
       path: folder of the SavedModel, a path or a URI.
-      signature: its name.
 
-    Raises:
-      ValueError: where the SavedModel has no such signature.
+    Attributes:
+      signatures: their names.
     """
 
-    def __init__(self, path: str, signature: str) -> None:
+    def __init__(self, path: str) -> None:
         # Kept, for a signature alone does not keep its variables alive.
         self._model = tf.saved_model.load(path)
-        if signature not in self._model.signatures:
-            found = ", ".join(self._model.signatures) or "none"
-            raise ValueError(f"{path}: no signature {signature!r}, found: {found}")
-        self._call = self._model.signatures[signature]
         self.path = path
+        self.signatures = frozenset(self._model.signatures)
 
-    def __call__(self, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
-        """The outputs by name."""
-        return {name: tensor.numpy() for name, tensor in self._call(**inputs).items()}
+    def inputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
+        """Those of a signature, by name; none for a signature that there is not."""
+        if signature not in self.signatures:
+            return {}
+        return self._model.signatures[signature].structured_input_signature[1]
 
-
-def extract(extractor: SavedModel, images: np.ndarray, batch_size: int) -> Features:
-    """Features of uint8 images [n, height, width, channels], a batch at a time."""
-    batches = [
-        extractor(images=tf.constant(images[start : start + batch_size]))
-        for start in range(0, len(images), batch_size)
-    ]
-    return Features(
-        features=np.concatenate([batch["features"] for batch in batches]),
-        probabilities=np.concatenate([batch["probabilities"] for batch in batches]),
-    )
+    def __call__(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
+        """The outputs by name; raises ValueError where there is no such signature."""
+        if signature not in self.signatures:
+            found = ", ".join(sorted(self.signatures)) or "none"
+            raise ValueError(f"{self.path}: no signature {signature!r}, found: {found}")
+        outputs = self._model.signatures[signature](**inputs)
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
 def sample(
-    generator: SavedModel, count: int, seed: int, batch_size: int, image_shape: Sequence[int]
+    generator: Generator,
+    count: int,
+    seed: int,
+    batch_size: int,
+    shape: Sequence[int],
+    label: int | None = None,
 ) -> np.ndarray:
-    """Fake uint8 images [count, *image_shape], the same for the same arguments.
+    """Fakes [count, *shape], the same for the same arguments: uint8 images or float32 vectors.
 
     Each batch has a seed of its own that follows from `seed`.
 
+    Args:
+      generator: signature `sample`, or `sample_class`, to one output, `images` or `vectors`.
+      count: how many.
+      seed: of the latents.
+      batch_size: fakes a call.
+      shape: of one fake, as in the data.
+      label: class of all fakes; None for the classes that the generator draws itself.
+
     Raises:
-      ValueError: where the generator makes images of another shape or type.
+      ValueError: where the generator has no such signature, or makes data of another shape or type.
     """
+    signature, inputs = "sample", {}
+    if label is not None:
+        signature, inputs = "sample_class", {"label": tf.constant(label, tf.int64)}
+    dtype = np.uint8 if len(shape) == 3 else np.float32
     batches = []
     for start in range(0, count, batch_size):
         size = min(batch_size, count - start)
         outputs = generator(
-            count=tf.constant(size, tf.int32), seed=tf.constant(_derived(seed, start), tf.int64)
+            signature,
+            count=tf.constant(size, tf.int32),
+            seed=tf.constant(_derived(seed, start), tf.int64),
+            **inputs,
         )
-        batch = outputs["images"]
-        if batch.shape != (size, *image_shape) or batch.dtype != np.uint8:
+        (batch,) = outputs.values()
+        if batch.shape != (size, *shape) or batch.dtype != dtype:
             raise ValueError(
                 f"{generator.path}: samples are {batch.dtype} {list(batch.shape)}, "
-                f"expected uint8 {[size, *image_shape]} as the data"
+                f"expected {np.dtype(dtype)} {[size, *shape]} as the data"
             )
         batches.append(batch)
     return np.concatenate(batches)
 
 
-def noise(count: int, seed: int, image_shape: Sequence[int]) -> np.ndarray:
-    """Uniform uint8 noise [count, *image_shape]: the score of knowing nothing."""
+def interpolations(generator: Generator, rows: int, columns: int, seed: int) -> np.ndarray:
+    """Fake uint8 images [rows, columns, height, width, channels] between two latents a row.
+
+    Along great circles, on which latents are as long as those that the generator was trained with
+    (White, "Sampling Generative Networks", 2016, section 2.1). A conditional generator makes one
+    class a row.
+
+    Args:
+      generator: signature `serving_default`, `latents` [n, d], and `labels` [n] where it is
+        conditional, to `images` float32 in [-1, 1].
+      rows, columns: of the result, 2 columns or more.
+      seed: of the latents at both ends.
+    """
+    specs = generator.inputs("serving_default")
+    size = specs["latents"].shape[-1]
+    start, end = np.random.default_rng(seed).normal(size=(2, rows, 1, size))
+    cosine = (start * end).sum(axis=-1, keepdims=True)
+    cosine /= np.linalg.norm(start, axis=-1, keepdims=True)
+    cosine /= np.linalg.norm(end, axis=-1, keepdims=True)
+    angle = np.arccos(cosine.clip(-1, 1))
+    share = np.linspace(0, 1, columns)[:, np.newaxis]
+    latents = np.sin((1 - share) * angle) * start + np.sin(share * angle) * end
+    latents /= np.sin(angle)
+    inputs = {"latents": tf.constant(latents.reshape(-1, size), tf.float32)}
+    if "labels" in specs:
+        inputs["labels"] = tf.constant(np.repeat(np.arange(rows), columns), tf.int64)
+    images = examples.to_uint8(generator("serving_default", **inputs)["images"]).numpy()
+    return images.reshape(rows, columns, *images.shape[1:])
+
+
+def noise(count: int, seed: int, data: np.ndarray) -> np.ndarray:
+    """`count` of nothing: uniform uint8 images, or normal vectors with the data's mean and spread.
+
+    The score of knowing nothing.
+    """
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (count, *image_shape), dtype=np.uint8)
+    if data.dtype == np.uint8:
+        return rng.integers(0, 256, (count, *data.shape[1:]), dtype=np.uint8)
+    return rng.normal(data.mean(axis=0), data.std(axis=0), (count, *data.shape[1:]))
 
 
 def choose(images: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -89,48 +138,27 @@ def choose(images: np.ndarray, count: int, seed: int) -> np.ndarray:
     return images[order[:count]]
 
 
-def measure(
-    extractor: SavedModel,
-    real: np.ndarray,
-    subjects: Mapping[str, np.ndarray],
-    config: EvaluatorConfig,
-) -> dict[str, dict[str, Score]]:
-    """The scores of every set of images, by subject and metric, against the real ones.
-
-    Args:
-      extractor: signature images to features and probabilities.
-      real: uint8 [n, height, width, channels].
-      subjects: uint8 images by name.
-      config: settings of the metrics and batch size.
-
-    Raises:
-      ValueError: for images that a metric cannot be computed from, naming subject and metric.
-    """
-    reference = extract(extractor, real, config.batch_size)
-    scores = {}
-    for name, images in subjects.items():
-        features = extract(extractor, images, config.batch_size)
-        try:
-            scores[name] = score_all(reference, features, config)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-    return scores
-
-
 def describe(
-    extractor: Mapping[str, Any], counts: Mapping[str, int], settings: MetricSettings
+    extractor: Mapping[str, Any],
+    real_id: str,
+    counts: Mapping[str, int],
+    settings: MetricSettings,
 ) -> dict[str, Any]:
     """What has to be equal for two scores to be comparable, as it is stored beside them.
 
     Args:
-      extractor: the content of extractor.json.
+      extractor: what is known about it, its id above all.
+      real_id: `features.data_id` of the real images.
       counts: images by source.
       settings: of the metrics, with the seed.
     """
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {
         "extractor": dict(extractor),
+        "real": real_id,
+        "split": examples.EVAL_SPLIT,
         "counts": dict(counts),
+        "fakes": "quantised to 8 bits, as the real images are",
         "settings": settings.model_dump(include=set(MetricSettings.model_fields)),
         "versions": {"python": platform.python_version(), **versions},
     }

@@ -1,20 +1,51 @@
-"""The metrics by name, as the gate and the report use them."""
+"""The metrics by name, as the gate and the report use them: values with their intervals."""
 
 import dataclasses
-from collections.abc import Callable
+import functools
+import itertools
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
+from scipy import stats
 
+from components import distances
 from components.config import Config
-from components.evaluator import metrics
+from components.evaluator import metrics, uncertainty
+from components.evaluator.evaluation import Score
+from components.features import Features
 from components.registry import Registry
+
+# How near to a training image is suspicious: nearer than all but this share of real images are.
+_TAIL = 0.01
+# What is the same image for the extractor, and for rounding: as shares of the usual distance.
+_SAME = 0.1
+_ROUNDING = 1e-6
+# Its interval needs all pairs of images; that of fewer is wider, never narrower.
+_MOST_KERNEL_ROWS = 5000
+
+_SUBSETS_DIVISOR = 2
+
+_FEWEST = 4
+# Work that is done sooner says nothing.
+_SECONDS_OF_SILENCE = 20.0
+
+_log = logging.getLogger(__name__)
+
+Need = Literal["images", "probabilities", "classes", "train"]
 
 
 class MetricSettings(Config):
     """What the metrics can be told; scores under other settings are not comparable."""
 
     seed: int = Field(0, ge=0, lt=2**31, description="of fake images, noise and choices of rows")
+    groups: int = Field(
+        20, ge=4, le=1000, description="of images, left out in turn for the 95 % intervals"
+    )
     kid_subsets: int = Field(100, ge=2, le=10_000, description="pairs of subsets that KID draws")
     kid_subset_size: int = Field(
         1000, ge=2, description="images of one subset; at most half of the smaller set is taken"
@@ -23,30 +54,130 @@ class MetricSettings(Config):
     neighbours: int = Field(
         3, ge=1, le=1000, description="k of precision's and recall's nearest neighbours"
     )
+    density_neighbours: int = Field(
+        5, ge=1, le=1000, description="k of density's and coverage's nearest neighbours"
+    )
+    wasserstein_patches: int = Field(
+        16, ge=1, le=1024, description="patches an image for the sliced Wasserstein distance"
+    )
+    wasserstein_projections: int = Field(
+        128, ge=1, le=10_000, description="directions of the sliced Wasserstein distance"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class Features:
-    """What the extractor makes of n images.
+class Sample:
+    """Images of one source and what the extractor makes of them.
 
     Attributes:
-      features: float32 [n, d].
-      probabilities: float32 [n, classes], rows sum to 1.
+      data: uint8 images [n, height, width, channels], or float vectors [n, d].
+      features: of the same n.
     """
 
-    features: np.ndarray
-    probabilities: np.ndarray
+    data: np.ndarray
+    features: Features
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.data)
+
+    def __getitem__(self, rows: np.ndarray) -> "Sample":
+        features = {
+            field.name: None if value is None else value[rows]
+            for field in dataclasses.fields(self.features)
+            for value in [getattr(self.features, field.name)]
+        }
+        return Sample(self.data[rows], Features(**features))
 
 
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A number and how far it can be trusted, None where the metric does not say."""
+class Reference:
+    """The real images, with what does not depend on the fakes.
 
-    value: float
-    uncertainty: float | None = None
+    Args:
+      real: what fakes are compared with.
+      train: what the generator has learnt from, for what it may have copied; None where unknown.
+      settings: of the metrics.
+      classes_are_labels: whether the extractor's classes are the data's own.
+    """
+
+    def __init__(
+        self,
+        real: Sample,
+        train: Sample | None,
+        settings: MetricSettings,
+        *,
+        classes_are_labels: bool,
+    ) -> None:
+        self.real = real
+        self.train = train
+        self.settings = settings
+        self.classes_are_labels = classes_are_labels
+        self.moments = functools.cache(self._moments)
+
+    def groups(self, count: int) -> np.ndarray:
+        """Of the real images, int64 [n]."""
+        return uncertainty.assign(len(self.real), count, self.settings.seed)
+
+    def _moments(self, groups: int) -> list[distances.Moments]:
+        return _moments(self.real.features.features, self.groups(groups))
+
+    @functools.cached_property
+    def to_train(self) -> np.ndarray:
+        """The distance of each real image to the nearest one of the train split, [n]."""
+        train = self.train.features.features
+        return metrics.nearest_neighbours(self.real.features.features, train)[1][:, 0]
+
+
+class Comparison:
+    """One set of fakes beside the real images, with what several metrics share.
+
+    Args:
+      reference: the real images.
+      fake: the fakes.
+
+    Raises:
+      ValueError: for too few images.
+    """
+
+    def __init__(self, reference: Reference, fake: Sample) -> None:
+        self.reference = reference
+        self.real = reference.real
+        self.fake = fake
+        self.settings = reference.settings
+        smaller = min(len(self.real), len(fake))
+        if smaller < _FEWEST:
+            raise ValueError(f"{smaller} images, at least {_FEWEST} are needed")
+        # Two images to a group at least, or the rest is no sample any more.
+        self.groups = max(2, min(self.settings.groups, smaller // 2))
+        self.real_groups = reference.groups(self.groups)
+        self.fake_groups = uncertainty.assign(len(fake), self.groups, self.settings.seed)
+
+    @functools.cached_property
+    def manifolds(self) -> metrics.Manifolds:
+        """Who lies in whose neighbourhood."""
+        return metrics.manifolds(
+            self.real.features.features,
+            self.fake.features.features,
+            self.settings.neighbours,
+            self.settings.density_neighbours,
+            _Progress("neighbours"),
+        )
+
+    @functools.cached_property
+    def nearest_train(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the train split and distances, [m, 3] each, of every fake's nearest ones."""
+        train = self.reference.train.features.features
+        count = min(3, len(train))
+        return metrics.nearest_neighbours(self.fake.features.features, train, count)
+
+    def has(self, need: Need) -> bool:
+        """Whether there is what a metric is computed from."""
+        probabilities = self.real.features.probabilities is not None
+        return {
+            "images": self.fake.data.ndim == 4,
+            "probabilities": probabilities,
+            "classes": probabilities and self.reference.classes_are_labels,
+            "train": self.reference.train is not None,
+        }[need]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,82 +186,322 @@ class Metric:
 
     Attributes:
       title: the field's name for it.
+      description: what it says, in a sentence.
       higher_is_better: the direction.
-      compute: (real, fake, settings) to the score.
-      uncertainty: what its score's uncertainty is, in words, or None.
+      compute: comparison to score.
+      needs: what it is computed from beside features.
+      range: smallest and largest value there is; intervals end there.
+      bound: (least, most) that a generator must keep unless the recipe says otherwise, None for no
+        limit: a generator beyond it is broken, whatever it is for.
     """
 
     title: str
+    description: str
     higher_is_better: bool
-    compute: Callable[[Features, Features, MetricSettings], Score]
-    uncertainty: str | None = None
+    compute: Callable[[Comparison], Score]
+    needs: tuple[Need, ...] = ()
+    range: tuple[float, float] = (0.0, math.inf)
+    bound: tuple[float | None, float | None] = (None, None)
 
 
 METRICS: Registry[Metric] = Registry("metric")
 
 
-def score_all(real: Features, fake: Features, settings: MetricSettings) -> dict[str, Score]:
-    """The score of every registered metric, by name.
+class _Progress:
+    """Logs how much of some long work is done, as often as it has something to say."""
+
+    def __init__(self, work: str) -> None:
+        self._work = work
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, share: float) -> None:
+        now = time.monotonic()
+        if now - self._told > _SECONDS_OF_SILENCE:
+            self._told = now
+            left = (now - self._started) * (1 - share) / share
+            _log.info("%s: %.0f %%, %.0f s left", self._work, 100 * share, left)
+
+
+def score_all(comparison: Comparison, names: Iterable[str] | None = None) -> dict[str, Score]:
+    """The scores by metric: of all registered ones, or `names`, that have what they need.
 
     Raises:
       ValueError: for features a metric cannot be computed from, naming the metric.
     """
     scores = {}
-    for name in METRICS.names():
+    for name in METRICS.names() if names is None else names:
+        metric = METRICS.get(name)
+        if not all(comparison.has(need) for need in metric.needs):
+            continue
         try:
-            scores[name] = METRICS.get(name).compute(real, fake, settings)
+            score = metric.compute(comparison)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
+        low, high = np.clip([score.low, score.high], *metric.range)
+        scores[name] = dataclasses.replace(score, low=float(low), high=float(high))
     return scores
 
 
 def _metric(
-    name: str, title: str, *, higher_is_better: bool, uncertainty: str | None = None
+    name: str,
+    title: str,
+    description: str,
+    *,
+    higher_is_better: bool,
+    needs: tuple[Need, ...] = (),
+    range: tuple[float, float] = (0.0, math.inf),  # noqa: A002
+    bound: tuple[float | None, float | None] = (None, None),
 ) -> Callable[[Callable], Callable]:
     def enter(compute: Callable) -> Callable:
-        METRICS.register(name)(Metric(title, higher_is_better, compute, uncertainty))
+        entry = Metric(title, description, higher_is_better, compute, needs, range, bound)
+        METRICS.register(name)(entry)
         return compute
 
     return enter
 
 
-@_metric("fid", "FID", higher_is_better=False)
-def _fid(real: Features, fake: Features, settings: MetricSettings) -> Score:
-    return Score(metrics.fid(real.features, fake.features))
+@_metric(
+    "fid",
+    "FID",
+    "Fréchet distance of the features' Gaussians: quality and variety in one number.",
+    higher_is_better=False,
+)
+def _fid(comparison: Comparison) -> Score:
+    real = comparison.reference.moments(comparison.groups)
+    fake = _moments(comparison.fake.features.features, comparison.fake_groups)
+
+    def distance(one: distances.Moments, other: distances.Moments) -> float:
+        return metrics.fid_from_statistics(one.mean, one.covariance, other.mean, other.covariance)
+
+    whole, *left_out = (distance(*pair) for pair in zip(real, fake, strict=True))
+    return uncertainty.jackknife(whole, left_out)
 
 
 @_metric(
     "kid",
     "KID",
+    "Squared maximum mean discrepancy of the features, unbiased at any number of images.",
     higher_is_better=False,
-    uncertainty="standard error over the drawn subsets; other images would vary it more",
+    range=(-math.inf, math.inf),
 )
-def _kid(real: Features, fake: Features, settings: MetricSettings) -> Score:
-    mean, standard_error = metrics.kid(
-        real.features,
-        fake.features,
-        settings.kid_subsets,
-        settings.kid_subset_size,
-        settings.seed,
+def _kid(comparison: Comparison) -> Score:
+    settings = comparison.settings
+    real, fake = comparison.real.features.features, comparison.fake.features.features
+    value, _ = metrics.kid(
+        real, fake, settings.kid_subsets, settings.kid_subset_size, settings.seed
     )
-    return Score(mean, standard_error)
+    few = slice(_MOST_KERNEL_ROWS)
+    left_out = _mmd_without_each_group(
+        real[few], fake[few], comparison.real_groups[few], comparison.fake_groups[few]
+    )
+    return uncertainty.jackknife(value, left_out)
 
 
 @_metric(
     "inception_score",
     "Inception Score",
+    "How sure the classes of single fakes are, and how many classes they make.",
     higher_is_better=True,
-    uncertainty="standard deviation over parts",
+    needs=("probabilities",),
+    range=(1.0, math.inf),
 )
-def _inception_score(real: Features, fake: Features, settings: MetricSettings) -> Score:
-    return Score(*metrics.inception_score(fake.probabilities, settings.inception_splits))
+def _inception_score(comparison: Comparison) -> Score:
+    probabilities = comparison.fake.features.probabilities
+    splits = comparison.settings.inception_splits
+
+    def score(rows: np.ndarray) -> float:
+        return metrics.inception_score(probabilities[rows], splits)[0]
+
+    return uncertainty.recomputed(score, comparison.fake_groups)
 
 
-@_metric("precision", "Precision", higher_is_better=True)
-def _precision(real: Features, fake: Features, settings: MetricSettings) -> Score:
-    return Score(metrics.precision(real.features, fake.features, settings.neighbours))
+@_metric(
+    "precision",
+    "Precision",
+    "Share of fakes that look like a real image.",
+    higher_is_better=True,
+    range=(0.0, 1.0),
+)
+def _precision(comparison: Comparison) -> Score:
+    return uncertainty.mean(comparison.manifolds.in_real, comparison.fake_groups)
 
 
-@_metric("recall", "Recall", higher_is_better=True)
-def _recall(real: Features, fake: Features, settings: MetricSettings) -> Score:
-    return Score(metrics.recall(real.features, fake.features, settings.neighbours))
+@_metric(
+    "recall",
+    "Recall",
+    "Share of real images that the generator could have made.",
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    bound=(0.1, None),
+)
+def _recall(comparison: Comparison) -> Score:
+    return uncertainty.mean(comparison.manifolds.in_fake, comparison.real_groups)
+
+
+@_metric(
+    "density",
+    "Density",
+    "How many real neighbourhoods a fake lies in, 1 for real images.",
+    higher_is_better=True,
+)
+def _density(comparison: Comparison) -> Score:
+    return uncertainty.mean(comparison.manifolds.density, comparison.fake_groups)
+
+
+@_metric(
+    "coverage",
+    "Coverage",
+    "Share of real images that have a fake in their neighbourhood.",
+    higher_is_better=True,
+    range=(0.0, 1.0),
+    # One class of ten has .1 to .2. Recall lets it pass: few and scattered fakes have large
+    # neighbourhoods.
+    bound=(0.2, None),
+)
+def _coverage(comparison: Comparison) -> Score:
+    return uncertainty.mean(comparison.manifolds.covered, comparison.real_groups)
+
+
+@_metric(
+    "sliced_wasserstein",
+    "Sliced Wasserstein",
+    "Distance of small patches at every scale, on the pixels: sharpness and texture.",
+    higher_is_better=False,
+    needs=("images",),
+)
+def _sliced_wasserstein(comparison: Comparison) -> Score:
+    settings = comparison.settings
+    real, fake = comparison.real.data, comparison.fake.data
+
+    def distance(real: np.ndarray, fake: np.ndarray) -> float:
+        levels = metrics.sliced_wasserstein(
+            real,
+            fake,
+            patches_per_image=settings.wasserstein_patches,
+            projections=settings.wasserstein_projections,
+            seed=settings.seed,
+        )
+        return float(np.mean(levels))
+
+    # Too slow to be repeated for every group that is left out.
+    parts = max(2, comparison.groups // _SUBSETS_DIVISOR)
+    in_part = [groups % parts for groups in (comparison.real_groups, comparison.fake_groups)]
+    return uncertainty.subsets(
+        distance(real, fake),
+        [distance(real[in_part[0] == part], fake[in_part[1] == part]) for part in range(parts)],
+    )
+
+
+@_metric(
+    "modes",
+    "Modes",
+    "Share of the data's classes that the fakes have at all.",
+    higher_is_better=True,
+    needs=("classes",),
+    range=(0.0, 1.0),
+    bound=(0.5, None),
+)
+def _modes(comparison: Comparison) -> Score:
+    real, fake = comparison.real.features.probabilities, comparison.fake.features.probabilities
+    hit, there, _ = metrics.mode_coverage(real, fake)
+
+    def share(rows: np.ndarray) -> float:
+        return metrics.mode_coverage(real, fake[rows])[0] / there
+
+    score = uncertainty.recomputed(share, comparison.fake_groups, hit / there)
+    return dataclasses.replace(score, details={"hit": hit, "there": there})
+
+
+@_metric(
+    "mode_kl",
+    "Class KL",
+    "Kullback-Leibler divergence of the fakes' classes from the real ones', in nats.",
+    higher_is_better=False,
+    needs=("classes",),
+)
+def _mode_kl(comparison: Comparison) -> Score:
+    real, fake = comparison.real.features.probabilities, comparison.fake.features.probabilities
+    return uncertainty.recomputed(
+        lambda rows: metrics.mode_coverage(real, fake[rows])[2], comparison.fake_groups
+    )
+
+
+@_metric(
+    "copies",
+    "Copies",
+    "Share of fakes that are as near to a training image as only 1 % of held-out real images are.",
+    higher_is_better=False,
+    needs=("train",),
+    range=(0.0, 1.0),
+    bound=(None, 0.1),
+)
+def _copies(comparison: Comparison) -> Score:
+    """Meehan et al., "A Non-Parametric Test to Detect Data-Copying", 2020, for the p-value.
+
+    `p_value` is that of fakes being no nearer to the train split than held-out real images are
+    (one-sided Mann-Whitney), `nearer` the probability that a fake is nearer than a real image.
+    """
+    fake, real = comparison.nearest_train[1][:, 0], comparison.reference.to_train
+    test = stats.mannwhitneyu(fake, real, alternative="less")
+    details = {
+        "p_value": float(test.pvalue),
+        "nearer": float(1 - test.statistic / (len(fake) * len(real))),
+    }
+    limit = max(np.quantile(real, _TAIL), _ROUNDING * np.median(real))
+    return uncertainty.mean(fake <= limit, comparison.fake_groups, details)
+
+
+@_metric(
+    "duplicates",
+    "Duplicates",
+    "Share of fakes with a twin: another at less than a tenth of the usual distance of real ones.",
+    higher_is_better=False,
+    range=(0.0, 1.0),
+    bound=(None, 0.1),
+)
+def _duplicates(comparison: Comparison) -> Score:
+    limit = _SAME * np.median(comparison.manifolds.real_spacing)
+    return uncertainty.mean(comparison.manifolds.fake_spacing <= limit, comparison.fake_groups)
+
+
+def _mmd_without_each_group(
+    real: np.ndarray, fake: np.ndarray, real_groups: np.ndarray, fake_groups: np.ndarray
+) -> np.ndarray:
+    """`polynomial_mmd` without each group, [groups], from one look at every pair."""
+    real, fake = distances.matrix_pair(real, fake, at_least=4)
+
+    def mean_without(
+        x: np.ndarray, of_x: np.ndarray, y: np.ndarray, of_y: np.ndarray
+    ) -> np.ndarray:
+        kernel = distances.polynomial_kernel(x, y)
+        ones = np.ones_like(kernel)
+        if x is y:
+            np.fill_diagonal(kernel, 0)
+            np.fill_diagonal(ones, 0)
+        in_x, in_y = (np.eye(groups)[of] for of in (of_x, of_y))
+        sums, pairs = (in_x.T @ matrix @ in_y for matrix in (kernel, ones))
+
+        def without(matrix: np.ndarray) -> np.ndarray:
+            return matrix.sum() - matrix.sum(axis=0) - matrix.sum(axis=1) + np.diag(matrix)
+
+        return without(sums) / without(pairs)
+
+    groups = 1 + max(real_groups.max(), fake_groups.max())
+    of_real, of_fake = (real, real_groups), (fake, fake_groups)
+    return (
+        mean_without(*of_real, *of_real)
+        + mean_without(*of_fake, *of_fake)
+        - 2 * mean_without(*of_real, *of_fake)
+    )
+
+
+def _moments(features: np.ndarray, groups: np.ndarray) -> list[distances.Moments]:
+    """Those of all rows, and then of all rows without each group."""
+    parts = [distances.Moments.of(features[groups == g]) for g in range(groups.max() + 1)]
+
+    def running(parts: list[distances.Moments]) -> list[distances.Moments]:
+        return list(itertools.accumulate(parts, distances.Moments.merge))
+
+    before, after = running(parts), running(parts[::-1])[::-1]
+    inner = [a.merge(b) for a, b in zip(before[:-2], after[2:], strict=True)]
+    return [before[-1], after[1], *inner, before[-2]]

@@ -1,1 +1,24 @@
-"""Trains the classifier whose features generators are measured with."""
+"""Makes the extractor in whose features generators are measured."""
+
+# The kinds enter the registry as they are imported.
+from components.feature_extractor import (
+    classifier,
+    factory,
+    identity,
+    inception_v3,
+    self_supervised,
+)
+from components.feature_extractor.base import EXTRACTORS
+from components.feature_extractor.config import FeatureExtractorConfig
+from components.feature_extractor.making import make
+
+__all__ = [
+    "EXTRACTORS",
+    "FeatureExtractorConfig",
+    "classifier",
+    "factory",
+    "identity",
+    "inception_v3",
+    "make",
+    "self_supervised",
+]

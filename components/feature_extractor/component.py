@@ -9,6 +9,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components import stage
+from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 from components.feature_extractor.executor import Executor
 
@@ -30,7 +31,7 @@ class FeatureExtractorSpec(types.ComponentSpec):
 
 
 class FeatureExtractor(base_component.BaseComponent):
-    """Trains the classifier whose features the evaluator measures generators with.
+    """Makes the extractor whose features the trainer and the evaluator measure generators with.
 
     It depends on the data alone, so that TFX serves it from the cache while generators change.
     """
@@ -49,11 +50,11 @@ class FeatureExtractor(base_component.BaseComponent):
         """Wires the stage.
 
         Args:
-          examples: labelled images with splits `train` and `eval`.
+          examples: images with splits `train` and `eval`.
           anomalies: of the same examples; any anomaly fails the stage.
-          config: how the classifier is trained.
+          config: the kind of extractor and its options.
           image_shape: [height, width, channels] of every image.
-          data_name: what reports call the data; the extractor is the "<data_name> classifier".
+          data_name: what reports call the data.
         """
         super().__init__(
             FeatureExtractorSpec(
@@ -63,6 +64,8 @@ class FeatureExtractor(base_component.BaseComponent):
                 config=config.model_dump_json(),
                 image_shape=json.dumps(list(image_shape)),
                 data_name=data_name,
-                code_version=stage.code_version("feature_extractor"),
+                code_version=stage.code_version(
+                    "feature_extractor", base.find(config.kind).files(config)
+                ),
             )
         )

@@ -1,24 +1,78 @@
 """The recipe's section `feature_extractor`."""
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from components.config import Config
+from components.feature_extractor.base import EXTRACTORS, find
+
+IMAGENET = "imagenet"
+
+
+def _known(kind: str) -> str:
+    find(kind)
+    return kind
 
 
 class FeatureExtractorConfig(Config):
-    """How the classifier whose features the evaluator measures with is trained."""
+    """What the features are that generators are measured in; a kind has options of its own."""
 
-    epochs: int = Field(12, ge=1, description="Passes over the train split.")
-    batch_size: int = Field(128, ge=1, description="Images a step.")
-    learning_rate: float = Field(
-        2e-3, gt=0, lt=1, description="Adam's rate at the start; it falls to 0 along a cosine."
+    kind: Annotated[str, AfterValidator(_known)] = Field(
+        "classifier",
+        description="classifier, self_supervised, inception_v3, identity, or module:function that "
+        "returns a Keras model",
     )
-    feature_dim: int = Field(64, ge=2, le=4096, description="Length of a feature vector.")
+    epochs: int = Field(12, ge=1, description="passes over the train split")
+    batch_size: int = Field(128, ge=1, description="images a step")
+    learning_rate: float = Field(
+        2e-3, gt=0, lt=1, description="Adam's rate at the start; it falls to 0 along a cosine"
+    )
+    feature_dim: int = Field(
+        64, ge=2, le=4096, description="length of a feature vector, of a classifier"
+    )
     min_skill: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Least (accuracy - chance) / (1 - chance) on the eval split, where chance is "
-        "the share of its largest class: 0 is guessing, 1 is perfect.",
+        description="least (accuracy - chance) / (1 - chance) on the eval split, where chance is "
+        "the share of its largest class: 0 is guessing, 1 is perfect",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="Of initial weights, order and dropout.")
+    seed: int = Field(0, ge=0, lt=2**32, description="of initial weights, order and dropout")
+    weights: str = Field(
+        IMAGENET,
+        min_length=1,
+        description="imagenet: Keras's, downloaded; or a file of weights, a path or a URI",
+    )
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file of weights that the recipe names, if it does."""
+        named = "weights" in find(self.kind).options and self.weights != IMAGENET
+        return self.weights if named else None
+
+    @model_validator(mode="after")
+    def _options_are_the_kinds(self) -> "FeatureExtractorConfig":
+        options = find(self.kind).options
+        for name in sorted(self.model_fields_set - {"kind"} - options):
+            others = [
+                other for other in EXTRACTORS.names() if name in EXTRACTORS.get(other).options
+            ]
+            raise ValueError(
+                f"{name}: an option of kind {', '.join(others)}; kind {self.kind} takes "
+                f"{', '.join(sorted(options)) or 'none'}"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_other_kinds_options(
+        self, serialize: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        known = find(self.kind).options | {"kind"}
+        return {name: value for name, value in serialize(self).items() if name in known}

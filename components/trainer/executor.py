@@ -11,12 +11,13 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import examples, stage
+from components import examples, files, stage
 from components.trainer import quality
 from components.trainer.config import TrainerConfig
 from components.trainer.training import LOG_FOLDER, GANTrainer
 
 UNTRAINED_FOLDER = "untrained"
+CONFIGURATION_FILE = "configuration.json"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -31,8 +32,8 @@ class Executor(base_executor.BaseExecutor):
         """See `component.GANTrainer`."""
         stage.refuse_anomalies(input_dict["anomalies"])
         config = TrainerConfig.model_validate_json(exec_properties["config"])
-        files = stage.split_files(input_dict["examples"], examples.TRAIN_SPLIT)
-        split = examples.read_images(files, json.loads(exec_properties["image_shape"]))
+        paths = stage.split_files(input_dict["examples"], examples.TRAIN_SPLIT)
+        split = examples.read_images(paths, json.loads(exec_properties["image_shape"]))
         dataset = split.images if split.labels is None else (split.images, split.labels)
 
         extract = None
@@ -47,6 +48,9 @@ class Executor(base_executor.BaseExecutor):
         trainer.train(config.images, folder)
         trainer.export(path_utils.serving_model_dir(model.uri))
         _copy_all(os.path.join(folder, LOG_FOLDER), model_run.uri)
+        configuration = config.model_dump_json(by_alias=True, indent=2)
+        files.write(os.path.join(model_run.uri, CONFIGURATION_FILE), configuration.encode())
+        model.set_string_custom_property("code_version", exec_properties["code_version"])
 
 
 def _copy_all(source: str, destination: str) -> None:

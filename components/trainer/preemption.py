@@ -21,6 +21,8 @@ class Preempted(SystemExit):
 def sigterm() -> Iterator[Callable[[], bool]]:
     """Yields whether SIGTERM has come; it does nothing else inside.
 
+    One that nobody asked about any more is handed on at the end, and not lost.
+
     Outside the main thread, where Python lets nobody handle signals, it never has.
     """
     received = threading.Event()
@@ -32,3 +34,5 @@ def sigterm() -> Iterator[Callable[[], bool]]:
         yield received.is_set
     finally:
         signal.signal(signal.SIGTERM, previous)
+    if received.is_set():
+        signal.raise_signal(signal.SIGTERM)

@@ -16,12 +16,11 @@ from scipy.cluster.vq import kmeans2, vq
 
 from components import distances
 from components.config import Config
+from components.features import Extractor
 
 # Data [n, ...] to `features` [n, d] and, where it classifies, `probabilities` [n, classes].
 Extract = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
-_SIGNATURE = "serving_default"
-_BATCH_SIZE = 256
 _PIXELS = 8
 _FEWEST = 10
 # A mode that the data have fewer of is missed by chance: by a perfect generator too, in 0.7 % of
@@ -141,30 +140,17 @@ class Quality:
 
 
 def load_extractor(path: str) -> Extract:
-    """The extractor of a SavedModel.
-
-    Its signature `serving_default` maps `images` uint8 [n, height, width, channels] to `features`
-    float32 [n, d] and, if it classifies, `probabilities` float32 [n, classes].
+    """The extractor in a folder, its artifact's or a bare SavedModel's: `components.features`.
 
     Raises:
-      ValueError: for a SavedModel without that signature, or without features in its outputs.
+      FileNotFoundError, ValueError: for a folder that holds none.
     """
-    model = tf.saved_model.load(path)
-    if _SIGNATURE not in model.signatures:
-        found = ", ".join(model.signatures) or "none"
-        raise ValueError(f"{path}: no signature {_SIGNATURE!r}, found: {found}")
-    outputs = model.signatures[_SIGNATURE].structured_outputs
-    if "features" not in outputs:
-        raise ValueError(f"{path}: no output 'features', found: {', '.join(sorted(outputs))}")
+    extractor = Extractor(path)
 
-    def extract(images: np.ndarray) -> dict[str, np.ndarray]:
-        # By way of the model: a signature alone does not keep its variables alive.
-        call = model.signatures[_SIGNATURE]
-        batches = [
-            call(images=tf.constant(images[start : start + _BATCH_SIZE]))
-            for start in range(0, len(images), _BATCH_SIZE)
-        ]
-        return {name: np.concatenate([batch[name] for batch in batches]) for name in outputs}
+    def extract(data: np.ndarray) -> dict[str, np.ndarray]:
+        found = extractor(data)
+        named = {"features": found.features, "probabilities": found.probabilities}
+        return {name: array for name, array in named.items() if array is not None}
 
     return extract
 

@@ -221,7 +221,7 @@ class GANTrainer:
         line: dict[str, float] = {}
         totals, since_measured, waiting = Means(), Means(), Waiting()
         batches = self._batches(step)
-        previous = None
+        previous = saved_step = None
         while step < last_step and not self.selection.exhausted(options.quality.patience):
             self._parts.knobs.set(step * options.batch_size)
             outputs = self._train_step(waiting.next(batches), self._parts.step.due(step))
@@ -257,13 +257,19 @@ class GANTrainer:
                 inputs = self._inputs(_GRID_INDEX, _GRID_COUNT)
                 log.grid(images, self._data(self.ema_generator, inputs))
                 log.histograms(images, self._histograms())
-            if checkpoints and (due("checkpoint") or stop):
-                checkpoints.save(self._state(), step)
             if stop:
-                text = f"SIGTERM at step {step} ({images:,} images)"
-                saved = "the same command resumes from here" if checkpoints else "nothing is saved"
-                log.warn(f"{text}: {saved}")
-                raise preemption.Preempted(f"{text}: {saved}")
+                break
+            if checkpoints and due("checkpoint"):
+                checkpoints.save(self._state(), step)
+                saved_step = step
+        # Also where it came while the last step was measured and saved.
+        if terminated():
+            if checkpoints and saved_step != step:
+                checkpoints.save(self._state(), step)
+            text = f"SIGTERM at step {step} ({step * options.batch_size:,} images)"
+            saved = "the same command resumes from here" if checkpoints else "nothing is saved"
+            log.warn(f"{text}: {saved}")
+            raise preemption.Preempted(f"{text}: {saved}")
         if step < last_step:
             log.warn(
                 f"stopped at {step * options.batch_size:,} images: "

@@ -1,6 +1,7 @@
 """The distances of sets of features against closed forms, brute force and other implementations."""
 
 import functools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -84,6 +85,103 @@ def test_fid_is_a_distance_of_shapes(size, seed):
     assert distances.fid(real, real) == close(0)
     assert distances.fid(fake, real) == close(distance)
     assert distances.fid(real @ rotation + shift, fake @ rotation + shift) == close(distance)
+
+
+def moments_of(features):
+    return features.mean(axis=0, dtype=np.float64), np.cov(features, rowvar=False)
+
+
+@given(sizes, seeds, st.integers(1, 50), st.floats(-1e4, 1e4))
+@settings(deadline=None, max_examples=30)
+def test_moments_are_those_of_numpy_whatever_the_batches(size, seed, batch_size, shift):
+    features = two_sets(size, seed)[0].astype(np.float64) + shift
+
+    found = distances.Moments.of(features, batch_size)
+    mean, covariance = moments_of(features)
+
+    assert found.count == len(features)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.covariance, np.atleast_2d(covariance), rtol=1e-7, atol=1e-9)
+    assert (found.covariance == found.covariance.T).all()
+
+
+@given(st.lists(st.integers(1, 20), min_size=2, max_size=6), seeds, st.randoms())
+@settings(deadline=None, max_examples=30)
+def test_moments_merge_in_any_order_to_those_of_all_rows(counts, seed, random):
+    batches = [gaussian(count, 5, seed + i, shift=i) for i, count in enumerate(counts)]
+    merged = [distances.Moments.of(batch) for batch in batches]
+    random.shuffle(merged)
+    while len(merged) > 1:
+        merged.append(merged.pop(0).merge(merged.pop(0)))
+    mean, covariance = moments_of(np.concatenate(batches))
+
+    assert merged[0].count == sum(counts)
+    np.testing.assert_allclose(merged[0].mean, mean, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(merged[0].covariance, covariance, rtol=1e-6, atol=1e-6)
+
+
+def test_merging_leaves_both_as_they_were():
+    left, right = distances.Moments.of(gaussian(9, 3)), distances.Moments.of(gaussian(7, 3, 1))
+    before = [x.copy() for x in (left.mean, left.scatter, right.mean, right.scatter)]
+
+    left.merge(right)
+
+    for was, now in zip(before, (left.mean, left.scatter, right.mean, right.scatter), strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+def test_moments_need_no_copy_of_the_features():
+    features = gaussian(20_000, 64)
+    tracemalloc.start()
+
+    distances.Moments.of(features, batch_size=1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    # A float64 copy would be 10 MB.
+    assert peak < 3e6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: distances.Moments.of(np.empty((0, 3))), "features: 0 rows, at least 1"),
+        (lambda: distances.Moments.of([[np.nan]]), "features: holds NaN"),
+        (lambda: distances.Moments.of([[1.0]]).covariance, "features: 1 rows, at least 2"),
+        (
+            lambda: distances.Moments.of([[1.0]]).merge(distances.Moments.of([[1.0, 2.0]])),
+            "other: 2 features, expected 1",
+        ),
+    ],
+)
+def test_moments_that_do_not_exist_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    "shape", [(5, 7, 64), (30, 20, 40), (64, 5, 64), (2, 2, 300)], ids=lambda shape: str(shape)
+)
+def test_fid_of_singular_covariances_agrees_with_the_rows_themselves(shape):
+    # With Σ = XᵀX, tr (Σ₁Σ₂)^½ is the sum of the singular values of X₁X₂ᵀ.
+    n, m, d = shape
+    real, fake = gaussian(n, d).astype(np.float64), gaussian(m, d, 1, 0.5, 2.0).astype(np.float64)
+    x1, x2 = ((x - x.mean(axis=0)) / np.sqrt(len(x) - 1) for x in (real, fake))
+    cross = np.linalg.svd(x1 @ x2.T, compute_uv=False).sum()
+    shift = real.mean(axis=0) - fake.mean(axis=0)
+    expected = shift @ shift + np.sum(x1**2) + np.sum(x2**2) - 2 * cross
+
+    assert distances.fid(real, fake) == pytest.approx(expected, rel=1e-9)
+    assert distances.fid(real, real) == pytest.approx(0, abs=1e-9 * d)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_constant_features_count_with_their_shift_only(offset):
+    real, fake = gaussian(80, 6) + offset, gaussian(60, 6, 1) + offset
+    expected = distances.fid(real[:, 1:], fake[:, 1:]) + 9
+    real[:, 0], fake[:, 0] = 7, 4
+
+    assert distances.fid(real, fake) == pytest.approx(expected, rel=1e-6)
 
 
 def brute_force_mmd(real, fake):

@@ -1,3 +1,5 @@
+import json
+import os
 import re
 import subprocess
 import sys
@@ -5,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
@@ -51,6 +54,7 @@ def test_list_shows_what_a_recipe_can_name():
     assert "relativistic_pairing" in listed["loss"].split(", ")
     assert listed["generator"] == listed["discriminator"] == "dcgan, mlp, r3gan, resnet"
     assert listed["penalty"] == "dragan, gradient_penalty, lecam, r1, r2"
+    assert "classifier" in listed["extractor"].split(", ")
     assert set(listed) >= {"data format", "optimizer", "augmentation", "schedule shape", "metric"}
 
 
@@ -122,6 +126,98 @@ def test_sample_names_what_is_no_model(serving, tmp_path):
         assert result.exit_code == 1
         assert message in result.stderr
     assert not out.exists()
+
+
+def test_runs_are_listed_newest_last_and_compared(root):
+    root.complete("2026-11-21T10:00:00", {"fid": 13.5})
+    root.complete(
+        "2026-11-22T10:00:00", {"fid": 12.25}, reasons=["too bad"], trainer={"batch_size": 32}
+    )
+    listed = _invoke("runs", "--root", root.path)
+    assert listed.exit_code == 0, listed.output
+    assert re.search(r"11-21T10.*13\.5.*blessed(.|\n)*11-22T10.*12\.25.*refused", listed.output)
+
+    rows = json.loads(_invoke("runs", "--root", root.path, "--json").output)
+    assert [row["metrics"] for row in rows] == [{"fid": 13.5}, {"fid": 12.25}]
+    assert [row["blessed"] for row in rows] == [True, False]
+
+    compared = _invoke("compare", "2026-11-21", "latest", "--root", root.path)
+    assert compared.exit_code == 0, compared.output
+    assert "-1.25" in compared.output
+    assert re.search(r"trainer\.batch_size.*64.*32", compared.output)
+    differences = json.loads(
+        _invoke("compare", "latest", "latest~1", "--root", root.path, "--json").output
+    )
+    assert differences["metrics"]["fid"]["difference"] == 1.25
+    assert differences["config"] == {"trainer.batch_size": [32, 64]}
+
+
+def test_runs_compare_without_loading_tensorflow(root):
+    code = (
+        "import sys; from pipeline import cli; cli.main(sys.argv[1:], standalone_mode=False);"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "runs", "--root", str(root.path)]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_a_root_without_runs_says_so_in_one_line(root, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (root.path, empty):
+        result = _invoke("runs", "--root", path)
+        assert result.exit_code == 0
+        assert result.output == f"no runs yet in {path}\n"
+        assert json.loads(_invoke("runs", "--root", path, "--json").output) == []
+    assert os.listdir(empty) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["compare", "latest", "2026-11-23"],
+            "2026-11-23: no such run; the nearest are 2026-11-22",
+        ),
+        (["compare", "latest", "latest~1"], "latest~1: no such run; there are 1"),
+        (["runs", "--metric", "fdi"], "--metric fdi: no run has it; did you mean 'fid'"),
+    ],
+)
+def test_what_a_root_does_not_have_is_named_in_one_line(root, arguments, line):
+    root.complete("2026-11-22", {"fid": 13.5})
+    result = _invoke(*arguments, "--root", root.path)
+
+    assert result.exit_code == 1
+    assert line in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--recipe", "strict.yaml"], 3)])
+def test_evaluate_prints_scores_and_verdicts_and_writes_the_report(
+    tmp_path, monkeypatch, options, code
+):
+    folder = DIGITS.parent
+    recipe = yaml.safe_load(DIGITS.read_text())
+    recipe["data"]["path"] = str(folder)
+    recipe["evaluator"] = {"gate": {"bounds": {"fid": {"max": -1}}}}
+    monkeypatch.chdir(tmp_path)
+    Path("strict.yaml").write_text(yaml.safe_dump(recipe))
+    fakes, real = folder / "train-images-idx3-ubyte.gz", folder / "t10k-images-idx3-ubyte.gz"
+    out = tmp_path / "out"
+    arguments = ("evaluate", fakes, real, "--extractor", "identity", "--out", out)
+    result = _invoke(*arguments, "--count", 300, *options)
+
+    assert result.exit_code == code, result.output
+    metrics = json.loads((out / "metrics.json").read_text())["metrics"]
+    fid = metrics["fid"]
+    assert f"{fid['value']:.4g}" in result.stdout
+    assert f"[{fid['low']:.4g}, {fid['high']:.4g}]" in result.stdout
+    assert ("refused" in result.stdout) is bool(code)
+    assert f"report  {out}/report.html" in result.stdout
+
+    again = _invoke(*arguments)
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
 
 
 BEAM = "train.gz: cut off after 3 of 9 images"

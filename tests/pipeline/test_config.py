@@ -52,6 +52,14 @@ WRONG = {
     ),
     "unknown network": ("trainer.networks.generator=dcgun", "generator: .*did you mean 'dcgan'"),
     "unknown format": ("data.format=idxx", "data.format: .*did you mean 'idx'"),
+    "unknown kind of extractor": (
+        "feature_extractor.kind=clasifier",
+        r"feature_extractor\.kind: unknown extractor .*did you mean .classifier",
+    ),
+    "option of another kind": (
+        "feature_extractor={kind: identity, epochs: 3}",
+        r"feature_extractor: epochs: an option of kind classifier, self_supervised; kind identity",
+    ),
     "unknown metric": ("evaluator.gate.bounds.fidd.max=3", "unknown metric 'fidd'.*'fid'"),
     "bad name": ("name=My Pipeline", "name: .*found 'My Pipeline'"),
     "bad precision": ("trainer.precision=float8", r"trainer\.precision: .*'float32'"),
@@ -117,3 +125,22 @@ def test_a_truncated_header_is_found_before_anything_runs(recipe):
         file.write(b"\x00\x00\x08")
     with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz"):
         config.find_data(config.load(str(recipe)))
+
+
+@pytest.mark.parametrize(
+    ("weights", "resolved"),
+    [
+        ("imagenet", "imagenet"),
+        ("models/inception.h5", "{folder}/models/inception.h5"),
+        ("/models/inception.h5", "/models/inception.h5"),
+        ("gs://bucket/inception.h5", "gs://bucket/inception.h5"),
+    ],
+)
+def test_weights_lie_relative_to_the_recipe(recipe, tmp_path, weights, resolved):
+    section = f"feature_extractor={{kind: inception_v3, weights: '{weights}'}}"
+    loaded = config.load(str(recipe), [section])
+    again = tmp_path / "again.yaml"
+    again.write_text(loaded.to_yaml())
+
+    assert loaded.feature_extractor.weights == resolved.format(folder=recipe.parent)
+    assert config.load(str(again)) == loaded

@@ -11,9 +11,13 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
 from components import examples
+from components.trainer import GANTrainer
+from components.trainer.config import ConditioningConfig, TrainerConfig
 
 IMAGE_SHAPE = [8, 8, 1]
+# The digits: held out, trained on, and real images that a good generator makes without copying.
 EVAL_COUNT = 300
+TRAIN_COUNT = 800
 LOG = [
     {
         "step": step,
@@ -85,9 +89,28 @@ def generator(digits, tmp_path_factory):
     def make(noise):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path_factory.mktemp("generator"))
-        module = Copier(digits[0][EVAL_COUNT:], noise)
+        module = Copier(digits[0][EVAL_COUNT + TRAIN_COUNT :], noise)
         save(module, path_utils.serving_model_dir(model.uri), {"sample": module.sample})
         return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def untrained(digits, tmp_path_factory):
+    """Exports an untrained MLP of 6 latents as the trainer does; returns the folder."""
+
+    def make(conditional):
+        config = TrainerConfig(
+            networks={"generator": "mlp", "discriminator": "mlp"},
+            latent_dim=6,
+            batch_size=20,
+            images=20,
+            conditioning=ConditioningConfig() if conditional else None,
+        )
+        path = str(tmp_path_factory.mktemp("untrained") / "model")
+        GANTrainer.from_config(config, digits if conditional else digits[0]).export(path)
+        return path
 
     return make
 
@@ -106,6 +129,7 @@ def extractor(digits, tmp_path_factory):
         "name": "digits classifier",
         "num_classes": 10,
         "feature_dim": 64,
+        "classes_are_labels": True,
         "eval_accuracy": 0.97,
     }
     with open(f"{model.uri}/extractor.json", "w") as file:
@@ -118,7 +142,8 @@ def split_examples(digits, tmp_path_factory):
     artifact = standard_artifacts.Examples()
     artifact.uri = str(tmp_path_factory.mktemp("examples"))
     artifact.split_names = artifact_utils.encode_split_names(["train", "eval"])
-    images = {"eval": digits[0][:EVAL_COUNT], "train": digits[0][EVAL_COUNT:]}
+    train = digits[0][EVAL_COUNT : EVAL_COUNT + TRAIN_COUNT]
+    images = {"eval": digits[0][:EVAL_COUNT], "train": train}
     for split, of_split in images.items():
         folder = artifact_utils.get_split_uri([artifact], split)
         tf.io.gfile.makedirs(folder)
@@ -137,6 +162,8 @@ def model_run(digits, tmp_path_factory):
     save(module, f"{artifact.uri}/untrained", {"sample": module.sample})
     with open(f"{artifact.uri}/log.jsonl", "w") as file:
         file.writelines(json.dumps(line) + "\n" for line in LOG)
+    with open(f"{artifact.uri}/configuration.json", "w") as file:
+        json.dump({"loss": "hinge"}, file)
     return artifact
 
 

@@ -1,95 +1,153 @@
 """The rules that decide a blessing."""
 
-import math
-
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from components.evaluator import gate
 from components.evaluator.config import EvaluatorConfig, GateConfig
-from components.evaluator.scores import Score
+from components.evaluator.evaluation import Score
 
 NAN = float("nan")
+# Of a Student t of 19 degrees of freedom, which is what 20 replicates have.
+T = 2.093
 
 
-def scores(**values):
-    return {name: Score(value) for name, value in values.items()}
+def score(value, error=0.0):
+    """With a standard error, and replicates that have it."""
+    pattern = np.tile([-1.0, 1.0], 10)
+    replicates = value + error * pattern / pattern.std(ddof=1)
+    return Score(value, value - T * error, value + T * error, replicates=replicates)
+
+
+def scored(extractor="e", real="r", **scores):
+    good = {name: score(1.0) for name in ("recall", "coverage")}
+    good |= {name: score(0.0) for name in ("copies", "duplicates")}
+    return gate.Scored({**good, **scores}, extractor, real)
+
+
+def failed(verdicts):
+    return [verdict.metric for verdict in verdicts if not verdict.passed]
 
 
 @pytest.mark.parametrize(
-    ("rules", "value", "passed"),
+    ("bound", "found", "passed"),
     [
-        ({"bounds": {"fid": {"max": 60}}}, 60.0, True),
-        ({"bounds": {"fid": {"max": 60}}}, 60.1, False),
-        ({"bounds": {"fid": {"max": 60}}}, NAN, False),
-        ({"bounds": {"fid": {"min": 1}}}, 0.9, False),
-        ({"bounds": {"fid": {"min": 1}}}, 1.0, True),
-        ({"bounds": {"fid": {"min": 1}}}, NAN, False),
-        ({"not_worse_than_blessed": {"fid": 0.1}}, NAN, False),
-        ({"not_worse_than_blessed": {"fid": 0.1}}, 1e9, True),
+        pytest.param({"max": 60}, score(60.0), True, id="on the border"),
+        pytest.param({"max": 60}, score(60.1), False, id="beyond the border"),
+        pytest.param({"max": 60}, score(55.0, 2.0), True, id="whole interval within"),
+        pytest.param({"max": 60}, score(59.0, 2.0), False, id="estimate within, interval not"),
+        pytest.param({"max": 60}, score(NAN), False, id="NaN above"),
+        pytest.param({"min": 1}, score(1.0), True, id="least"),
+        pytest.param({"min": 1}, score(1.5, 0.3), False, id="interval reaches below the least"),
+        pytest.param({"min": 1}, score(NAN), False, id="NaN below"),
+        pytest.param({"max": 60}, Score(59.0), True, id="no interval: the estimate"),
     ],
 )
-def test_without_a_baseline_the_bounds_decide(rules, value, passed):
-    (verdict,) = gate.judge(scores(fid=value), None, GateConfig(**rules))
+def test_the_whole_interval_must_lie_within_the_bounds(bound, found, passed):
+    config = GateConfig(bounds={"fid": bound})
 
-    assert verdict.passed is passed
-    assert verdict.value == value or math.isnan(value)
+    verdicts = gate.judge(scored(fid=found), None, config)
+
+    assert failed(verdicts) == ([] if passed else ["fid"])
 
 
 @pytest.mark.parametrize(
-    ("metric", "tolerance", "value", "baseline", "limit", "passed"),
+    ("metric", "candidate", "baseline", "better", "not_worse"),
     [
-        ("fid", 0.1, 21.9, 20.0, 22.0, True),
-        ("fid", 0.1, 22.1, 20.0, 22.0, False),
-        ("fid", 0.0, 20.0, 20.0, 20.0, True),
-        ("fid", 0.1, NAN, 20.0, 22.0, False),
-        ("precision", 0.1, 0.46, 0.5, 0.45, True),
-        ("precision", 0.1, 0.44, 0.5, 0.45, False),
+        pytest.param("fid", score(20.0), score(20.0), False, True, id="the same"),
+        pytest.param("fid", score(18.0, 0.5), score(20.0), True, True, id="clearly better"),
+        pytest.param("fid", score(19.5, 0.5), score(20.0), False, True, id="perhaps better"),
+        pytest.param("fid", score(21.0, 0.2), score(20.0), False, True, id="a little worse"),
+        pytest.param("fid", score(21.5, 0.5), score(20.0), False, False, id="perhaps too bad"),
+        pytest.param("fid", score(23.0), score(20.0), False, False, id="clearly worse"),
+        pytest.param("fid", score(NAN), score(20.0), False, False, id="NaN"),
+        pytest.param("precision", score(0.6), score(0.5), True, True, id="higher is better"),
+        pytest.param("precision", score(0.4), score(0.5), False, False, id="lower is worse"),
         # An estimate below zero is as good as it gets: the tolerance still leaves room.
-        ("kid", 0.5, -0.0012, -0.002, -0.001, True),
-        ("kid", 0.5, -0.0008, -0.002, -0.001, False),
+        pytest.param("kid", score(-0.0019), score(-0.002), False, True, id="below zero"),
+        pytest.param("kid", score(-0.0005), score(-0.002), False, False, id="too far from it"),
     ],
 )
-def test_a_baseline_sets_the_limit(metric, tolerance, value, baseline, limit, passed):
-    config = GateConfig(not_worse_than_blessed={metric: tolerance})
+def test_the_interval_of_the_change_is_compared(metric, candidate, baseline, better, not_worse):
+    pair = scored(**{metric: candidate}), scored(**{metric: baseline})
 
-    (verdict,) = gate.judge(scores(**{metric: value}), scores(**{metric: baseline}), config)
+    rules = GateConfig(better_than_blessed=[metric])
+    assert failed(gate.judge(*pair, rules)) == ([] if better else [metric])
+    rules = GateConfig(not_worse_than_blessed={metric: 0.1})
+    assert failed(gate.judge(*pair, rules)) == ([] if not_worse else [metric])
 
-    assert verdict.limit == pytest.approx(limit)
-    assert verdict.passed is passed
 
+def test_what_both_owe_to_the_real_images_does_not_make_them_indistinguishable():
+    candidate, baseline = score(18.0, 5.0), score(20.0, 5.0)
 
-def test_every_rule_has_a_verdict_in_words():
-    config = GateConfig(
-        bounds={"fid": {"max": 60}, "precision": {"min": 0.2, "max": 1}},
-        not_worse_than_blessed={"fid": 0.1},
+    verdicts = gate.judge(
+        scored(fid=candidate), scored(fid=baseline), GateConfig(better_than_blessed=["fid"])
     )
 
-    verdicts = gate.judge(scores(fid=24, precision=0.1), scores(fid=20, precision=0.9), config)
+    assert failed(verdicts) == []
 
-    assert [str(verdict) for verdict in verdicts] == [
-        "FID at most 60: 24, passed",
-        "Precision at least 0.2: 0.1, failed",
-        "Precision at most 1: 0.1, passed",
-        "FID at most 10 % worse than the last blessed model's (limit 22): 24, failed",
-    ]
+
+@pytest.mark.parametrize(("value", "passed"), [(1e9, True), (NAN, False)])
+def test_without_a_blessed_model_comparisons_pass(value, passed):
+    rules = GateConfig(not_worse_than_blessed={"fid": 0.1}, better_than_blessed=["fid"])
+
+    verdicts = gate.judge(scored(fid=score(value)), None, rules)
+
+    assert failed(verdicts) == ([] if passed else ["fid", "fid"])
+    assert "there is none yet" in str(verdicts[-1])
+
+
+@pytest.mark.parametrize("differing", ["extractor", "real"])
+def test_scores_under_another_protocol_are_never_compared(differing):
+    candidate, baseline = scored(fid=score(1.0)), scored(fid=score(9.0), **{differing: "other"})
+    rules = GateConfig(better_than_blessed=["fid"])
+
+    *_, verdict = gate.judge(candidate, baseline, rules)
+
+    assert not verdict.passed
+    assert "other" in verdict.found
+    assert gate.changes(candidate, baseline) == {}
+    assert gate.changes(candidate, scored(fid=score(9.0)))["fid"].value == -8
 
 
 @pytest.mark.parametrize(
-    ("section", "message"),
+    ("metric", "value"),
+    [("recall", 0.05), ("coverage", 0.1), ("modes", 0.1), ("copies", 0.9), ("duplicates", 0.9)],
+)
+def test_a_broken_generator_is_refused_without_being_asked_for(metric, value):
+    broken = scored(fid=score(1.0), **{metric: score(value)})
+
+    assert failed(gate.judge(broken, None, GateConfig())) == [metric]
+    assert failed(gate.judge(broken, None, GateConfig(bounds={metric: None}))) == []
+
+
+def test_a_rule_about_a_metric_that_is_not_there_is_an_error():
+    with pytest.raises(ValueError, match=r"evaluator.gate: inception_score .*there are copies"):
+        gate.judge(scored(), None, GateConfig(bounds={"inception_score": {"min": 2}}))
+
+
+def test_a_verdict_says_rule_value_and_interval():
+    verdicts = gate.judge(
+        scored(fid=score(25.0, 1.0)), None, GateConfig(bounds={"fid": {"max": 24}})
+    )
+
+    text = [str(verdict) for verdict in verdicts if verdict.metric == "fid"]
+    assert text == ["FID at most 24: 25 [22.91, 27.09], failed"]
+
+
+@pytest.mark.parametrize(
+    ("gate_section", "reason"),
     [
-        ({}, "gate"),
-        ({"gate": {}}, "evaluator.gate: no rule"),
-        ({"gate": {"bounds": {"fidd": {"max": 1}}}}, "unknown metric 'fidd': did you mean 'fid'"),
-        ({"gate": {"bounds": {"fid": {}}}}, "a bound without min and max"),
-        ({"gate": {"bounds": {"fid": {"min": 2, "max": 1}}}}, "min 2 lies above max 1"),
-        ({"gate": {"bounds": {"fid": {"max": NAN}}}}, "finite"),
-        ({"gate": {"bounds": {"fid": {"most": 1}}}}, "most"),
-        ({"gate": {"not_worse_than_blessed": {"fid": -0.1}}}, "greater than or equal to 0"),
-        ({"gate": {"not_worse_than_blessed": {"psnr": 0.1}}}, "unknown metric 'psnr'"),
-        ({"gate": {"bounds": {"fid": {"max": 1}}}, "num_fake": 0}, "num_fake"),
+        ({"bounds": {"fid": {}}}, "min and max"),
+        ({"bounds": {"fid": {"min": 2, "max": 1}}}, "min 2 lies above max 1"),
+        ({"bounds": {"fids": {"max": 1}}}, "did you mean 'fid'"),
+        ({"bounds": {"fid": {"max": NAN}}}, "finite"),
+        ({"not_worse_than_blessed": {"fid": -0.1}}, "greater than or equal to 0"),
+        ({"better_than_blessed": ["speed"]}, "unknown metric 'speed'"),
+        ({"bound": {}}, "Extra inputs"),
     ],
 )
-def test_sections_that_cannot_be_meant_are_refused(section, message):
-    with pytest.raises(ValidationError, match=message):
-        EvaluatorConfig(**section)
+def test_a_wrong_rule_is_an_error_before_anything_runs(gate_section, reason):
+    with pytest.raises(ValidationError, match=reason):
+        EvaluatorConfig(gate=gate_section)

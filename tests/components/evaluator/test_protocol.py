@@ -1,29 +1,29 @@
-"""Sampling, extracting and measuring on SavedModels."""
+"""Sampling on SavedModels."""
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tfx.utils import path_utils
 
 from components.evaluator import protocol
-from components.evaluator.config import EvaluatorConfig
-from components.evaluator.scores import METRICS
+from components.evaluator.scores import MetricSettings
 
-CONFIG = EvaluatorConfig(gate={"bounds": {"fid": {"max": 1}}}, kid_subsets=20)
 SHAPE = (8, 8, 1)
 
 
 @pytest.fixture(scope="module")
 def good(generator):
-    return protocol.SavedModel(path_utils.serving_model_dir(generator(0.0).uri), "sample")
+    return protocol.Generator(path_utils.serving_model_dir(generator(0.0).uri))
 
 
-@pytest.fixture(scope="module")
-def features_of(extractor):
-    return protocol.SavedModel(path_utils.serving_model_dir(extractor.uri), "serving_default")
+@pytest.fixture(scope="module", params=[False, True], ids=["unconditional", "conditional"])
+def exported(request, untrained):
+    """An untrained generator as the trainer exports it, and whether it has classes."""
+    return protocol.Generator(untrained(conditional=request.param)), request.param
 
 
 def test_samples_follow_from_their_seed(good):
-    first = protocol.sample(good, 70, seed=1, batch_size=32, image_shape=SHAPE)
+    first = protocol.sample(good, 70, seed=1, batch_size=32, shape=SHAPE)
 
     assert (first.shape, first.dtype) == ((70, *SHAPE), np.uint8)
     assert (first == protocol.sample(good, 70, 1, 32, SHAPE)).all()
@@ -38,19 +38,26 @@ def test_a_generator_of_other_images_is_refused(good):
 
 
 def test_a_model_without_the_signature_is_refused(good):
-    with pytest.raises(ValueError, match="no signature 'serving_default', found: sample"):
-        protocol.SavedModel(good.path, "serving_default")
+    with pytest.raises(ValueError, match="no signature 'sample_class', found: sample"):
+        protocol.sample(good, 4, 0, 4, SHAPE, label=3)
+    assert good.inputs("sample_class") == {}
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_features_do_not_depend_on_the_batches(features_of, digits, batch_size):
-    images = digits[0][:20]
+def test_interpolations_begin_and_end_at_the_generators_own_images(exported):
+    generator, conditional = exported
+    assert ("sample_class" in generator.signatures) is conditional
 
-    features = protocol.extract(features_of, images, batch_size)
+    rows = protocol.interpolations(generator, rows=3, columns=5, seed=0)
 
-    assert len(features) == 20
-    np.testing.assert_allclose(features.features, images.reshape(20, 64) / 255, rtol=1e-6)
-    np.testing.assert_allclose(features.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (rows.shape, rows.dtype) == ((3, 5, *SHAPE), np.uint8)
+    start, end = np.random.default_rng(0).normal(size=(2, 3, 1, 6))
+    for column, latents in ((0, start), (-1, end)):
+        inputs = {"latents": tf.constant(latents[:, 0], tf.float32)}
+        if conditional:
+            inputs["labels"] = tf.constant([0, 1, 2], tf.int64)
+        expected = (generator("serving_default", **inputs)["images"] + 1) * 127.5
+        np.testing.assert_allclose(rows[:, column], expected.clip(0, 255), atol=0.51)
+    assert (rows[:, 2] != rows[:, 0]).any()
 
 
 def test_chosen_images_are_all_different_ones(digits):
@@ -65,34 +72,24 @@ def test_chosen_images_are_all_different_ones(digits):
     )
 
 
-def test_every_metric_tells_real_images_from_noise(features_of, digits):
-    real, train = digits[0][:300], digits[0][300:600]
-    noise = protocol.noise(300, 0, SHAPE)
+def test_noise_is_of_the_datas_kind():
+    images = protocol.noise(500, 0, np.zeros((3, *SHAPE), np.uint8))
+    assert (images.shape, images.dtype) == ((500, *SHAPE), np.uint8)
+    assert abs(images.mean() - 127.5) < 2
 
-    scores = protocol.measure(features_of, real, {"train": train, "noise": noise}, CONFIG)
-
-    assert list(scores["train"]) == METRICS.names()
-    for name in METRICS.names():
-        metric, of_train, of_noise = METRICS.get(name), scores["train"][name], scores["noise"][name]
-        assert (of_train.value > of_noise.value) is metric.higher_is_better, name
-        assert (of_train.uncertainty is None) is (metric.uncertainty is None), name
-
-
-def test_a_set_without_a_score_is_named(features_of, digits):
-    with pytest.raises(ValueError, match="few: fid: fake: 1 rows, at least 2"):
-        protocol.measure(features_of, digits[0][:50], {"few": digits[0][:1]}, CONFIG)
+    vectors = np.random.default_rng(0).normal([1.0, -5.0], [0.1, 3.0], (400, 2))
+    noise = protocol.noise(2000, 0, vectors)
+    np.testing.assert_allclose(noise.mean(axis=0), [1.0, -5.0], atol=0.3)
+    np.testing.assert_allclose(noise.std(axis=0), [0.1, 3.0], rtol=0.15)
 
 
 def test_the_protocol_names_what_scores_depend_on():
-    described = protocol.describe({"id": "abc"}, {"eval": 300}, CONFIG)
+    settings = MetricSettings(kid_subsets=20)
+
+    described = protocol.describe({"id": "abc"}, "fedcba", {"eval": 300}, settings)
 
     assert described["extractor"] == {"id": "abc"}
+    assert described["real"] == "fedcba"
     assert described["counts"] == {"eval": 300}
-    assert described["settings"] == {
-        "seed": 0,
-        "kid_subsets": 20,
-        "kid_subset_size": 1000,
-        "inception_splits": 10,
-        "neighbours": 3,
-    }
+    assert described["settings"] == settings.model_dump()
     assert {"python", "tensorflow", "numpy", "tfx-gan"} <= set(described["versions"])

@@ -1,3 +1,7 @@
+import importlib
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -18,3 +22,35 @@ def digits():
         "train": examples.Images(images[EVAL_COUNT:], labels[EVAL_COUNT:]),
         "eval": examples.Images(images[:EVAL_COUNT], labels[:EVAL_COUNT]),
     }
+
+
+@pytest.fixture(scope="session")
+def few(digits):
+    """Forty images of each split."""
+    return {
+        name: examples.Images(split.images[:40], split.labels[:40])
+        for name, split in digits.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def gray():
+    """Splits of four images that are all the same, of two classes: training is deterministic."""
+    images = np.full((4, 8, 8, 1), 128, np.uint8)
+    return dict.fromkeys(("train", "eval"), examples.Images(images, np.arange(4) % 2))
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """Writes the module `their_features` and returns its file."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(source):
+        # A module of its own a test: Python keeps what it has imported.
+        monkeypatch.delitem(sys.modules, "their_features", raising=False)
+        importlib.invalidate_caches()
+        path = tmp_path / "their_features.py"
+        path.write_text(textwrap.dedent(source))
+        return path
+
+    return write

@@ -1,12 +1,13 @@
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
-from components import examples
+from components import examples, features
 from components.feature_extractor.executor import Executor
 
 SPLITS = ["train", "eval"]
@@ -51,14 +52,14 @@ def anomalies(tmp_path):
 def run(split_examples, tmp_path):
     """Runs the stage and returns the artifact `extractor`."""
 
-    def do(anomalies):
+    def do(anomalies, **section):
         extractor = standard_artifacts.Model()
         extractor.uri = str(tmp_path / "extractor")
         Executor().Do(
             {"examples": [split_examples], "anomalies": [anomalies]},
             {"extractor": [extractor]},
             {
-                "config": json.dumps({"epochs": 4, "seed": 3}),
+                "config": json.dumps(section or {"epochs": 4, "seed": 3}),
                 "image_shape": "[8, 8, 1]",
                 "data_name": "digits",
                 "code_version": "0",
@@ -101,3 +102,18 @@ def test_data_with_anomalies_is_refused(run, anomalies, tmp_path):
         run(anomalies(found))
 
     assert not (tmp_path / "extractor").exists()
+
+
+def test_the_features_of_both_splits_are_stored(run, anomalies, digits):
+    artifact = run(anomalies(), kind="identity")
+
+    extractor = features.Extractor(artifact.uri)
+    assert path_utils.serving_model_dir(artifact.uri).endswith(features.SAVED_MODEL_FOLDER)
+    for split, content in digits.items():
+        stored = extractor.stored(split, content.images)
+        assert stored.features.shape == (len(content), 64)
+        np.testing.assert_array_equal(stored.labels, content.labels)
+    # A property has no null: the identity has no classes.
+    assert artifact.get_string_custom_property("kind") == "identity"
+    assert artifact.get_int_custom_property("classes_are_labels") == 0
+    assert not artifact.has_custom_property("num_classes")

@@ -54,12 +54,14 @@ def run(inputs, tmp_path):
             "code_version": "1",
         }
         Executor().Do(inputs, outputs, properties)
+        (model,) = outputs["model"]
+        assert model.get_string_custom_property("code_version") == "1"
         return tmp_path / f"model-{attempt}", tmp_path / f"model_run-{attempt}"
 
     return do
 
 
-def test_leaves_model_log_grids_and_the_untrained_generator(run):
+def test_leaves_model_log_configuration_grids_and_the_untrained_generator(run):
     model, model_run = run()
 
     images = [
@@ -67,6 +69,8 @@ def test_leaves_model_log_grids_and_the_untrained_generator(run):
     ]
     assert images == [160, 320, 480, 640]
     assert len(list((model_run / "grids").glob("*.png"))) == 2
+    configuration = (model_run / "configuration.json").read_text()
+    assert TrainerConfig.model_validate_json(configuration) == CONFIG
     for path in (model / "Format-Serving", model_run / "untrained"):
         loaded = tf.saved_model.load(str(path))
         assert set(loaded.signatures) == {"serving_default", "sample"}

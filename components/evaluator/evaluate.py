@@ -1,0 +1,269 @@
+"""One evaluation from its parts: a generator, real images, an extractor, rules. No TFX."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from components import examples, features, files, images
+from components.distances import fid
+from components.evaluator import gate, protocol, report, uncertainty
+from components.evaluator.config import EvaluatorConfig
+from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score, Verdict
+from components.evaluator.scores import Comparison, Reference, Sample, score_all
+
+METRICS_FILE = "metrics.json"
+REPORT_FILE = "report.html"
+SAMPLES_FILE = "samples.png"
+
+# A SavedModel with the signatures of `components.trainer.export`, or its data: uint8 images.
+Source = str | np.ndarray
+Loaded = protocol.Generator | np.ndarray
+
+_SHOWN = 64
+_EXTREMES = 16
+_NEAREST = 8
+_INTERPOLATIONS = (6, 10)
+# Of a class, whose images are few.
+_CLASS_METRICS = ("fid", "precision", "recall")
+_FEWEST_OF_A_CLASS = 20
+# How much nearer fakes may be than real images, by chance, before the two seem swapped.
+_CLEARLY = 2.0
+
+
+def evaluate(
+    candidate: Source,
+    real: examples.Images,
+    train: examples.Images | None,
+    extractor: features.Extractor,
+    config: EvaluatorConfig,
+    *,
+    model: str,
+    baseline: Source | None = None,
+    references: Mapping[str, Source] | None = None,
+    log: Sequence[Mapping[str, Any]] = (),
+    lineage: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Scores the candidate beside its references and judges it.
+
+    Args:
+      candidate: the generator, or what it has made.
+      real: what it is compared with, held out from training.
+      train: what it was trained on; None where unknown, and then nothing tells copies.
+      extractor: what turns images into features.
+      config: metrics and gate.
+      model: what the candidate is called, a path or a URI.
+      baseline: the last blessed generator, scored again under the same protocol.
+      references: further generators to put beside it, such as the untrained one.
+      log: lines of the training's log.
+      lineage, recipe: as `Evaluation` has them.
+
+    Raises:
+      ValueError: for images that a metric cannot be computed from, naming subject and metric; for
+        samples of another shape than the real images; for a rule about an unknown metric.
+    """
+    run = _Run(real, train, extractor, config)
+    generator = _load(candidate)
+    subjects = {"model": run.fakes(generator)}
+    if baseline is not None:
+        subjects["baseline"] = run.fakes(_load(baseline))
+    if train is not None:
+        subjects["train"] = protocol.choose(train.images, len(real), config.seed)
+    subjects |= {name: run.fakes(_load(source)) for name, source in (references or {}).items()}
+    subjects["noise"] = protocol.noise(run.count, config.seed, real.images)
+
+    comparisons = {name: run.compare(name, data) for name, data in subjects.items()}
+    comparisons["halves"] = run.halves()
+    scores = {name: _scores(name, comparison) for name, comparison in comparisons.items()}
+
+    scored = {
+        name: gate.Scored(scores[name], extractor.id, run.real_id)
+        for name in ("model", "baseline")
+        if name in scores
+    }
+    verdicts = gate.judge(scored["model"], scored.get("baseline"), config.gate)
+    verdicts += run.order(comparisons["model"])
+    counts = {"eval": len(real), **{name: len(data) for name, data in subjects.items()}}
+    if train is not None:
+        counts["train split"] = len(train)
+    return Evaluation(
+        model=model,
+        verdicts=verdicts,
+        scores=scores,
+        changes=gate.changes(scored["model"], scored["baseline"]) if baseline is not None else {},
+        classes=run.classes(generator, comparisons["model"]),
+        pictures=run.pictures(generator, comparisons["model"]),
+        log=log,
+        data=_summary(real, train),
+        protocol=protocol.describe(extractor.description, run.real_id, counts, config),
+        lineage=lineage or {},
+        config={**(recipe or {}), "evaluator": config.model_dump(mode="json", exclude_none=True)},
+    )
+
+
+def write(evaluation: Evaluation, folder: str) -> None:
+    """Writes metrics.json, report.html and, of images, samples.png."""
+    content = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
+    files.write(os.path.join(folder, METRICS_FILE), content.encode())
+    files.write(os.path.join(folder, REPORT_FILE), report.render(evaluation).encode())
+    if evaluation.pictures is not None:
+        grid = images.png(images.grid(evaluation.pictures.fake))
+        files.write(os.path.join(folder, SAMPLES_FILE), grid)
+
+
+class _Run:
+    """The parts of one evaluation that its steps share."""
+
+    def __init__(
+        self,
+        real: examples.Images,
+        train: examples.Images | None,
+        extractor: features.Extractor,
+        config: EvaluatorConfig,
+    ) -> None:
+        self.config = config
+        self.extractor = extractor
+        self.train_images = None if train is None else train.images
+        self.labels = real.labels
+        self.count = config.num_fake or len(real)
+        self.real_id = features.data_id(real.images)
+        self._real = self._known(examples.EVAL_SPLIT, real.images)
+        self._train = None if train is None else self._known(examples.TRAIN_SPLIT, train.images)
+        self._reference = self._reference_of(self._real, self._train)
+        # What "train" is scored against: its images are all copies of themselves.
+        self._without_train = self._reference_of(self._real, None)
+
+    def fakes(self, source: Loaded) -> np.ndarray:
+        """As many as are asked for, or all that there are."""
+        return source if isinstance(source, np.ndarray) else self._make(source, self.count)
+
+    def _make(
+        self, generator: protocol.Generator, count: int, label: int | None = None
+    ) -> np.ndarray:
+        shape = self._real.data.shape[1:]
+        seed, batch_size = self.config.seed, self.config.batch_size
+        return protocol.sample(generator, count, seed, batch_size, shape, label)
+
+    def compare(self, name: str, data: np.ndarray) -> Comparison:
+        """Subject `name` beside the real images."""
+        reference = self._without_train if name == "train" else self._reference
+        try:
+            return Comparison(reference, self._sample(data))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    def halves(self) -> Comparison:
+        """One half of the real images beside the other: what their number allows to see."""
+        order = np.random.default_rng(self.config.seed).permutation(len(self._real))
+        middle = len(order) // 2
+        one, other = self._real[order[:middle]], self._real[order[middle:]]
+        return Comparison(self._reference_of(one, None), other)
+
+    def order(self, comparison: Comparison) -> list[Verdict]:
+        """That real and fake images were not swapped, where the extractor knows the real ones."""
+        known = self.extractor.reference(examples.EVAL_SPLIT)
+        if known is None:
+            return []
+        # As many of each: FID is larger for fewer images.
+        count = min(len(comparison.real), len(comparison.fake))
+        real, fake = (
+            fid(known.features, protocol.choose(sample.features.features, count, self.config.seed))
+            for sample in (comparison.real, comparison.fake)
+        )
+        rule = (
+            "Real and fake images are not swapped: the real ones are nearer to the extractor's own"
+        )
+        return [Verdict(rule, f"FID {real:.4g} against {fake:.4g}", real <= _CLEARLY * fake)]
+
+    def classes(self, source: Loaded, comparison: Comparison) -> list[ClassRow]:
+        """By class that the extractor predicts; with scores where the generator has classes."""
+        if not comparison.has("classes"):
+            return []
+        real, fake = (
+            sample.features.probabilities.argmax(axis=1)
+            for sample in (comparison.real, comparison.fake)
+        )
+        conditional = self.labels is not None and "sample_class" in _signatures(source)
+        return [
+            ClassRow(
+                label=label,
+                real_share=float(np.mean(real == label)),
+                fake_share=float(np.mean(fake == label)),
+                scores=self._of_class(source, label) if conditional else {},
+            )
+            for label in range(comparison.real.features.probabilities.shape[1])
+        ]
+
+    def _of_class(self, generator: protocol.Generator, label: int) -> dict[str, Score]:
+        real = self._real[self.labels == label]
+        if len(real) < _FEWEST_OF_A_CLASS:
+            return {}
+        fake = self._sample(self._make(generator, len(real), label))
+        comparison = Comparison(self._reference_of(real, None), fake)
+        right = fake.features.probabilities.argmax(axis=1) == label
+        accuracy = uncertainty.mean(right, comparison.fake_groups)
+        return {"accuracy": accuracy, **score_all(comparison, _CLASS_METRICS)}
+
+    def pictures(self, source: Loaded, comparison: Comparison) -> Pictures | None:
+        """Of images; None for vectors."""
+        if not comparison.has("images"):
+            return None
+        fake = comparison.fake.data
+        ranked = fake[np.argsort(-comparison.manifolds.realism, kind="stable")]
+        nearest = np.empty((0, 1, *fake.shape[1:]), np.uint8)
+        if comparison.has("train"):
+            rows, apart = comparison.nearest_train
+            chosen = np.argsort(apart[:, 0], kind="stable")[:_NEAREST]
+            beside = self.train_images[rows[chosen]]
+            nearest = np.concatenate([fake[chosen, np.newaxis], beside], axis=1)
+        between = np.empty((0, 1, *fake.shape[1:]), np.uint8)
+        if "serving_default" in _signatures(source):
+            between = protocol.interpolations(source, *_INTERPOLATIONS, self.config.seed)
+        return Pictures(
+            real=protocol.choose(comparison.real.data, _SHOWN, self.config.seed),
+            fake=fake[:_SHOWN],
+            interpolations=between,
+            best=ranked[:_EXTREMES],
+            worst=ranked[::-1][:_EXTREMES],
+            nearest=nearest,
+        )
+
+    def _known(self, split: str, data: np.ndarray) -> Sample:
+        stored = self.extractor.stored(split, data)
+        return self._sample(data) if stored is None else Sample(data, stored)
+
+    def _sample(self, data: np.ndarray) -> Sample:
+        return Sample(data, self.extractor(data, self.config.batch_size))
+
+    def _reference_of(self, real: Sample, train: Sample | None) -> Reference:
+        by_label = bool(self.extractor.description.get("classes_are_labels"))
+        return Reference(real, train, self.config, classes_are_labels=by_label)
+
+
+def _scores(name: str, comparison: Comparison) -> dict[str, Score]:
+    try:
+        return score_all(comparison)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _signatures(source: Loaded) -> frozenset[str]:
+    return frozenset() if isinstance(source, np.ndarray) else source.signatures
+
+
+def _load(source: Source) -> Loaded:
+    return protocol.Generator(source) if isinstance(source, str) else source
+
+
+def _summary(real: examples.Images, train: examples.Images | None) -> dict[str, Any]:
+    splits = {"eval": real} if train is None else {"train": train, "eval": real}
+    summary: dict[str, Any] = {"shape": list(real.images.shape[1:])}
+    for name, split in splits.items():
+        summary[f"{name} examples"] = len(split)
+        if split.labels is not None:
+            counts = np.bincount(split.labels)
+            summary[f"{name} examples by class"] = counts.tolist()
+    return summary

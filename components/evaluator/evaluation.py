@@ -1,0 +1,158 @@
+"""What an evaluation is: data only, as the executor, the report and the command line share them."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A number and how far it can be trusted.
+
+    Attributes:
+      value: the estimate.
+      low, high: its 95 % interval; None where there is none.
+      details: further numbers that belong to it, e.g. {"p_value": 0.2}.
+      replicates: values of which the standard deviation is the score's standard error, one for
+        each group of images; two scores against the same real images have replicates of the same
+        groups, so that their difference has an interval too. Not written to files.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    details: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    replicates: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Without the replicates."""
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "details": dict(self.details),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """One rule of the gate and how the candidate stands to it.
+
+    Attributes:
+      rule: in words, with the limit.
+      found: in words, what was compared with the limit.
+      passed: whether the rule is kept.
+      metric: name of the metric that the rule is about; None for a rule about the protocol.
+    """
+
+    rule: str
+    found: str
+    passed: bool
+    metric: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.found}, {'passed' if self.passed else 'failed'}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassRow:
+    """One class of the data, or, for an extractor without labels, one class it predicts.
+
+    Attributes:
+      label: the class.
+      real_share, fake_share: share of the images that the extractor puts into the class, in [0, 1].
+      scores: of a conditional generator's samples of this class against the real images of this
+        class, by metric; empty for an unconditional one. `accuracy` is the share of the samples
+        that the extractor puts into the class.
+    """
+
+    label: int
+    real_share: float
+    fake_share: float
+    scores: Mapping[str, Score] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is in metrics.json."""
+        scores = {name: score.to_json() for name, score in self.scores.items()}
+        return {**dataclasses.asdict(self), "scores": scores}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Images that the report shows: uint8, [..., height, width, channels]; empty arrays for none.
+
+    Attributes:
+      real: [n, ...], drawn at random with a fixed seed.
+      fake: [n, ...], the first samples of the fixed seed, beside the real ones.
+      interpolations: [rows, columns, ...], along great circles between latents.
+      best, worst: [n, ...], the fakes of highest and lowest realism, best and worst first.
+      nearest: [n, 1 + neighbours, ...], the fakes nearest to the train split, nearest first, each
+        followed by its nearest images of the train split.
+    """
+
+    real: np.ndarray
+    fake: np.ndarray
+    interpolations: np.ndarray
+    best: np.ndarray
+    worst: np.ndarray
+    nearest: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Everything that metrics.json and the report show.
+
+    Attributes:
+      model: where the candidate is.
+      verdicts: the gate's, every rule.
+      scores: by subject, then by metric: `model`, and of its references those that there are, of
+        `baseline`, `train`, `untrained`, `noise`, `halves` (one half of the real images against the
+        other: the floor).
+      changes: by metric, candidate minus last blessed model, with its interval; empty without one.
+      classes: by label.
+      pictures: None for vectors.
+      log: lines of the training's log (`images`, `images_per_second`, `*_loss`, on some lines `fid`
+        and `kid`); may be empty.
+      data: about the data: `shape`, `eval examples`, `eval examples by class`, …
+      protocol: `protocol.describe`'s: extractor, counts, settings, versions.
+      lineage: where the candidate comes from: data span, schema, code versions, artifact ids.
+      config: the recipe's sections that the candidate was trained and measured with.
+    """
+
+    model: str
+    verdicts: Sequence[Verdict]
+    scores: Mapping[str, Mapping[str, Score]]
+    changes: Mapping[str, Score]
+    classes: Sequence[ClassRow]
+    pictures: Pictures | None
+    log: Sequence[Mapping[str, Any]]
+    data: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    lineage: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+    @property
+    def blessed(self) -> bool:
+        """Whether all rules are kept."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        scores = {
+            subject: {name: score.to_json() for name, score in of_subject.items()}
+            for subject, of_subject in self.scores.items()
+        }
+        return {
+            "model": self.model,
+            "blessed": self.blessed,
+            "metrics": scores.pop("model"),
+            "references": scores,
+            "changes": {name: score.to_json() for name, score in self.changes.items()},
+            "classes": [row.to_json() for row in self.classes],
+            "gate": [dataclasses.asdict(verdict) for verdict in self.verdicts],
+            "data": dict(self.data),
+            "protocol": dict(self.protocol),
+            "lineage": dict(self.lineage),
+        }

@@ -1,0 +1,125 @@
+"""What the kinds of extractors have in common."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from components import examples, features
+from components.registry import Registry
+
+# The split's name to its data: uint8 images, or float32 vectors [n, d].
+Splits = Mapping[str, examples.Images]
+
+# uint8 to [-1, 1].
+SCALE, OFFSET = 1 / 127.5, -1.0
+
+OWN = "module:function"
+
+# Keys of the configurations of layers and models.
+_OF_A_LAYER = ("dtype", "trainable", "layers")
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """An extractor before it is written.
+
+    Attributes:
+      model: of one input as `inputs` makes it and outputs `features` float32 [n, d] and, where it
+        has classes, `probabilities` float32 [n, classes].
+      name: what reports call it, after the data's name if it learnt from the data.
+      architecture: text that tells its computation from another of the same weights.
+      classes_are_labels: whether class k is the data's label k.
+      known: further things to know about it, for extractor.json.
+    """
+
+    model: keras.Model
+    name: str
+    architecture: str
+    classes_are_labels: bool = False
+    known: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _no_files(config: object) -> list[Path]:
+    return []
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of extractor.
+
+    Attributes:
+      build: (splits, FeatureExtractorConfig, the data's name) to `Built`.
+      options: the keys of the recipe's section that it knows, `kind` apart.
+      takes_vectors: whether data may be vectors; all kinds take images.
+      files: FeatureExtractorConfig to the local files that the extractor also depends on.
+    """
+
+    build: Callable[..., Built]
+    options: frozenset[str] = frozenset()
+    takes_vectors: bool = False
+    files: Callable[..., list[Path]] = _no_files
+
+
+EXTRACTORS: Registry[Kind] = Registry("extractor")
+
+
+def find(kind: str) -> Kind:
+    """The entry of a kind of the registry, or of `module:function`.
+
+    Raises:
+      ValueError: for an unknown kind.
+    """
+    if ":" not in kind:
+        return EXTRACTORS.get(kind)
+    if not _PATH.fullmatch(kind):
+        raise ValueError(
+            f"extractor {kind!r} is not of the form module:function, e.g. my_package.features:make"
+        )
+    return EXTRACTORS.get(OWN)
+
+
+def inputs(shape: Sequence[int]) -> keras.KerasTensor:
+    """The input of an extractor: `images` uint8 [n, *shape], or `vectors` float32 [n, d]."""
+    is_image = len(shape) == 3
+    return keras.Input(
+        tuple(shape),
+        dtype="uint8" if is_image else "float32",
+        name=features.IMAGES if is_image else features.VECTORS,
+    )
+
+
+def architecture(model: keras.Model) -> str:
+    """A functional model's configuration as JSON, the same whatever was made before it.
+
+    Keras counts the names of layers up within a process; here they are counted from 0.
+    """
+    config = json.loads(model.to_json())
+    names: dict[str, str] = {}
+    _count(config, names)
+    return json.dumps(_renamed(config, names), sort_keys=True)
+
+
+def _count(node: object, names: dict[str, str]) -> None:
+    if isinstance(node, dict):
+        # Of a layer or a model; a dtype policy has a name too, and that one matters.
+        if isinstance(node.get("name"), str) and not node.keys().isdisjoint(_OF_A_LAYER):
+            names.setdefault(node["name"], f"layer {len(names)}")
+        for part in node.values():
+            _count(part, names)
+    elif isinstance(node, list):
+        for part in node:
+            _count(part, names)
+
+
+def _renamed(node: object, names: Mapping[str, str]) -> object:
+    if isinstance(node, dict):
+        return {key: _renamed(part, names) for key, part in node.items()}
+    if isinstance(node, list):
+        return [_renamed(part, names) for part in node]
+    return names.get(node, node) if isinstance(node, str) else node

@@ -1,0 +1,157 @@
+"""The kind `module:function`: a Keras model of the user's."""
+
+import hashlib
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from components import examples
+from components.feature_extractor import base
+from components.feature_extractor.config import FeatureExtractorConfig
+from components.registry import nearest
+
+_OUTPUTS = ("features", "probabilities")
+
+
+def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
+    """Calls the function with the shape of a datum, e.g. (28, 28, 1), and wraps what it returns.
+
+    The model maps images, uint8 if its input is of that type and else floats in [-1, 1], to
+    features [n, d] or to a dict of `features` and `probabilities` [n, classes]. Vectors are given
+    as they are. The global generators are seeded before the call.
+
+    Raises:
+      ValueError: for no such function, one that returns no Keras model, and a model of other inputs
+        or outputs.
+    """
+    shape = splits[examples.TRAIN_SPLIT].images.shape[1:]
+    keras.utils.set_random_seed(config.seed)
+    model = _function(config.kind)(shape)
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"feature_extractor.kind: {config.kind} returned a {type(model).__name__}; "
+            "it must return a keras.Model"
+        )
+    data = base.inputs(shape)
+    given = data
+    if len(shape) == 3 and _input_dtype(config.kind, model, shape) != "uint8":
+        given = keras.layers.Rescaling(base.SCALE, base.OFFSET)(data)
+    try:
+        outputs = model(given)
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"feature_extractor.kind: the model of {config.kind} cannot be called on data of "
+            f"{list(shape)}: {reason}"
+        ) from error
+    source = hashlib.sha256(source_file(config.kind).read_bytes()).hexdigest()
+    return base.Built(
+        model=keras.Model(data, _checked(config.kind, outputs)),
+        name=config.kind,
+        # Not the configuration: a class of the user's may have none.
+        architecture=f"{config.kind} {source}",
+    )
+
+
+def source_file(path: str) -> Path:
+    """The file of the module in `module:function`, which is not imported.
+
+    Raises:
+      ValueError: where there is no such module.
+    """
+    name = path.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        # Only a package of its path: what that imports is its own affair.
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise _no_module(path) from error
+    if spec is None or not spec.origin:
+        raise _no_module(path)
+    return Path(spec.origin)
+
+
+def _no_module(path: str) -> ValueError:
+    return ValueError(
+        f"feature_extractor.kind: {path}: no module {path.partition(':')[0]!r} can be imported; "
+        "put it beside the recipe, or its folder on PYTHONPATH"
+    )
+
+
+def _function(path: str) -> object:
+    module_name, _, function_name = path.partition(":")
+    source_file(path)
+    module = importlib.import_module(module_name)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        public = [name for name, value in vars(module).items() if callable(value)]
+        raise ValueError(
+            f"feature_extractor.kind: {path}: {module_name} has no function {function_name!r}: "
+            f"{nearest(function_name, public)}"
+        )
+    return function
+
+
+def _input_dtype(path: str, model: keras.Model, shape: Sequence[int]) -> str:
+    """Of the model's one input; checks its shape. A model that does not say takes floats."""
+    taken = getattr(model, "inputs", None)
+    if taken is None:
+        return "float32"
+    if len(taken) != 1:
+        raise ValueError(
+            f"feature_extractor.kind: the model of {path} has {len(taken)} inputs, expected 1"
+        )
+    expected = taken[0].shape[1:]
+    if not tf.TensorShape(expected).is_compatible_with(tuple(shape)):
+        raise ValueError(
+            f"feature_extractor.kind: the model of {path} takes images of {list(expected)}, "
+            f"the data are {list(shape)}; the function is given this shape"
+        )
+    dtype = taken[0].dtype
+    if dtype != "uint8" and "float" not in dtype:
+        raise ValueError(
+            f"feature_extractor.kind: the model of {path} takes {dtype}; "
+            "expected uint8, or floats in [-1, 1]"
+        )
+    return dtype
+
+
+def _checked(path: str, outputs: object) -> dict[str, keras.KerasTensor]:
+    """Outputs by name, in float32."""
+    named = outputs if isinstance(outputs, dict) else {"features": outputs}
+    if "features" not in named or not set(named) <= set(_OUTPUTS):
+        raise ValueError(
+            f"feature_extractor.kind: the model of {path} returns {', '.join(sorted(named))}; "
+            "expected features, or a dict of features and probabilities"
+        )
+    for name, tensor in named.items():
+        if not isinstance(tensor, keras.KerasTensor):
+            raise ValueError(
+                f"feature_extractor.kind: the {name} of {path} are a {type(tensor).__name__}, "
+                "expected one tensor"
+            )
+        if len(tensor.shape) != 2 or tensor.shape[1] is None:
+            raise ValueError(
+                f"feature_extractor.kind: the {name} of {path} are of shape "
+                f"{[None, *tensor.shape[1:]]}, expected [n, d] with a fixed d; "
+                "end with pooling or Flatten"
+            )
+    return {
+        # Casts what mixed precision or an integer output would leave.
+        name: keras.layers.Activation("linear", dtype="float32")(tensor)
+        for name, tensor in named.items()
+    }
+
+
+def _files(config: FeatureExtractorConfig) -> list[Path]:
+    return [source_file(config.kind)]
+
+
+base.EXTRACTORS.register(base.OWN)(
+    base.Kind(build, frozenset({"seed"}), takes_vectors=True, files=_files)
+)

@@ -1,0 +1,103 @@
+"""The kind `inception_v3`: the network of Szegedy et al. 2015 (arXiv:1512.00567), by Keras.
+
+Its weights are Keras's own training on ImageNet, not the TF-slim ones of 2015 that FID was defined
+with (Heusel et al. 2017, arXiv:1706.08500), so that scores do not compare with published ones; they
+do compare with each other, on photographs.
+
+Images are scaled to [-1, 1], gray ones repeated to three channels, and resized to 299 x 299
+bilinearly, antialiased where they shrink.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from components import examples
+from components.feature_extractor import base
+from components.feature_extractor.config import IMAGENET, FeatureExtractorConfig
+
+_SIZE = 299
+
+
+def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
+    """The extractor: features [n, 2048] of the last pooling, probabilities [n, 1000] of ImageNet.
+
+    Raises:
+      FileNotFoundError: for a file of weights that is not there.
+      ValueError: for weights that cannot be downloaded, or are of another network.
+    """
+    layers = keras.layers
+    image_shape = splits[examples.TRAIN_SPLIT].images.shape[1:]
+    inception = _inception(config.weights)
+    trunk = keras.Model(
+        inception.input,
+        {"features": inception.get_layer("avg_pool").output, "probabilities": inception.output},
+    )
+    images = base.inputs(image_shape)
+    # Scaled first, for resizing keeps the type of what it is given: uint8 would be rounded.
+    hidden = layers.Rescaling(base.SCALE, base.OFFSET)(images)
+    if image_shape[-1] == 1:
+        hidden = layers.Concatenate()([hidden] * 3)
+    hidden = layers.Resizing(_SIZE, _SIZE, interpolation="bilinear", antialias=True)(hidden)
+    model = keras.Model(images, trunk(hidden))
+    source = os.path.basename(config.weights)
+    weights = "Keras's ImageNet weights" if source == IMAGENET else f"weights of {source}"
+    return base.Built(
+        model=model,
+        name=f"Inception v3, {weights}",
+        architecture=base.architecture(model),
+        known={"weights": source},
+    )
+
+
+def _weights_files(config: FeatureExtractorConfig) -> list[Path]:
+    """The local file of weights, if the recipe names one."""
+    name = config.weights_file
+    if name is None or "://" in name:
+        return []
+    _check_there(name)
+    return [Path(name)]
+
+
+def _check_there(name: str) -> None:
+    if not tf.io.gfile.exists(name):
+        raise FileNotFoundError(f"feature_extractor.weights: {name}: no such file")
+
+
+def _inception(weights: str) -> keras.Model:
+    if weights == IMAGENET:
+        try:
+            return keras.applications.InceptionV3(weights=IMAGENET)
+        # Keras raises a bare Exception where there is no network.
+        except Exception as error:
+            raise ValueError(
+                f"feature_extractor.weights: {IMAGENET} cannot be downloaded "
+                f"({_one_line(error)}); give the path of a file of weights"
+            ) from error
+    _check_there(weights)
+    inception = keras.applications.InceptionV3(weights=None)
+    with tempfile.TemporaryDirectory() as folder:
+        local = weights
+        if "://" in weights:
+            local = os.path.join(folder, os.path.basename(weights))
+            tf.io.gfile.copy(weights, local)
+        try:
+            inception.load_weights(local)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"feature_extractor.weights: {weights}: not weights of Keras's InceptionV3 with "
+                f"its top, as .h5 or .weights.h5 ({_one_line(error)})"
+            ) from error
+    return inception
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+base.EXTRACTORS.register("inception_v3")(
+    base.Kind(build, frozenset({"weights"}), files=_weights_files)
+)

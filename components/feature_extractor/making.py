@@ -1,0 +1,96 @@
+"""Data in, an extractor's folder out, as `components.features` describes it."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from components import examples, features, files
+from components.feature_extractor import base
+from components.feature_extractor.config import FeatureExtractorConfig
+
+
+def make(
+    folder: str, splits: base.Splits, config: FeatureExtractorConfig, data_name: str
+) -> dict[str, Any]:
+    """Builds an extractor, writes it, and stores the features of every split with it.
+
+    Args:
+      folder: of the artifact, a path or a URI.
+      splits: `train` and `eval`, uint8 images [n, height, width, channels]; for kinds that take
+        vectors, float32 [n, d].
+      config: the kind and its options.
+      data_name: what reports call the data.
+
+    Returns:
+      The content of extractor.json.
+
+    Raises:
+      ValueError: for data that the kind does not take, and as the kind's `build`.
+    """
+    kind = base.find(config.kind)
+    shape = splits[examples.TRAIN_SPLIT].images.shape[1:]
+    if len(shape) != 3 and not kind.takes_vectors:
+        raise ValueError(
+            f"feature_extractor.kind: {config.kind} takes images, the data are {list(shape)}; "
+            f"{', '.join(_kinds_of_vectors())} take vectors"
+        )
+    built = kind.build(splits, config, data_name)
+    export(built.model, os.path.join(folder, features.SAVED_MODEL_FOLDER))
+    outputs = built.model.output
+    known = {
+        "id": identity_of(built, shape),
+        "kind": config.kind,
+        "name": built.name,
+        "feature_dim": outputs["features"].shape[1],
+        "num_classes": outputs["probabilities"].shape[1] if "probabilities" in outputs else None,
+        "classes_are_labels": built.classes_are_labels,
+        **built.known,
+    }
+    content = json.dumps(known, indent=2) + "\n"
+    files.write(os.path.join(folder, features.DESCRIPTION_FILE), content.encode())
+    # Not the model at hand, but what was written: the same numbers as ever after.
+    extractor = features.Extractor(folder)
+    for name, split in splits.items():
+        found = dataclasses.replace(extractor(split.images), labels=split.labels)
+        features.store(folder, name, found, features.data_id(split.images))
+    return known
+
+
+def export(model: keras.Model, path: str) -> None:
+    """Writes a model of `base.Built` as a SavedModel that plain TensorFlow loads.
+
+    Its signature `serving_default` maps `images` uint8 [n, height, width, channels] or `vectors`
+    float32 [n, d] to `features` and, where there are classes, `probabilities`.
+    """
+    (data,) = model.inputs
+    module = tf.Module()
+    module.extractor = model
+    spec = tf.TensorSpec(data.shape, data.dtype, name=data.name)
+
+    @tf.function(input_signature=[spec])
+    def extract(data: tf.Tensor) -> dict[str, tf.Tensor]:
+        return model(data, training=False)
+
+    tf.saved_model.save(module, path, signatures={features.SIGNATURE: extract})
+
+
+def identity_of(built: base.Built, shape: Sequence[int]) -> str:
+    """The id of an extractor of data of a shape: 16 hexadecimal digits.
+
+    Equal for equal weights, computations and shapes.
+    """
+    digest = hashlib.sha256(json.dumps([list(shape), built.architecture]).encode())
+    for weights in built.model.get_weights():
+        digest.update(f"{weights.dtype} {weights.shape}".encode() + weights.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _kinds_of_vectors() -> list[str]:
+    names = base.EXTRACTORS.names()
+    return [name for name in names if base.EXTRACTORS.get(name).takes_vectors]

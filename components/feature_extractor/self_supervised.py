@@ -1,0 +1,96 @@
+"""The kind `self_supervised`: a small network that has learnt which way up the images are.
+
+Gidaris et al. 2018, "Unsupervised Representation Learning by Predicting Image Rotations"
+(arXiv:1803.07728): every image is shown in all its turns, and the network says which is which; to
+do so, it has to see what is in the image. As there (table 1), the features are those of the
+convolutions: what comes behind them keeps the turn and forgets the rest. They are the last maps,
+averaged over windows of 2 x 2, so that there are 512 or fewer.
+
+Square images are turned by 0, 90, 180 and 270 degrees. Others are turned by 0 and 180 degrees only,
+which keeps their shape: cropped or padded to a square they would not be the images that are
+measured, and the padding would tell the turns apart. Mirror images are left out, for most things
+look natural in a mirror.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components import examples
+from components.feature_extractor import base, network
+from components.feature_extractor.config import FeatureExtractorConfig
+
+
+def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
+    """See `train`."""
+    model, skill = train(splits[examples.TRAIN_SPLIT], splits[examples.EVAL_SPLIT], config)
+    turns = quarter_turns(splits[examples.TRAIN_SPLIT].images.shape)
+    return base.Built(
+        model=model,
+        name=f"{data_name} rotation network",
+        architecture=base.architecture(model),
+        known={**dataclasses.asdict(skill), "turns": len(turns)},
+    )
+
+
+def train(
+    train_split: examples.Images, eval_split: examples.Images, config: FeatureExtractorConfig
+) -> tuple[keras.Model, network.Skill]:
+    """Trains the network on one split and measures it on the other; ignores labels.
+
+    An epoch shows every image in all its turns; `config.batch_size` counts turned images. Seeds
+    Python's, NumPy's and TensorFlow's global generators. Returns the extractor, with the one output
+    `features`, and its skill.
+
+    Raises:
+      ValueError: for a network with less skill than `config.min_skill`.
+    """
+    turns = quarter_turns(train_split.images.shape)
+    keras.utils.set_random_seed(config.seed)
+    whole = network.build(train_split.images.shape[1:], len(turns), config.feature_dim)
+    batch_size = max(1, config.batch_size // len(turns))
+    steps = config.epochs * -(-len(train_split) // batch_size)
+    classifier = network.learner(whole, config, steps)
+    shown = _turned(train_split.images, turns, batch_size, shuffled=True)
+    classifier.fit(shown, epochs=config.epochs, verbose=0)
+    held_out = _turned(eval_split.images, turns, batch_size, shuffled=False)
+    loss, accuracy = classifier.evaluate(held_out, verbose=0)
+    counts = (len(train_split), len(eval_split))
+    remedy = (
+        "train for more epochs, or, if the images look the same in every turn, "
+        "choose another feature_extractor.kind"
+    )
+    skill = network.judged(accuracy, loss, 1 / len(turns), counts, config, remedy)
+    maps = whole.get_layer(network.MAPS).output
+    # "same": of a map of one row too there is something left.
+    pooled = keras.layers.AveragePooling2D(2, padding="same")(maps)
+    return keras.Model(whole.input, {"features": keras.layers.Flatten()(pooled)}), skill
+
+
+def quarter_turns(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How often images [n, height, width, channels] of a shape are turned by 90 degrees."""
+    return (0, 1, 2, 3) if shape[1] == shape[2] else (0, 2)
+
+
+def _turned(
+    images: np.ndarray, turns: tuple[int, ...], batch_size: int, *, shuffled: bool
+) -> tf.data.Dataset:
+    """Batches of (`batch_size` images in every turn, which turn it is)."""
+    # Turned as they are shown: all of them at once are four times the data.
+    with tf.device("CPU"):
+        content = tf.constant(images)
+
+    def turn(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = tf.gather(content, rows)
+        shown = [tf.image.rot90(batch, count) for count in turns]
+        return tf.concat(shown, axis=0), tf.repeat(tf.range(len(turns)), tf.shape(rows)[0])
+
+    order = tf.data.Dataset.range(len(images))
+    if shuffled:
+        order = order.shuffle(len(images))
+    return order.batch(batch_size).map(turn, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+base.EXTRACTORS.register("self_supervised")(base.Kind(build, network.OPTIONS - {"feature_dim"}))

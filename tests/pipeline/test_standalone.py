@@ -1,0 +1,343 @@
+import gzip
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from components import examples
+from components.example_gen.idx import read_idx, write_idx
+from pipeline import config, standalone
+
+DIGITS = Path(__file__).parents[2] / "data" / "digits"
+COUNT = 120
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """(uint8 images [n, 8, 8, 1], labels [n]) of the eval split."""
+    images = read_idx(str(DIGITS / "t10k-images-idx3-ubyte.gz"))[..., np.newaxis]
+    return images, read_idx(str(DIGITS / "t10k-labels-idx1-ubyte.gz"))
+
+
+class _Generator(tf.Module):
+    """Shows images it knows."""
+
+    def __init__(self, known):
+        super().__init__()
+        self.known = tf.Variable(known)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([], tf.int32, name="count"),
+            tf.TensorSpec([], tf.int64, name="seed"),
+        ]
+    )
+    def sample(self, count, seed):
+        seeds = tf.stack([seed, 0])
+        chosen = tf.random.stateless_uniform([count], seeds, 0, tf.shape(self.known)[0], tf.int32)
+        return {"images": tf.gather(self.known, chosen)}
+
+
+class _Sums(tf.Module):
+    """Sums of rows and columns."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 1], tf.uint8, name="images")])
+    def extract(self, images):
+        images = tf.cast(images[..., 0], tf.float32) / 255
+        rows, columns = tf.reduce_sum(images, axis=1), tf.reduce_sum(images, axis=2)
+        return {"features": tf.concat([rows, columns], axis=1)}
+
+
+@pytest.fixture(scope="module")
+def extractor(tmp_path_factory):
+    module = _Sums()
+    path = str(tmp_path_factory.mktemp("extractor") / "sums")
+    tf.saved_model.save(module, path, signatures={"serving_default": module.extract})
+    return path
+
+
+def _save_generator(images, path):
+    module = _Generator(images)
+    tf.saved_model.save(module, str(path), signatures={"sample": module.sample})
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def serving(digits, tmp_path_factory):
+    """A serving folder with one version."""
+    folder = tmp_path_factory.mktemp("serving")
+    _save_generator(digits[0], folder / "7")
+    return str(folder)
+
+
+def _write_pngs(images, folder, labels=None):
+    for number, image in enumerate(images):
+        place = folder if labels is None else folder / f"class {labels[number]}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(place / f"{number:04}.png")
+    return str(folder)
+
+
+def _write_examples(images, folder):
+    folder.mkdir(parents=True)
+    path = str(folder / "data_tfrecord-00000-of-00001.gz")
+    with tf.io.TFRecordWriter(path, options="GZIP") as writer:
+        for number, image in enumerate(images):
+            record = examples.from_array(image, f"digits#{number}")
+            writer.write(examples.to_example(record).SerializeToString())
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def few(digits, tmp_path_factory):
+    """IDX files of some digits, without training images."""
+    folder = tmp_path_factory.mktemp("few")
+    write_idx(str(folder / "few-images-idx3-ubyte.gz"), digits[0][:COUNT])
+    return str(folder)
+
+
+def _values(evaluation):
+    return {name: score.value for name, score in evaluation.scores["model"].items()}
+
+
+@pytest.fixture(scope="module")
+def scored(serving, extractor, tmp_path_factory):
+    """The evaluation of the generator against the digits, and where it was written."""
+    out = str(tmp_path_factory.mktemp("scored") / "out")
+    lines = []
+    evaluation = standalone.evaluate(
+        serving, str(DIGITS), extractor=extractor, out=out, count=COUNT, seed=3, tell=lines.append
+    )
+    return evaluation, out, lines
+
+
+def test_a_generator_is_scored_against_the_eval_split(scored, digits, serving):
+    evaluation, out, lines = scored
+
+    assert set(os.listdir(out)) >= {"metrics.json", "report.html", "samples.png"}
+    content = json.loads(Path(out, "metrics.json").read_text())
+    assert content["metrics"]["fid"]["value"] == evaluation.scores["model"]["fid"].value
+    counts = content["protocol"]["counts"]
+    assert (counts["model"], counts["eval"]) == (COUNT, len(digits[0]))
+    assert content["protocol"]["settings"]["seed"] == 3
+    assert "resized" not in content["protocol"]
+    assert content["lineage"] == {
+        "model or images": serving,
+        "real": str(DIGITS),
+        "train": str(DIGITS),
+    }
+    assert lines[0] == f"real   {len(digits[0])} images of 8x8x1"
+    assert os.listdir(os.path.dirname(out)) == ["out"]
+
+
+def test_the_table_has_every_metric(scored):
+    evaluation, _, _ = scored
+    (names, *_) = standalone.table(evaluation).columns
+
+    assert list(names.cells) == sorted(evaluation.scores["model"])
+
+
+@pytest.mark.parametrize("kind", ["flat", "classes", "idx", "idx file", "examples", "artifact"])
+def test_the_same_images_score_the_same_in_every_format(digits, few, extractor, tmp_path, kind):
+    """Of images that are the real ones themselves, the FID is 0."""
+    images, labels = (found[:COUNT] for found in digits)
+    folder = tmp_path / "fakes"
+    if kind == "flat":
+        path = _write_pngs(images, folder)
+    elif kind == "classes":
+        path = _write_pngs(images, folder, labels)
+    elif kind.startswith("idx"):
+        folder.mkdir()
+        write_idx(str(folder / "some-images-idx3-ubyte.gz"), images)
+        write_idx(str(folder / "some-labels-idx1-ubyte.gz"), labels)
+        path = str(folder if kind == "idx" else folder / "some-images-idx3-ubyte.gz")
+    elif kind == "examples":
+        path = _write_examples(images, folder)
+    else:
+        _write_examples(images, folder / "Split-eval")
+        path = str(folder)
+    evaluation = standalone.evaluate(path, few, extractor=extractor, out=str(tmp_path / "out"))
+
+    assert evaluation.scores["model"]["fid"].value == pytest.approx(0, abs=1e-6)
+    assert evaluation.scores["model"]["coverage"].value == 1
+    assert evaluation.protocol["counts"]["model"] == len(images)
+
+
+def test_real_images_of_a_folder_bring_their_labels_and_splits(digits, extractor, tmp_path):
+    images, labels = digits
+    _write_pngs(images[:200], tmp_path / "real" / "test", labels[:200])
+    _write_pngs(images[200:], tmp_path / "real" / "train", labels[200:])
+    fakes = _write_pngs(images[:COUNT], tmp_path / "fakes")
+    evaluation = standalone.evaluate(
+        fakes, str(tmp_path / "real"), extractor=extractor, out=str(tmp_path / "out")
+    )
+
+    assert evaluation.data["eval examples"] == 200
+    assert evaluation.data["eval examples by class"] == np.bincount(labels[:200]).tolist()
+    assert evaluation.data["train examples"] == len(images) - 200
+
+
+@pytest.mark.parametrize("made_by", ["files", "model"])
+def test_fakes_of_another_size_are_resized_as_pillow_does(
+    digits, few, extractor, tmp_path, made_by
+):
+    large = digits[0][:COUNT].repeat(2, axis=1).repeat(2, axis=2)
+    if made_by == "files":
+        path = _write_pngs(large, tmp_path / "fakes")
+    else:
+        path = _save_generator(large, tmp_path / "model")
+    evaluation = standalone.evaluate(path, few, extractor=extractor, out=str(tmp_path / "out"))
+    stated = json.loads((tmp_path / "out" / "metrics.json").read_text())["protocol"]["resized"]
+
+    assert list(stated) == ["model"]
+    assert "16x16 to 8x8" in stated["model"]
+    expected = {
+        np.asarray(Image.fromarray(image[..., 0]).resize((8, 8), Image.BICUBIC)).tobytes()
+        for image in large
+    }
+    assert {fake.tobytes() for fake in evaluation.pictures.fake} <= expected
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resizing_averages_what_it_shrinks(channels):
+    """A board of black and white squares of one pixel is gray, not black or white."""
+    board = (np.indices((32, 48)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    images = np.stack([board, 255 - board])[..., np.newaxis].repeat(channels, axis=3)
+    resized = standalone.resize(images, 8, 12)
+
+    assert resized.shape == (2, 8, 12, channels)
+    assert resized.dtype == np.uint8
+    inside = resized[:, 1:-1, 1:-1].astype(float)
+    assert np.abs(inside - 127.5).max() < 4
+
+
+def test_images_of_the_size_stay_as_they_are(digits):
+    assert standalone.resize(digits[0], 8, 8) is digits[0]
+
+
+def test_a_kind_of_extractor_is_fitted_and_kept_with_the_evaluation(serving, few, tmp_path):
+    first = standalone.evaluate(
+        serving, few, extractor="identity", out=str(tmp_path / "first"), count=COUNT
+    )
+    kept = str(tmp_path / "first" / "extractor")
+    again = standalone.evaluate(
+        serving, few, extractor=kept, out=str(tmp_path / "again"), count=COUNT
+    )
+
+    assert first.protocol["extractor"]["kind"] == "identity"
+    assert first.protocol["extractor"]["name"].endswith(" pixels")
+    assert _values(again) == _values(first)
+    # It learns nothing, and needs no training images.
+    assert "train" not in first.scores
+    assert first.lineage["train"] == "unknown"
+
+
+def test_the_recipe_says_how_to_measure_and_to_judge(serving, few, extractor, tmp_path):
+    recipe = config.load(
+        str(DIGITS / "recipe.yaml"),
+        ["evaluator.neighbours=4", "evaluator.num_fake=60", "evaluator.gate.bounds.fid.max=0"],
+    )
+    arguments = {"extractor": extractor, "recipe": recipe}
+    evaluation = standalone.evaluate(
+        serving, few, out=str(tmp_path / "out"), count=COUNT, **arguments
+    )
+
+    assert evaluation.protocol["settings"]["neighbours"] == 4
+    assert evaluation.protocol["counts"]["model"] == COUNT
+    assert not evaluation.blessed
+    assert any(verdict.metric == "fid" and not verdict.passed for verdict in evaluation.verdicts)
+
+
+def _fakes(tmp_path, images):
+    return _write_pngs(images, tmp_path / "fakes")
+
+
+def _broken(tmp_path, images):
+    path = _write_pngs(images, tmp_path / "fakes")
+    (tmp_path / "fakes" / "0002.png").write_bytes(b"no image")
+    return path
+
+
+def _of_two_sizes(tmp_path, images):
+    path = _write_pngs(images, tmp_path / "fakes")
+    Image.new("L", (9, 7)).save(tmp_path / "fakes" / "0003.png")
+    return path
+
+
+def _coloured(tmp_path, images):
+    path = _write_pngs(images, tmp_path / "fakes")
+    for name in os.listdir(path):
+        Image.new("RGB", (8, 8)).save(tmp_path / "fakes" / name)
+    return path
+
+
+def _transparent(tmp_path, images):
+    Image.new("RGBA", (8, 8)).save(tmp_path / "fake.png")
+    return str(tmp_path / "fake.png")
+
+
+def _no_folder(tmp_path, images):
+    return str(tmp_path / "nowhere")
+
+
+def _empty(tmp_path, images):
+    (tmp_path / "fakes").mkdir()
+    return str(tmp_path / "fakes")
+
+
+def _no_examples(tmp_path, images):
+    (tmp_path / "fakes").mkdir()
+    (tmp_path / "fakes" / "data.gz").write_bytes(gzip.compress(b"text " * 100))
+    return str(tmp_path / "fakes")
+
+
+def _no_sample(tmp_path, images):
+    tf.saved_model.save(tf.Module(), str(tmp_path / "model"))
+    return str(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "error", "reason"),
+    [
+        (_no_folder, {}, FileNotFoundError, "nowhere: no such file or folder"),
+        (_empty, {}, FileNotFoundError, "fakes: no images, the folder is empty"),
+        (_broken, {}, ValueError, "fakes/0002.png: the image does not decode"),
+        (_of_two_sizes, {}, ValueError, "0003.png: the image is 7x9x1 .*/0000.png is 8x8x1"),
+        (_coloured, {}, ValueError, "model: the images have 3 channels, the real ones 1"),
+        (_transparent, {}, ValueError, "fake.png: the image has 4 channels; only gray"),
+        (_no_examples, {}, ValueError, "data.gz: not a gzipped TFRecord file"),
+        (_no_sample, {}, ValueError, "model: no signature 'sample'"),
+        (_fakes, {"count": 21}, ValueError, "fakes: 20 images, 21 are asked for"),
+        (_fakes, {"data_format": "idx"}, FileNotFoundError, "fakes: no IDX file"),
+        (_fakes, {"extractor": "identiy"}, ValueError, "did you mean 'identity'"),
+        (_fakes, {"extractor": "./no"}, FileNotFoundError, "no: no such folder; --extractor"),
+        (_fakes, {"train": "./no"}, FileNotFoundError, "no: no such file or folder"),
+        (lambda folder, images: str(DIGITS), {}, ValueError, "holds the splits eval, train; name"),
+    ],
+)
+def test_what_cannot_be_scored_is_named_and_leaves_nothing(
+    digits, extractor, tmp_path, make, options, error, reason
+):
+    path = make(tmp_path, digits[0][:20])
+    before = sorted(os.listdir(tmp_path))
+    arguments = {"extractor": extractor, "out": str(tmp_path / "out"), **options}
+    with pytest.raises(error, match=reason) as raised:
+        standalone.evaluate(path, str(DIGITS), **arguments)
+    assert "\n" not in str(raised.value)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_kind_that_learns_needs_training_images(digits, tmp_path):
+    real = _write_pngs(digits[0][:20], tmp_path / "real")
+    with pytest.raises(ValueError, match="--extractor classifier: learns from training images"):
+        standalone.evaluate(real, real, extractor="classifier", out=str(tmp_path / "out"))
+
+
+def test_a_folder_that_is_there_is_refused_before_any_work(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileExistsError, match="out: exists already; name another --out"):
+        standalone.evaluate("nowhere", "nowhere", extractor="none", out=str(tmp_path / "out"))
