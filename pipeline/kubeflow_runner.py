@@ -9,7 +9,7 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunnerConfig,
 )
 
-from components.example_gen.readers import READERS
+from components.example_gen import sources
 from pipeline.config import Recipe, Resources
 from pipeline.pipeline import create_pipeline
 
@@ -31,7 +31,7 @@ def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
       out: file to write; it appears when it is whole.
     """
     data = recipe.data
-    splits = data.splits or READERS.get(data.format)().splits(data.path)
+    splits = data.splits or sources.find(data.reader(), data.path).patterns
     pipeline = create_pipeline(recipe, splits, root, compare_with_blessed=False)
     for component in pipeline.components:
         if component.id in recipe.resources:

@@ -21,7 +21,17 @@ from components.features import Extractor
 _log = logging.getLogger(__name__)
 
 _UNTRAINED_FOLDER = "untrained"
-_SPAN_PROPERTIES = ("span", "version")
+# What ImageExampleGen says of its examples.
+_DATA_PROPERTIES = (
+    "span",
+    "version",
+    "rejected",
+    "dropped",
+    "duplicates",
+    "leaked",
+    "animated",
+    "misnamed",
+)
 
 
 class Executor(base_executor.BaseExecutor):
@@ -80,7 +90,7 @@ def _lineage(
                 code = artifact.get_string_custom_property("code_version")
                 lineage[f"{name} code"] = code
     (data,) = inputs["examples"]
-    for name in _SPAN_PROPERTIES:
+    for name in _DATA_PROPERTIES:
         if data.has_custom_property(name):
             lineage[f"data {name}"] = data.get_int_custom_property(name)
     return lineage

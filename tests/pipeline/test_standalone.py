@@ -275,11 +275,6 @@ def _coloured(tmp_path, images):
     return path
 
 
-def _transparent(tmp_path, images):
-    Image.new("RGBA", (8, 8)).save(tmp_path / "fake.png")
-    return str(tmp_path / "fake.png")
-
-
 def _no_folder(tmp_path, images):
     return str(tmp_path / "nowhere")
 
@@ -308,7 +303,6 @@ def _no_sample(tmp_path, images):
         (_broken, {}, ValueError, "fakes/0002.png: the image does not decode"),
         (_of_two_sizes, {}, ValueError, "0003.png: the image is 7x9x1 .*/0000.png is 8x8x1"),
         (_coloured, {}, ValueError, "model: the images have 3 channels, the real ones 1"),
-        (_transparent, {}, ValueError, "fake.png: the image has 4 channels; only gray"),
         (_no_examples, {}, ValueError, "data.gz: not a gzipped TFRecord file"),
         (_no_sample, {}, ValueError, "model: no signature 'sample'"),
         (_fakes, {"count": 21}, ValueError, "fakes: 20 images, 21 are asked for"),
