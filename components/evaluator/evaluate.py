@@ -10,9 +10,10 @@ import numpy as np
 from components import examples, features, files, images
 from components.distances import fid
 from components.evaluator import gate, protocol, report, uncertainty
+from components.evaluator.comparison import Comparison, Reference, Sample
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score, Verdict
-from components.evaluator.scores import Comparison, Reference, Sample, score_all
+from components.evaluator.scores import score_all
 
 METRICS_FILE = "metrics.json"
 REPORT_FILE = "report.html"

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import examples
-from components.evaluator.scores import MetricSettings
+from components.evaluator.comparison import MetricSettings
 
 _LIBRARIES = ("tfx-gan", "tensorflow", "keras", "numpy")
 
