@@ -319,7 +319,7 @@ DEVICES = """
         count = strategy.num_replicas_in_sync
         with strategy.scope():
             controller = AdaptiveProbability(batch_size=8, images_to_one=32, every_steps=1)
-        augmentation = Augmentation(["color", "rotate", "translation"])
+        augmentation = Augmentation(["color", "translation"])
 
         def replica(images, step):
             index = tf.distribute.get_replica_context().replica_id_in_sync_group

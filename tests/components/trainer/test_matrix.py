@@ -72,7 +72,7 @@ def test_every_network_is_in_the_table():
 @pytest.mark.parametrize("network", CONDITIONINGS)
 def test_every_network_with_and_without_classes(make_trainer, mode, digits, labels, network):
     width = {"width": 8}
-    if not mode.startswith("mixed"):
+    if mode == "graph":
         lazy = [{"name": "r1", "interval": 2}]
         trainer = make_trainer(
             network,
