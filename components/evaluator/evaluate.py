@@ -132,8 +132,8 @@ class _Run:
         self.count = config.num_fake or len(real)
         self.real_id = features.data_id(real.images)
         self._real = self._known(examples.EVAL_SPLIT, real.images)
-        self._train = None if train is None else self._known(examples.TRAIN_SPLIT, train.images)
-        self._reference = self._reference_of(self._real, self._train)
+        known = None if train is None else self._known(examples.TRAIN_SPLIT, train.images)
+        self._reference = self._reference_of(self._real, known)
         # What "train" is scored against: its images are all copies of themselves.
         self._without_train = self._reference_of(self._real, None)
 

@@ -1,6 +1,7 @@
 """Scores and rules in, verdicts out. The 95 % interval decides, not the estimate."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 
 from components.evaluator import uncertainty
@@ -113,7 +114,7 @@ def _against(
         rule = f"{metric.title} at most {100 * tolerance:.4g} % worse than the last blessed model's"
     score = candidate.scores[name]
     if baseline is None:
-        passed = score.value == score.value
+        passed = not math.isnan(score.value)
         return Verdict(rule, f"{words(score)}, there is none yet", passed, name)
     change = uncertainty.difference(score, baseline.scores[name])
     worst = -_low(change) if metric.higher_is_better else _high(change)
