@@ -27,14 +27,15 @@ HASH = "image/hash"
 TRAIN_SPLIT = "train"
 EVAL_SPLIT = "eval"
 
-_NO_LABEL = -1
+# Where an example has no label.
+NO_LABEL = -1
 _HASH_DIGITS = 16
 _FEATURES = {
     ENCODED: tf.io.FixedLenFeature([], tf.string),
     HEIGHT: tf.io.FixedLenFeature([], tf.int64),
     WIDTH: tf.io.FixedLenFeature([], tf.int64),
     CHANNELS: tf.io.FixedLenFeature([], tf.int64),
-    LABEL: tf.io.FixedLenFeature([], tf.int64, default_value=_NO_LABEL),
+    LABEL: tf.io.FixedLenFeature([], tf.int64, default_value=NO_LABEL),
     SOURCE: tf.io.FixedLenFeature([], tf.string),
     DECODE_OK: tf.io.FixedLenFeature([], tf.int64),
 }
@@ -116,22 +117,22 @@ def to_example(record: ImageRecord) -> tf.train.Example:
 
 
 @dataclasses.dataclass(frozen=True)
-class Images:
-    """A decoded split.
+class Split:
+    """The data of a split.
 
     Attributes:
-      images: uint8 [n, height, width, channels].
+      data: uint8 images [n, height, width, channels], or float32 vectors [n, columns].
       labels: int64 [n], or None where the data has none.
     """
 
-    images: np.ndarray
+    data: np.ndarray
     labels: np.ndarray | None
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.data)
 
 
-def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Images:
+def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
     """Decodes every example of `files`, in order.
 
     Args:
@@ -167,18 +168,33 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Images:
     batches = list(_checked(decoded.prefetch(1).as_numpy_iterator(), shape))
     if not batches:
         raise ValueError(f"no examples in {', '.join(files) or 'an empty list of files'}")
-    labels = np.concatenate([batch["label"] for batch in batches])
-    unlabelled = labels == _NO_LABEL
-    if unlabelled.any() and not unlabelled.all():
-        sources = np.concatenate([batch["source"] for batch in batches])
+    labels, sources = (
+        np.concatenate([batch[name] for batch in batches]) for name in ("label", "source")
+    )
+    images = np.concatenate([batch["image"] for batch in batches])
+    return Split(images, labels_of(labels, sources, LABEL))
+
+
+def labels_of(labels: np.ndarray, sources: np.ndarray, feature: str) -> np.ndarray | None:
+    """The labels, or None where no example has one.
+
+    Args:
+      labels: int64 [n], NO_LABEL where an example has none.
+      sources: bytes [n], for the message.
+      feature: the name of the labels' feature.
+
+    Raises:
+      ValueError: for labels on some examples only.
+    """
+    unlabelled = labels == NO_LABEL
+    if unlabelled.all():
+        return None
+    if unlabelled.any():
         raise ValueError(
-            f"{LABEL}: {unlabelled.sum()} of {len(labels)} examples have none, "
+            f"{feature}: {unlabelled.sum()} of {len(labels)} examples have none, "
             f"the first is {sources[unlabelled.argmax()].decode()}; label all or none"
         )
-    return Images(
-        images=np.concatenate([batch["image"] for batch in batches]),
-        labels=None if unlabelled.all() else labels,
-    )
+    return labels
 
 
 def first_image_shape(files: Sequence[str]) -> tuple[int, ...]:

@@ -72,8 +72,7 @@ class Recipe(Config):
         cls, trainer: TrainerConfig, info: pydantic.ValidationInfo
     ) -> TrainerConfig:
         if "data" in info.data:
-            shape = info.data["data"].image_shape
-            trainer.check_shape(shape)
+            trainer.check_shape(info.data["data"].spec.shape)
         return trainer
 
     def to_yaml(self) -> str:
@@ -141,7 +140,7 @@ def find_data(recipe: Recipe) -> dict[str, str]:
     train = shards.get(TRAIN_SPLIT) or next(iter(shards.values()))
     # The first image may be one of those that quarantine sets aside.
     strict = data.fit == "exact" and data.on_bad_record == "fail"
-    shape = reader.shape(train) if strict else None
+    shape = reader.shape(train) if strict and data.image_shape else None
     if shape and shape[:2] != data.image_shape[:2]:
         raise ValueError(
             f"data.image_shape: {list(data.image_shape)}, but {found.base} holds images of "

@@ -61,14 +61,14 @@ def create_pipeline(
         examples=examples,
         anomalies=anomalies,
         config=recipe.feature_extractor,
-        image_shape=recipe.data.image_shape,
+        data=recipe.data.spec,
         data_name=recipe.name,
     )
     trainer = GANTrainer(
         examples=examples,
         anomalies=anomalies,
         config=recipe.trainer,
-        image_shape=recipe.data.image_shape,
+        data=recipe.data.spec,
         checkpoint_dir=os.path.join(root, "checkpoints"),
         extractor=extractor.outputs["extractor"],
     )
@@ -91,7 +91,7 @@ def create_pipeline(
         baseline=resolvers[0].outputs["model"] if resolvers else None,
         schema=schema_gen.outputs["schema"],
         config=recipe.evaluator,
-        image_shape=recipe.data.image_shape,
+        data=recipe.data.spec,
     )
     infra_validator = InfraValidator(model=model)
     pusher = Pusher(

@@ -24,7 +24,7 @@ from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation
 from components.example_gen.base import UNSPLIT, Reader
 from components.example_gen.readers import READERS
-from components.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord, Images
+from components.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord, Split
 from components.feature_extractor import FeatureExtractorConfig, make
 from components.feature_extractor.base import find
 from components.features import Extractor
@@ -44,7 +44,7 @@ _IDX = re.compile(r"(.*)images([-.])idx\d-ubyte(\.gz)?")
 _RECORDS = re.compile(r".*(\.gz|tfrecord.*)")
 
 # The splits of a data set; each is read when it is called.
-Splits = Mapping[str, Callable[[], Images]]
+Splits = Mapping[str, Callable[[], Split]]
 
 
 def evaluate(
@@ -92,7 +92,7 @@ def evaluate(
         found = _splits(real, data_format)
         real_images = _read(real, found, EVAL_SPLIT)
         tell(f"real   {_counted(real_images)}")
-        sets = Sets(real_images.images.shape[1:])
+        sets = Sets(real_images.data.shape[1:])
 
         train_images = None
         if train is None and TRAIN_SPLIT in found and EVAL_SPLIT in found:
@@ -101,7 +101,7 @@ def evaluate(
             train_images = _read(train, _splits(train, data_format), TRAIN_SPLIT)
             tell(f"train  {_counted(train_images)}")
             train_images = dataclasses.replace(
-                train_images, images=sets.fit(TRAIN_SPLIT, train_images.images)
+                train_images, data=sets.fit(TRAIN_SPLIT, train_images.data)
             )
         candidate = _candidate(model_or_images, sets, len(real_images), config, data_format)
         data_name = os.path.basename(os.path.normpath(real))
@@ -218,7 +218,7 @@ def _candidate(
     """A SavedModel that makes images of the real ones' shape, or images of that shape."""
     model = _saved_model(path)
     if model is None:
-        images = _read(path, _splits(path, data_format)).images
+        images = _read(path, _splits(path, data_format)).data
         if config.num_fake and config.num_fake > len(images):
             raise ValueError(
                 f"{path}: {len(images)} images, {config.num_fake} are asked for "
@@ -240,8 +240,8 @@ def _candidate(
 
 def _extractor(
     name: str,
-    train: Images | None,
-    real: Images,
+    train: Split | None,
+    real: Split,
     recipe: Recipe | None,
     data_name: str,
     folder: str,
@@ -261,7 +261,7 @@ def _extractor(
                 "--train, or the folder of an extractor"
             )
         # Of which the other kinds look at nothing but the shape.
-        train = Images(real.images[:1], None)
+        train = Split(real.data[:1], None)
     folder = os.path.join(folder, _EXTRACTOR_FOLDER)
     make(folder, {TRAIN_SPLIT: train, EVAL_SPLIT: real}, section, data_name)
     return Extractor(folder)
@@ -339,7 +339,7 @@ def _visible(folder: str) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
 
 
-def _read(path: str, splits: Splits, wanted: str = UNSPLIT) -> Images:
+def _read(path: str, splits: Splits, wanted: str = UNSPLIT) -> Split:
     """The wanted split, or the only one."""
     if wanted not in splits and len(splits) > 1:
         raise ValueError(
@@ -349,15 +349,15 @@ def _read(path: str, splits: Splits, wanted: str = UNSPLIT) -> Images:
     return read()
 
 
-def _read_examples(files: list[str]) -> Images:
+def _read_examples(files: list[str]) -> Split:
     return examples.read_images(files, examples.first_image_shape(files))
 
 
-def _read_shards(reader: Reader, base: str, shards: Iterable) -> Images:
+def _read_shards(reader: Reader, base: str, shards: Iterable) -> Split:
     return _decode(base, (record for shard in shards for record in reader.read(shard)))
 
 
-def _decode(base: str, records: Iterable[ImageRecord]) -> Images:
+def _decode(base: str, records: Iterable[ImageRecord]) -> Split:
     """Decodes as `examples.read_images` does."""
     images, labels = [], []
     first = None
@@ -383,11 +383,11 @@ def _decode(base: str, records: Iterable[ImageRecord]) -> Images:
     if not images:
         raise ValueError(f"{base}: no images")
     labelled = None not in labels
-    return Images(np.stack(images), np.array(labels, np.int64) if labelled else None)
+    return Split(np.stack(images), np.array(labels, np.int64) if labelled else None)
 
 
-def _counted(images: Images) -> str:
-    return f"{len(images)} images of {_by(images.images.shape[1:])}"
+def _counted(images: Split) -> str:
+    return f"{len(images)} images of {_by(images.data.shape[1:])}"
 
 
 def _by(sizes: Iterable[int]) -> str:

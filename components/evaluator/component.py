@@ -1,14 +1,12 @@
 """The GANEvaluator stage."""
 
-import json
-from collections.abc import Sequence
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import stage
+from components.contract import DataSpec
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.executor import Executor
 
@@ -18,7 +16,7 @@ class GANEvaluatorSpec(ComponentSpec):
 
     PARAMETERS = {
         "config": ExecutionParameter(type=str),
-        "image_shape": ExecutionParameter(type=str),
+        "data": ExecutionParameter(type=str),
         "code_version": ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -44,7 +42,7 @@ class GANEvaluator(base_component.BaseComponent):
       extractor: what turns images into features.
       model_run: of the generator's training: log.jsonl, untrained/.
       config: the recipe's evaluator section.
-      image_shape: [height, width, channels] of every image.
+      data: what one datum is.
       baseline: the last blessed generator; may resolve to none.
       schema: that the data were validated by, for the report's lineage.
 
@@ -65,7 +63,7 @@ class GANEvaluator(base_component.BaseComponent):
         extractor: types.BaseChannel,
         model_run: types.BaseChannel,
         config: EvaluatorConfig,
-        image_shape: Sequence[int],
+        data: DataSpec,
         baseline: types.BaseChannel | None = None,
         schema: types.BaseChannel | None = None,
     ) -> None:
@@ -78,7 +76,7 @@ class GANEvaluator(base_component.BaseComponent):
                 baseline=baseline,
                 schema=schema,
                 config=config.model_dump_json(),
-                image_shape=json.dumps(list(image_shape)),
+                data=data.model_dump_json(),
                 code_version=stage.code_version("evaluator"),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),

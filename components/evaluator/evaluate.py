@@ -36,8 +36,8 @@ _CLEARLY = 2.0
 
 def evaluate(
     candidate: Source,
-    real: examples.Images,
-    train: examples.Images | None,
+    real: examples.Split,
+    train: examples.Split | None,
     extractor: features.Extractor,
     config: EvaluatorConfig,
     *,
@@ -72,9 +72,9 @@ def evaluate(
     if baseline is not None:
         subjects["baseline"] = run.fakes(_load(baseline))
     if train is not None:
-        subjects["train"] = protocol.choose(train.images, len(real), config.seed)
+        subjects["train"] = protocol.choose(train.data, len(real), config.seed)
     subjects |= {name: run.fakes(_load(source)) for name, source in (references or {}).items()}
-    subjects["noise"] = protocol.noise(run.count, config.seed, real.images)
+    subjects["noise"] = protocol.noise(run.count, config.seed, real.data)
 
     comparisons = {name: run.compare(name, data) for name, data in subjects.items()}
     comparisons["halves"] = run.halves()
@@ -120,19 +120,19 @@ class _Run:
 
     def __init__(
         self,
-        real: examples.Images,
-        train: examples.Images | None,
+        real: examples.Split,
+        train: examples.Split | None,
         extractor: features.Extractor,
         config: EvaluatorConfig,
     ) -> None:
         self.config = config
         self.extractor = extractor
-        self.train_images = None if train is None else train.images
+        self.train_images = None if train is None else train.data
         self.labels = real.labels
         self.count = config.num_fake or len(real)
-        self.real_id = features.data_id(real.images)
-        self._real = self._known(examples.EVAL_SPLIT, real.images)
-        known = None if train is None else self._known(examples.TRAIN_SPLIT, train.images)
+        self.real_id = features.data_id(real.data)
+        self._real = self._known(examples.EVAL_SPLIT, real.data)
+        known = None if train is None else self._known(examples.TRAIN_SPLIT, train.data)
         self._reference = self._reference_of(self._real, known)
         # What "train" is scored against: its images are all copies of themselves.
         self._without_train = self._reference_of(self._real, None)
@@ -259,9 +259,9 @@ def _load(source: Source) -> Loaded:
     return protocol.Generator(source) if isinstance(source, str) else source
 
 
-def _summary(real: examples.Images, train: examples.Images | None) -> dict[str, Any]:
+def _summary(real: examples.Split, train: examples.Split | None) -> dict[str, Any]:
     splits = {"eval": real} if train is None else {"train": train, "eval": real}
-    summary: dict[str, Any] = {"shape": list(real.images.shape[1:])}
+    summary: dict[str, Any] = {"shape": list(real.data.shape[1:])}
     for name, split in splits.items():
         summary[f"{name} examples"] = len(split)
         if split.labels is not None:

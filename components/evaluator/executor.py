@@ -13,6 +13,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import examples, files, stage
+from components.contract import DataSpec
 from components.evaluator import evaluate
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation, Verdict
@@ -44,13 +45,13 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """See `component.GANEvaluator`."""
-        image_shape = json.loads(exec_properties["image_shape"])
+        data = DataSpec.model_validate_json(exec_properties["data"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         model_run = artifact_utils.get_single_instance(input_dict["model_run"])
         extractor = artifact_utils.get_single_instance(input_dict["extractor"])
         baseline = [path_utils.serving_model_dir(b.uri) for b in input_dict.get("baseline", [])]
         train, real = (
-            examples.read_images(stage.split_files(input_dict["examples"], split), image_shape)
+            data.read(stage.split_files(input_dict["examples"], split))
             for split in (examples.TRAIN_SPLIT, examples.EVAL_SPLIT)
         )
         evaluation = evaluate.evaluate(

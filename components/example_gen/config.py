@@ -7,6 +7,7 @@ from PIL import ImageColor
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from components.config import Config, name_in
+from components.contract import DataSpec
 from components.example_gen.base import Reader
 from components.example_gen.prepare import FILTERS, FITS, LARGEST_MAX_PIXELS, Preparation
 from components.example_gen.readers import AUTO, READERS
@@ -14,6 +15,7 @@ from components.examples import EVAL_SPLIT, TRAIN_SPLIT
 
 _Pixels = Annotated[int, Field(ge=4, le=1024)]
 _Path = Annotated[str, Field(min_length=1)]
+_Name = Annotated[str, Field(min_length=1)]
 
 
 class Features(Config):
@@ -34,8 +36,12 @@ class DataConfig(Config):
         "and {VERSION} stand for the latest numbers"
     )
     format: name_in(READERS) = Field(AUTO, description="of the data; auto: by the names of files")
-    image_shape: tuple[_Pixels, _Pixels, Literal[1, 3]] = Field(
-        description="[height, width, channels] of every image: 4 to 1024 pixels, 1 or 3 channels"
+    image_shape: tuple[_Pixels, _Pixels, Literal[1, 3]] | None = Field(
+        None,
+        description="[height, width, channels] of every image: 4 to 1024 pixels, 1 or 3 channels",
+    )
+    columns: tuple[_Name, ...] | None = Field(
+        None, min_length=1, description="the numbers that make a vector, instead of image_shape"
     )
     fit: Literal[FITS] = Field(
         "exact",
@@ -110,6 +116,24 @@ class DataConfig(Config):
             raise ValueError(f"found {name!r}; name a colour such as white or #1e90ff") from error
         return name
 
+    @field_validator("columns")
+    @classmethod
+    def _columns_have_names_of_their_own(cls, columns: tuple[str, ...] | None) -> object:
+        for name in columns or ():
+            if columns.count(name) > 1:
+                raise ValueError(f"found {name!r} {columns.count(name)} times; name it once")
+        return columns
+
+    @model_validator(mode="after")
+    def _images_or_vectors(self) -> "DataConfig":
+        if (self.image_shape is None) == (self.columns is None):
+            found = "neither" if self.image_shape is None else "both"
+            raise ValueError(
+                f"found {found} of image_shape and columns; give image_shape: [height, width, "
+                "channels] of images, or columns: [name, …] of a table of numbers"
+            )
+        return self
+
     @model_validator(mode="after")
     def _options_are_of_the_format(self) -> "DataConfig":
         self.reader()
@@ -119,6 +143,11 @@ class DataConfig(Config):
         """The reader of the format, with its options."""
         features = self.features.model_dump(exclude_none=True)
         return READERS.get(self.format)(labels=self.labels, features=features)
+
+    @property
+    def spec(self) -> DataSpec:
+        """What one datum is."""
+        return DataSpec(image_shape=self.image_shape, columns=self.columns)
 
     @property
     def preparation(self) -> Preparation:

@@ -13,7 +13,7 @@ from components import examples, features
 from components.registry import Registry
 
 # The split's name to its data: uint8 images, or float32 vectors [n, d].
-Splits = Mapping[str, examples.Images]
+Splits = Mapping[str, examples.Split]
 
 # uint8 to [-1, 1].
 SCALE, OFFSET = 1 / 127.5, -1.0

@@ -28,7 +28,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
 
 
 def train(
-    train_split: examples.Images, eval_split: examples.Images, config: FeatureExtractorConfig
+    train_split: examples.Split, eval_split: examples.Split, config: FeatureExtractorConfig
 ) -> tuple[keras.Model, network.Skill]:
     """Trains the classifier on one split and measures it on the other.
 
@@ -42,25 +42,25 @@ def train(
     chance = _chance(train_split, eval_split)
     num_classes = 1 + int(max(train_split.labels.max(), eval_split.labels.max()))
     keras.utils.set_random_seed(config.seed)
-    extractor = network.build(train_split.images.shape[1:], num_classes, config.feature_dim)
+    extractor = network.build(train_split.data.shape[1:], num_classes, config.feature_dim)
     steps = config.epochs * -(-len(train_split) // config.batch_size)
     classifier = network.learner(extractor, config, steps)
     classifier.fit(
-        train_split.images,
+        train_split.data,
         train_split.labels,
         batch_size=config.batch_size,
         epochs=config.epochs,
         verbose=0,
     )
     loss, accuracy = classifier.evaluate(
-        eval_split.images, eval_split.labels, batch_size=config.batch_size, verbose=0
+        eval_split.data, eval_split.labels, batch_size=config.batch_size, verbose=0
     )
     counts = (len(train_split), len(eval_split))
     remedy = "train for more epochs or check the labels"
     return extractor, network.judged(accuracy, loss, chance, counts, config, remedy)
 
 
-def _chance(train_split: examples.Images, eval_split: examples.Images) -> float:
+def _chance(train_split: examples.Split, eval_split: examples.Split) -> float:
     splits = {examples.TRAIN_SPLIT: train_split, examples.EVAL_SPLIT: eval_split}
     for name, split in splits.items():
         if split.labels is None:

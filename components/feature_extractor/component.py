@@ -1,14 +1,12 @@
 """The FeatureExtractor's contract."""
 
-import json
-from collections.abc import Sequence
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components import stage
+from components.contract import DataSpec
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 from components.feature_extractor.executor import Executor
@@ -19,7 +17,7 @@ class FeatureExtractorSpec(types.ComponentSpec):
 
     PARAMETERS = {
         "config": ExecutionParameter(type=str),
-        "image_shape": ExecutionParameter(type=str),
+        "data": ExecutionParameter(type=str),
         "data_name": ExecutionParameter(type=str),
         "code_version": ExecutionParameter(type=str),
     }
@@ -44,7 +42,7 @@ class FeatureExtractor(base_component.BaseComponent):
         examples: types.BaseChannel,
         anomalies: types.BaseChannel,
         config: FeatureExtractorConfig,
-        image_shape: Sequence[int],
+        data: DataSpec,
         data_name: str,
     ) -> None:
         """Wires the stage.
@@ -53,7 +51,7 @@ class FeatureExtractor(base_component.BaseComponent):
           examples: images with splits `train` and `eval`.
           anomalies: of the same examples; any anomaly fails the stage.
           config: the kind of extractor and its options.
-          image_shape: [height, width, channels] of every image.
+          data: what one datum is.
           data_name: what reports call the data.
         """
         super().__init__(
@@ -62,7 +60,7 @@ class FeatureExtractor(base_component.BaseComponent):
                 anomalies=anomalies,
                 extractor=types.Channel(type=standard_artifacts.Model),
                 config=config.model_dump_json(),
-                image_shape=json.dumps(list(image_shape)),
+                data=data.model_dump_json(),
                 data_name=data_name,
                 code_version=stage.code_version(
                     "feature_extractor", base.find(config.kind).files(config)

@@ -1,6 +1,5 @@
 """Examples in, the feature extractor out."""
 
-import json
 import logging
 from typing import Any
 
@@ -9,6 +8,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components import examples, stage
+from components.contract import DataSpec
 from components.feature_extractor import making
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -33,11 +33,9 @@ class Executor(base_executor.BaseExecutor):
         """
         stage.refuse_anomalies(input_dict["anomalies"])
         config = FeatureExtractorConfig.model_validate_json(exec_properties["config"])
-        image_shape = json.loads(exec_properties["image_shape"])
+        data = DataSpec.model_validate_json(exec_properties["data"])
         splits = {
-            split: examples.read_images(
-                stage.split_files(input_dict["examples"], split), image_shape
-            )
+            split: data.read(stage.split_files(input_dict["examples"], split))
             for split in (examples.TRAIN_SPLIT, examples.EVAL_SPLIT)
         }
         extractor = artifact_utils.get_single_instance(output_dict["extractor"])

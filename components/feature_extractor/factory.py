@@ -28,7 +28,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
       ValueError: for no such function, one that returns no Keras model, and a model of other inputs
         or outputs.
     """
-    shape = splits[examples.TRAIN_SPLIT].images.shape[1:]
+    shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     keras.utils.set_random_seed(config.seed)
     model = _function(config.kind)(shape)
     if not isinstance(model, keras.Model):

@@ -9,7 +9,7 @@ from components.feature_extractor.config import FeatureExtractorConfig
 
 def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
     """Vectors as they are; images in [-1, 1], flattened row by row."""
-    shape = splits[examples.TRAIN_SPLIT].images.shape[1:]
+    shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     data = base.inputs(shape)
     is_image = len(shape) == 3
     hidden = keras.layers.Rescaling(base.SCALE, base.OFFSET)(data) if is_image else data

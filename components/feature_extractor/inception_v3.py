@@ -30,7 +30,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
       ValueError: for weights that cannot be downloaded, or are of another network.
     """
     layers = keras.layers
-    image_shape = splits[examples.TRAIN_SPLIT].images.shape[1:]
+    image_shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     inception = _inception(config.weights)
     trunk = keras.Model(
         inception.input,

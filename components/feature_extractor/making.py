@@ -34,7 +34,7 @@ def make(
       ValueError: for data that the kind does not take, and as the kind's `build`.
     """
     kind = base.find(config.kind)
-    shape = splits[examples.TRAIN_SPLIT].images.shape[1:]
+    shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     if len(shape) != 3 and not kind.takes_vectors:
         raise ValueError(
             f"feature_extractor.kind: {config.kind} takes images, the data are {list(shape)}; "
@@ -57,8 +57,8 @@ def make(
     # Not the model at hand, but what was written: the same numbers as ever after.
     extractor = features.Extractor(folder)
     for name, split in splits.items():
-        found = dataclasses.replace(extractor(split.images), labels=split.labels)
-        features.store(folder, name, found, features.data_id(split.images))
+        found = dataclasses.replace(extractor(split.data), labels=split.labels)
+        features.store(folder, name, found, features.data_id(split.data))
     return known
 
 

@@ -26,7 +26,7 @@ from components.feature_extractor.config import FeatureExtractorConfig
 def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
     """See `train`."""
     model, skill = train(splits[examples.TRAIN_SPLIT], splits[examples.EVAL_SPLIT], config)
-    turns = quarter_turns(splits[examples.TRAIN_SPLIT].images.shape)
+    turns = quarter_turns(splits[examples.TRAIN_SPLIT].data.shape)
     return base.Built(
         model=model,
         name=f"{data_name} rotation network",
@@ -36,7 +36,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
 
 
 def train(
-    train_split: examples.Images, eval_split: examples.Images, config: FeatureExtractorConfig
+    train_split: examples.Split, eval_split: examples.Split, config: FeatureExtractorConfig
 ) -> tuple[keras.Model, network.Skill]:
     """Trains the network on one split and measures it on the other; ignores labels.
 
@@ -47,15 +47,15 @@ def train(
     Raises:
       ValueError: for a network with less skill than `config.min_skill`.
     """
-    turns = quarter_turns(train_split.images.shape)
+    turns = quarter_turns(train_split.data.shape)
     keras.utils.set_random_seed(config.seed)
-    whole = network.build(train_split.images.shape[1:], len(turns), config.feature_dim)
+    whole = network.build(train_split.data.shape[1:], len(turns), config.feature_dim)
     batch_size = max(1, config.batch_size // len(turns))
     steps = config.epochs * -(-len(train_split) // batch_size)
     classifier = network.learner(whole, config, steps)
-    shown = _turned(train_split.images, turns, batch_size, shuffled=True)
+    shown = _turned(train_split.data, turns, batch_size, shuffled=True)
     classifier.fit(shown, epochs=config.epochs, verbose=0)
-    held_out = _turned(eval_split.images, turns, batch_size, shuffled=False)
+    held_out = _turned(eval_split.data, turns, batch_size, shuffled=False)
     loss, accuracy = classifier.evaluate(held_out, verbose=0)
     counts = (len(train_split), len(eval_split))
     remedy = (

@@ -1,7 +1,5 @@
 """The GANTrainer stage."""
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from tfx import types
@@ -10,6 +8,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import stage
+from components.contract import DataSpec
 from components.trainer import networks
 from components.trainer.config import TrainerConfig
 from components.trainer.executor import Executor
@@ -26,7 +25,7 @@ class GANTrainerSpec(ComponentSpec):
 
     PARAMETERS = {
         "config": ExecutionParameter(type=str),
-        "image_shape": ExecutionParameter(type=str),
+        "data": ExecutionParameter(type=str),
         "checkpoint_dir": ExecutionParameter(type=str),
         "code_version": ExecutionParameter(type=str),
     }
@@ -48,7 +47,7 @@ class GANTrainer(base_component.BaseComponent):
       examples: splits train and eval of the contract in `components.examples`.
       anomalies: of all splits.
       config: the recipe's trainer section.
-      image_shape: [height, width, channels] of every image.
+      data: what one datum is.
       checkpoint_dir: stable folder, outside the artifacts: a failed run resumes from there.
       extractor: features for what is measured while training goes on; default: pixels.
 
@@ -66,7 +65,7 @@ class GANTrainer(base_component.BaseComponent):
         examples: types.BaseChannel,
         anomalies: types.BaseChannel,
         config: TrainerConfig,
-        image_shape: Sequence[int],
+        data: DataSpec,
         checkpoint_dir: str,
         extractor: types.BaseChannel | None = None,
     ) -> None:
@@ -76,7 +75,7 @@ class GANTrainer(base_component.BaseComponent):
                 anomalies=anomalies,
                 extractor=extractor,
                 config=config.model_dump_json(),
-                image_shape=json.dumps(list(image_shape)),
+                data=data.model_dump_json(),
                 checkpoint_dir=checkpoint_dir,
                 code_version=stage.code_version("trainer", _network_sources(config)),
                 model=types.Channel(type=standard_artifacts.Model),

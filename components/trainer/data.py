@@ -303,7 +303,7 @@ def _from_path(path: str, data_shape: tuple[int, ...] | None) -> Source:
     if not files:
         raise ValueError(f"dataset: no file at {path}")
     read = examples.read_images(files, data_shape or examples.first_image_shape(files))
-    return _from_arrays(read.images, read.labels, data_shape)
+    return _from_arrays(read.data, read.labels, data_shape)
 
 
 def _from_stream(dataset: tf.data.Dataset, data_shape: tuple[int, ...] | None) -> Source:

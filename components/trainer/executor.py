@@ -1,7 +1,6 @@
 """Artifacts in, artifacts out; the training itself is in `training.py`."""
 
 import hashlib
-import json
 import os
 from typing import Any
 
@@ -12,6 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components import examples, files, stage
+from components.contract import DataSpec
 from components.trainer import quality
 from components.trainer.config import TrainerConfig
 from components.trainer.training import LOG_FOLDER, GANTrainer
@@ -33,8 +33,8 @@ class Executor(base_executor.BaseExecutor):
         stage.refuse_anomalies(input_dict["anomalies"])
         config = TrainerConfig.model_validate_json(exec_properties["config"])
         paths = stage.split_files(input_dict["examples"], examples.TRAIN_SPLIT)
-        split = examples.read_images(paths, json.loads(exec_properties["image_shape"]))
-        dataset = split.images if split.labels is None else (split.images, split.labels)
+        split = DataSpec.model_validate_json(exec_properties["data"]).read(paths)
+        dataset = split.data if split.labels is None else (split.data, split.labels)
 
         extract = None
         for extractor in input_dict.get("extractor", []):
@@ -62,7 +62,7 @@ def _copy_all(source: str, destination: str) -> None:
 
 def _key(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> str:
     """Names what is trained: another configuration, code or data must not resume this training."""
-    parts = [exec_properties[name] for name in ("config", "image_shape", "code_version")]
+    parts = [exec_properties[name] for name in ("config", "data", "code_version")]
     for name in ("examples", "extractor"):
         parts += [artifact.uri for artifact in input_dict.get(name, [])]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

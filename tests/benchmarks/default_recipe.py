@@ -47,7 +47,7 @@ def main(seconds: float, seeds: int, source: str | None, out: str | None) -> Non
     results = []
     for seed in range(seeds):
         for name, train in contestants.items():
-            sample, images = train(data.train.images, seed, seconds)
+            sample, images = train(data.train.data, seed, seconds)
             scores = yardstick.score(sample(_SAMPLES, seed))
             results.append({"name": name, "seed": seed, "images": images, **scores})
             click.echo(json.dumps(results[-1]))

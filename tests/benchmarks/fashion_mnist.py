@@ -24,8 +24,8 @@ _PRECISION_RECALL_COUNT = 5_000
 class Data:
     """Fashion-MNIST: uint8 images [n, 28, 28, 1] and labels [n]."""
 
-    train: examples.Images
-    test: examples.Images
+    train: examples.Split
+    test: examples.Split
 
 
 def load(source: str | None) -> Data:
@@ -43,10 +43,10 @@ def load(source: str | None) -> Data:
         return load(f"{folder}/usr/share/datasets/fashion-mnist")
 
 
-def _split(folder: Path, name: str) -> examples.Images:
+def _split(folder: Path, name: str) -> examples.Split:
     images = read_idx(str(folder / f"{name}-images-idx3-ubyte.gz"))
     labels = read_idx(str(folder / f"{name}-labels-idx1-ubyte.gz"))
-    return examples.Images(images[..., np.newaxis], labels.astype(np.int64))
+    return examples.Split(images[..., np.newaxis], labels.astype(np.int64))
 
 
 class Yardstick:
@@ -61,7 +61,7 @@ class Yardstick:
         config = FeatureExtractorConfig(epochs=epochs, seed=seed)
         self._model, report = classifier.train(data.train, data.test, config)
         self.accuracy = report.eval_accuracy
-        self._real = self._features(data.test.images[:_COUNT])
+        self._real = self._features(data.test.data[:_COUNT])
 
     def score(self, images: np.ndarray) -> dict[str, float]:
         """fid and kid of uint8 images, 10 000 against 10 000; precision and recall of 5000."""

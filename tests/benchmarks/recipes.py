@@ -59,7 +59,7 @@ def main(
             continue
         overrides = [f"trainer.images={images}", f"trainer.seed={seed}"]
         recipe = config.load(str(path), overrides).trainer
-        trainer = GANTrainer.from_config(recipe, (data.train.images, data.train.labels))
+        trainer = GANTrainer.from_config(recipe, (data.train.data, data.train.labels))
         started = time.monotonic()
         trainer.train(images)
         rate = images / (time.monotonic() - started)

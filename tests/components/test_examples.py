@@ -44,7 +44,7 @@ def pixels(*shape: int) -> np.ndarray:
 def test_images_come_back_in_order(records, written):
     found = examples.read_images(written(records[:200], records[200:]), (8, 8, 1))
     np.testing.assert_array_equal(
-        found.images[..., 0], read_idx(str(DIGITS / "t10k-images-idx3-ubyte.gz"))
+        found.data[..., 0], read_idx(str(DIGITS / "t10k-images-idx3-ubyte.gz"))
     )
     np.testing.assert_array_equal(found.labels, [record.label for record in records])
     assert len(found) == 300
@@ -57,7 +57,7 @@ def test_arrays_are_stored_without_loss(written, shape):
     found = examples.read_images(
         written([examples.from_array(image, "a")]), (height, width, channels)
     )
-    np.testing.assert_array_equal(found.images[0], image.reshape(height, width, channels))
+    np.testing.assert_array_equal(found.data[0], image.reshape(height, width, channels))
     assert found.labels is None
 
 

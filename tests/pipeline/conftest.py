@@ -110,7 +110,7 @@ class Root:
             "GANTrainer",
             properties={
                 "config": json.dumps(trainer or {"batch_size": 64}),
-                "image_shape": "[8, 8, 1]",
+                "data": '{"image_shape": [8, 8, 1]}',
                 "code_version": code_version,
             },
             outputs={"model": {}, "model_run": {}},

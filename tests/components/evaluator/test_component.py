@@ -9,6 +9,7 @@ from tfx import types
 from tfx.types import standard_artifacts
 
 from components import stage
+from components.contract import DataSpec
 from components.evaluator.component import GANEvaluator
 from components.evaluator.config import EvaluatorConfig
 
@@ -26,7 +27,7 @@ def test_the_stage_judges_a_model(with_baseline):
         model_run=types.Channel(type=standard_artifacts.ModelRun),
         baseline=baseline,
         config=CONFIG,
-        image_shape=(28, 28, 1),
+        data=DataSpec(image_shape=(28, 28, 1)),
     )
 
     assert {key: channel.type_name for key, channel in component.outputs.items()} == {

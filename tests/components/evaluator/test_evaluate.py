@@ -17,7 +17,7 @@ REFERENCES = ["train", "untrained", "noise", "halves"]
 @pytest.fixture(scope="module")
 def splits(digits):
     images, labels = digits
-    return [examples.Images(images[a:b], labels[a:b]) for a, b in ((0, 300), (300, 1100))]
+    return [examples.Split(images[a:b], labels[a:b]) for a, b in ((0, 300), (300, 1100))]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_fid_moves_with_other_images_as_much_as_its_interval_says(digits, measur
     for seed in range(12):
         order = np.random.default_rng(seed).permutation(len(images))
         real, fake = images[order[:300]], images[order[300:600]]
-        scores = measure(fake, train=None, real=examples.Images(real, None)).scores["model"]
+        scores = measure(fake, train=None, real=examples.Split(real, None)).scores["model"]
         values.append([scores[name].value for name in ("fid", "kid", "precision", "recall")])
         reaches.append(
             [scores[name].high - scores[name].low for name in ("fid", "kid", "precision", "recall")]
@@ -144,13 +144,13 @@ def test_the_pictures_are_what_they_say(found, measure, splits):
     pictures = found.pictures
     real, train = splits
     assert len(pictures.real) == len(pictures.fake) == 64
-    known = {image.tobytes() for image in train.images}
+    known = {image.tobytes() for image in train.data}
     for _, *neighbours in pictures.nearest:
         assert all(image.tobytes() in known for image in neighbours)
     apart = np.abs(pictures.nearest[:, 0].astype(int) - pictures.nearest[:, 1]).mean()
     assert apart < np.abs(pictures.fake[:8].astype(int) - pictures.nearest[:8, 1]).mean()
 
-    spoiled = real.images[:100].copy()
+    spoiled = real.data[:100].copy()
     spoiled[:10] = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 1))
     worst = measure(spoiled).pictures.worst
     noise = {image.tobytes() for image in spoiled[:10]}

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from tfx.types import standard_artifacts
 
+from components.contract import DataSpec
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.executor import Executor
 
@@ -36,7 +37,7 @@ def evaluate(split_examples, extractor, model_run, tmp_path):
             {name: [artifact] for name, artifact in outputs.items()},
             {
                 "config": EvaluatorConfig(kid_subsets=20, **config).model_dump_json(),
-                "image_shape": json.dumps(image_shape),
+                "data": DataSpec(image_shape=image_shape).model_dump_json(),
                 "code_version": "test",
             },
         )

@@ -35,9 +35,9 @@ def data():
     order = np.random.default_rng(0).permutation(len(images))
     images, labels = images[order], labels[order]
     return (
-        examples.Images(eval_images, eval_labels),
-        examples.Images(images[:TRAIN_COUNT], labels[:TRAIN_COUNT]),
-        examples.Images(images[TRAIN_COUNT:4000], labels[TRAIN_COUNT:4000]),
+        examples.Split(eval_images, eval_labels),
+        examples.Split(images[:TRAIN_COUNT], labels[:TRAIN_COUNT]),
+        examples.Split(images[TRAIN_COUNT:4000], labels[TRAIN_COUNT:4000]),
     )
 
 
@@ -73,13 +73,13 @@ def mixed(share, fault, good):
 
 
 def test_what_is_as_good_as_real_is_blessed(judge, data):
-    assert failed(judge(data[2].images)) == set()
+    assert failed(judge(data[2].data)) == set()
 
 
 @pytest.mark.parametrize("label", [0, 1, 8])
 def test_one_class_is_refused_for_what_it_lacks(judge, data, label):
     _, _, good = data
-    reasons = failed(judge(good.images[good.labels == label]))
+    reasons = failed(judge(good.data[good.labels == label]))
 
     assert {"modes", "coverage"} <= reasons
     assert not {"precision", "duplicates"} & reasons, "its images are fine"
@@ -88,17 +88,17 @@ def test_one_class_is_refused_for_what_it_lacks(judge, data, label):
 @pytest.mark.parametrize("share", [1.0, 0.3])
 def test_copied_training_images_are_refused_as_copies(judge, data, share):
     _, train, good = data
-    evaluation = judge(mixed(share, train.images, good.images))
+    evaluation = judge(mixed(share, train.data, good.data))
 
     assert failed(evaluation) == {"copies"}, "in every other respect they are perfect"
     assert evaluation.scores["model"]["copies"].details["p_value"] < 1e-6
-    known = {image.tobytes() for image in train.images}
+    known = {image.tobytes() for image in train.data}
     assert all(pair[0].tobytes() in known for pair in evaluation.pictures.nearest)
 
 
 @pytest.mark.parametrize("sigma", [0.7, 1.5])
 def test_blurred_images_are_refused_for_their_texture(judge, data, sigma):
-    blurred = ndimage.gaussian_filter(data[2].images, (0, sigma, sigma, 0))
+    blurred = ndimage.gaussian_filter(data[2].data, (0, sigma, sigma, 0))
     reasons = failed(judge(blurred))
 
     assert "sliced_wasserstein" in reasons
@@ -106,15 +106,15 @@ def test_blurred_images_are_refused_for_their_texture(judge, data, sigma):
 
 
 def test_black_images_are_refused_as_all_the_same(judge, data):
-    reasons = failed(judge(np.zeros_like(data[2].images)))
+    reasons = failed(judge(np.zeros_like(data[2].data)))
 
     assert {"duplicates", "coverage", "modes"} <= reasons
 
 
 def test_swapped_real_and_fake_images_are_refused_as_swapped(judge, data):
     real, _, good = data
-    blurred = ndimage.gaussian_filter(good.images, (0, 1, 1, 0))
-    evaluation = judge(real.images, real=examples.Images(blurred, good.labels))
+    blurred = ndimage.gaussian_filter(good.data, (0, 1, 1, 0))
+    evaluation = judge(real.data, real=examples.Split(blurred, good.labels))
 
     (verdict,) = [v for v in evaluation.verdicts if "swapped" in v.rule]
     assert not verdict.passed

@@ -56,7 +56,7 @@ def test_splits_of_the_data_are_kept(digits, data_folder):
 
 def test_examples_are_readable_by_the_next_stages(digits):
     read = examples.read_images(split_files([digits], "eval"), (8, 8, 1))
-    assert read.images.shape == (300, 8, 8, 1)
+    assert read.data.shape == (300, 8, 8, 1)
     assert sorted(set(read.labels)) == list(range(10))
 
 

@@ -19,8 +19,8 @@ def digits():
     images = np.round(data.images[order] * 255 / 16).astype(np.uint8)[..., np.newaxis]
     labels = data.target[order]
     return {
-        "train": examples.Images(images[EVAL_COUNT:], labels[EVAL_COUNT:]),
-        "eval": examples.Images(images[:EVAL_COUNT], labels[:EVAL_COUNT]),
+        "train": examples.Split(images[EVAL_COUNT:], labels[EVAL_COUNT:]),
+        "eval": examples.Split(images[:EVAL_COUNT], labels[:EVAL_COUNT]),
     }
 
 
@@ -28,8 +28,7 @@ def digits():
 def few(digits):
     """Forty images of each split."""
     return {
-        name: examples.Images(split.images[:40], split.labels[:40])
-        for name, split in digits.items()
+        name: examples.Split(split.data[:40], split.labels[:40]) for name, split in digits.items()
     }
 
 
@@ -37,7 +36,7 @@ def few(digits):
 def gray():
     """Splits of four images that are all the same, of two classes: training is deterministic."""
     images = np.full((4, 8, 8, 1), 128, np.uint8)
-    return dict.fromkeys(("train", "eval"), examples.Images(images, np.arange(4) % 2))
+    return dict.fromkeys(("train", "eval"), examples.Split(images, np.arange(4) % 2))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from components.examples import Images
+from components.examples import Split
 from components.feature_extractor import classifier, network
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -19,7 +19,7 @@ def trained(digits):
 def some(digits):
     """Four hundred training images and the eval split."""
     train, held_out = digits["train"], digits["eval"]
-    return Images(train.images[:400], train.labels[:400]), held_out
+    return Split(train.data[:400], train.labels[:400]), held_out
 
 
 def test_digits_are_learnt(trained, digits):
@@ -35,7 +35,7 @@ def test_digits_are_learnt(trained, digits):
 def test_the_features_tell_classes_apart(trained, digits):
     extractor, _ = trained
     held_out = digits["eval"]
-    features = extractor.predict(held_out.images, verbose=0)["features"]
+    features = extractor.predict(held_out.data, verbose=0)["features"]
 
     distances = np.linalg.norm(features[:, np.newaxis] - features, axis=-1)
     np.fill_diagonal(distances, np.inf)
@@ -59,7 +59,7 @@ def test_a_seed_decides_the_extractor(some):
     _, held_out = some
     first, again, other = (
         classifier.train(*some, QUICK.model_copy(update={"seed": seed}))[0].predict(
-            held_out.images, verbose=0
+            held_out.data, verbose=0
         )["features"]
         for seed in (0, 0, 1)
     )
@@ -71,7 +71,7 @@ def test_a_seed_decides_the_extractor(some):
 
 def test_a_class_of_the_eval_split_alone_still_has_a_probability(some):
     train, held_out = some
-    without_nine = Images(train.images[train.labels != 9], train.labels[train.labels != 9])
+    without_nine = Split(train.data[train.labels != 9], train.labels[train.labels != 9])
 
     extractor, _ = classifier.train(without_nine, held_out, QUICK)
 
@@ -80,7 +80,7 @@ def test_a_class_of_the_eval_split_alone_still_has_a_probability(some):
 
 def test_a_useless_classifier_is_refused(digits):
     train = digits["train"]
-    shuffled = Images(train.images, np.random.default_rng(0).permutation(train.labels))
+    shuffled = Split(train.data, np.random.default_rng(0).permutation(train.labels))
 
     with pytest.raises(ValueError, match=r"FeatureExtractor: .* skill .*min_skill is 0\.50"):
         classifier.train(shuffled, digits["eval"], FeatureExtractorConfig(epochs=2))
@@ -98,7 +98,7 @@ def test_images_without_labels_are_refused(some, split):
 
 def test_an_eval_split_of_one_class_is_refused(some):
     train, held_out = some
-    threes = Images(held_out.images, np.full_like(held_out.labels, 3))
+    threes = Split(held_out.data, np.full_like(held_out.labels, 3))
 
     with pytest.raises(ValueError, match=r"image/class/label: .* are of class 3"):
         classifier.train(train, threes, QUICK)

@@ -4,6 +4,7 @@ import pytest
 from tfx import types
 from tfx.types import standard_artifacts
 
+from components.contract import DataSpec
 from components.feature_extractor.component import FeatureExtractor
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -13,7 +14,7 @@ def stage_of(**section):
         examples=types.Channel(type=standard_artifacts.Examples),
         anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
         config=FeatureExtractorConfig(**section),
-        image_shape=(28, 28, 1),
+        data=DataSpec(image_shape=(28, 28, 1)),
         data_name="fashion_mnist",
     )
 
@@ -24,7 +25,7 @@ def test_contract():
     assert component.outputs["extractor"].type_name == "Model"
     properties = component.exec_properties
     assert json.loads(properties["config"])["seed"] == 7
-    assert json.loads(properties["image_shape"]) == [28, 28, 1]
+    assert json.loads(properties["data"])["image_shape"] == [28, 28, 1]
     assert properties["data_name"] == "fashion_mnist"
     assert len(properties["code_version"]) == 16
 

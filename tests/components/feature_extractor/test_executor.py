@@ -8,6 +8,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
 from components import examples, features
+from components.contract import DataSpec
 from components.feature_extractor.executor import Executor
 
 SPLITS = ["train", "eval"]
@@ -22,7 +23,7 @@ def split_examples(digits, tmp_path_factory):
         folder = artifact_utils.get_split_uri([artifact], split)
         tf.io.gfile.makedirs(folder)
         with tf.io.TFRecordWriter(f"{folder}/data.gz", options="GZIP") as writer:
-            for image, label in zip(content.images, content.labels, strict=True):
+            for image, label in zip(content.data, content.labels, strict=True):
                 record = examples.from_array(image, split, int(label))
                 writer.write(examples.to_example(record).SerializeToString())
     return artifact
@@ -60,7 +61,7 @@ def run(split_examples, tmp_path):
             {"extractor": [extractor]},
             {
                 "config": json.dumps(section or {"epochs": 4, "seed": 3}),
-                "image_shape": "[8, 8, 1]",
+                "data": DataSpec(image_shape=(8, 8, 1)).model_dump_json(),
                 "data_name": "digits",
                 "code_version": "0",
             },
@@ -89,7 +90,7 @@ def test_the_extractor_and_what_is_known_about_it(run, anomalies, digits):
 
     model = tf.saved_model.load(path_utils.serving_model_dir(extractor.uri))
     held_out = digits["eval"]
-    outputs = model.signatures["serving_default"](images=tf.constant(held_out.images))
+    outputs = model.signatures["serving_default"](images=tf.constant(held_out.data))
     accuracy = (outputs["probabilities"].numpy().argmax(axis=1) == held_out.labels).mean()
     assert accuracy == pytest.approx(known["eval_accuracy"])
 
@@ -110,7 +111,7 @@ def test_the_features_of_both_splits_are_stored(run, anomalies, digits):
     extractor = features.Extractor(artifact.uri)
     assert path_utils.serving_model_dir(artifact.uri).endswith(features.SAVED_MODEL_FOLDER)
     for split, content in digits.items():
-        stored = extractor.stored(split, content.images)
+        stored = extractor.stored(split, content.data)
         assert stored.features.shape == (len(content), 64)
         np.testing.assert_array_equal(stored.labels, content.labels)
     # A property has no null: the identity has no classes.

@@ -3,12 +3,12 @@ import textwrap
 import numpy as np
 import pytest
 
-from components.examples import Images
+from components.examples import Split
 from components.feature_extractor import factory
 from components.feature_extractor.config import FeatureExtractorConfig
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 1), np.uint8)
-SPLITS = {"train": Images(IMAGES, None)}
+SPLITS = {"train": Split(IMAGES, None)}
 
 
 def build(function="make"):

@@ -1,13 +1,13 @@
 import numpy as np
 
-from components.examples import Images
+from components.examples import Split
 from components.feature_extractor import identity
 from components.feature_extractor.config import FeatureExtractorConfig
 
 
 def test_images_are_flattened_in_the_generators_range():
     images = np.array([0, 51, 204, 255], np.uint8).reshape(1, 2, 2, 1)
-    splits = {"train": Images(images, None)}
+    splits = {"train": Split(images, None)}
 
     built = identity.build(splits, FeatureExtractorConfig(kind="identity"), "dots")
 

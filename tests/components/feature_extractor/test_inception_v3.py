@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from components import features
-from components.examples import Images
+from components.examples import Split
 from components.feature_extractor import inception_v3, making
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -55,14 +55,14 @@ SMALL, LARGE = blocks(8, 8, 1), blocks(340, 420, 3)
 def artifact(config, tmp_path_factory):
     """Of small gray images; the folder and what is known about it."""
     folder = str(tmp_path_factory.mktemp("artifact"))
-    splits = {"train": Images(SMALL, None), "eval": Images(SMALL[:1], None)}
+    splits = {"train": Split(SMALL, None), "eval": Split(SMALL[:1], None)}
     return folder, making.make(folder, splits, config, "noise")
 
 
 @pytest.fixture(scope="session")
 def large(config):
     """Built for large images."""
-    return inception_v3.build({"train": Images(LARGE, None)}, config, "noise")
+    return inception_v3.build({"train": Split(LARGE, None)}, config, "noise")
 
 
 def by_hand(inception, images):
@@ -112,7 +112,7 @@ def test_the_artifact_says_whose_weights_they_are(artifact):
 
 
 def test_the_architecture_has_the_preprocessing_and_no_counted_names(large, config):
-    again = inception_v3.build({"train": Images(LARGE, None)}, config, "noise")
+    again = inception_v3.build({"train": Split(LARGE, None)}, config, "noise")
 
     assert again.architecture == large.architecture
     assert '"antialias": true' in large.architecture

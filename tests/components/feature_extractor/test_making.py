@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components import features
-from components.examples import Images
+from components.examples import Split
 from components.feature_extractor import base, making, network
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -64,18 +64,18 @@ def test_every_kind_becomes_an_artifact_with_its_features(kind, few, own_module,
     )
     assert known["classes_are_labels"] == (kind == "classifier")
     for split, content in few.items():
-        stored = extractor.stored(split, content.images)
-        found = extractor(content.images)
+        stored = extractor.stored(split, content.data)
+        found = extractor(content.data)
         assert stored.features.shape == (40, feature_dim)
         np.testing.assert_array_equal(stored.features, found.features)
         np.testing.assert_array_equal(stored.labels, content.labels)
         assert (stored.probabilities is None) == (num_classes is None)
-        assert extractor.stored(split, content.images[::-1]) is None
+        assert extractor.stored(split, content.data[::-1]) is None
 
 
 def test_the_export_is_the_model_in_plain_tensorflow(few, tmp_path):
     model = network.build((8, 8, 1), num_classes=10, feature_dim=8)
-    images = few["eval"].images
+    images = few["eval"].data
     making.export(model, str(tmp_path / "extractor"))
     np.save(tmp_path / "images.npy", images)
 
@@ -112,7 +112,7 @@ def test_vectors(kind, own_module, tmp_path):
         """
     )
     rows = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
-    splits = {"train": Images(rows, None), "eval": Images(rows[:5], None)}
+    splits = {"train": Split(rows, None), "eval": Split(rows[:5], None)}
 
     known = making.make(str(tmp_path), splits, FeatureExtractorConfig(**KINDS[kind]), "points")
 
@@ -127,7 +127,7 @@ def test_vectors(kind, own_module, tmp_path):
 
 @pytest.mark.parametrize("kind", ["classifier", "self_supervised", "inception_v3"])
 def test_vectors_are_refused_by_kinds_for_images(kind, tmp_path):
-    splits = dict.fromkeys(("train", "eval"), Images(np.zeros((4, 3), np.float32), None))
+    splits = dict.fromkeys(("train", "eval"), Split(np.zeros((4, 3), np.float32), None))
 
     message = rf"kind: {kind} takes images, the data are \[3\]; identity, module:function take vec"
     with pytest.raises(ValueError, match=message):
@@ -139,7 +139,7 @@ def id_of(gray):
     def of(splits=gray, **section):
         config = FeatureExtractorConfig(**section)
         built = base.find(config.kind).build(splits, config, "gray")
-        return making.identity_of(built, splits["train"].images.shape[1:])
+        return making.identity_of(built, splits["train"].data.shape[1:])
 
     return of
 
@@ -164,7 +164,7 @@ def test_another_computation_of_equal_weights_has_another_id(id_of, own_module):
 
 
 def test_another_shape_of_equal_features_has_another_id(id_of):
-    wide = Images(np.zeros((4, 4, 16, 1), np.uint8), None)
+    wide = Split(np.zeros((4, 4, 16, 1), np.uint8), None)
     splits = dict.fromkeys(("train", "eval"), wide)
 
     assert id_of(kind="identity") == id_of(kind="identity")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from components.examples import Images
+from components.examples import Split
 from components.feature_extractor import self_supervised
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -27,7 +27,7 @@ def test_the_features_tell_classes_apart_that_it_never_saw(trained, digits):
     extractor, _ = trained
     held_out = digits["eval"]
     assert sorted(extractor.output) == ["features"]
-    features = extractor.predict(held_out.images, verbose=0)["features"]
+    features = extractor.predict(held_out.data, verbose=0)["features"]
 
     distances = np.linalg.norm(features[:, np.newaxis] - features, axis=-1)
     np.fill_diagonal(distances, np.inf)
@@ -67,7 +67,7 @@ def test_images_that_are_wider_than_high_are_told_from_their_turn():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 100, (200, 4, 8, 1), np.uint8)
     images[:, :2] += 100
-    split = Images(images, None)
+    split = Split(images, None)
 
     _, skill = self_supervised.train(split, split, CONFIG)
 

@@ -3,6 +3,7 @@ import json
 import pytest
 from tfx.types import Channel, standard_artifacts
 
+from components.contract import DataSpec
 from components.trainer.component import GANTrainer
 from components.trainer.config import TrainerConfig
 
@@ -12,7 +13,7 @@ def test_contract():
         examples=Channel(type=standard_artifacts.Examples),
         anomalies=Channel(type=standard_artifacts.ExampleAnomalies),
         config=TrainerConfig(images=1000),
-        image_shape=(28, 28, 1),
+        data=DataSpec(image_shape=(28, 28, 1)),
         checkpoint_dir="/somewhere",
     )
 
@@ -22,7 +23,7 @@ def test_contract():
     }
     properties = trainer.exec_properties
     assert TrainerConfig.model_validate_json(properties["config"]) == TrainerConfig(images=1000)
-    assert json.loads(properties["image_shape"]) == [28, 28, 1]
+    assert json.loads(properties["data"])["image_shape"] == [28, 28, 1]
     assert properties["checkpoint_dir"] == "/somewhere"
     assert len(properties["code_version"]) == 16
 
@@ -36,7 +37,7 @@ def test_an_edit_to_a_network_of_ones_own_is_another_version(tmp_path, monkeypat
             examples=Channel(type=standard_artifacts.Examples),
             anomalies=Channel(type=standard_artifacts.ExampleAnomalies),
             config=TrainerConfig(images=1000, networks={"generator": "their_networks:make"}),
-            image_shape=(28, 28, 1),
+            data=DataSpec(image_shape=(28, 28, 1)),
             checkpoint_dir="/somewhere",
         )
         return trainer.exec_properties["code_version"]

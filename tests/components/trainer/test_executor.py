@@ -6,6 +6,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components import examples
+from components.contract import DataSpec
 from components.trainer.config import TrainerConfig
 from components.trainer.executor import Executor
 
@@ -40,7 +41,7 @@ def inputs(tmp_path, digits):
 def run(inputs, tmp_path):
     """Runs the executor; returns the folders of model and model_run."""
 
-    def do(config=CONFIG, attempt="1", image_shape="[8, 8, 1]"):
+    def do(config=CONFIG, attempt="1", image_shape=(8, 8, 1)):
         outputs = {
             "model": [standard_artifacts.Model()],
             "model_run": [standard_artifacts.ModelRun()],
@@ -49,7 +50,7 @@ def run(inputs, tmp_path):
             artifact.uri = str(tmp_path / f"{key}-{attempt}")
         properties = {
             "config": config.model_dump_json(),
-            "image_shape": image_shape,
+            "data": DataSpec(image_shape=image_shape).model_dump_json(),
             "checkpoint_dir": str(tmp_path / "checkpoints"),
             "code_version": "1",
         }
@@ -100,4 +101,4 @@ def test_refuses_data_with_anomalies(run, inputs):
 
 def test_refuses_images_of_another_size(run):
     with pytest.raises(ValueError, match=r"digits#0: the image is 8x8x1 .* is 12x12x1"):
-        run(image_shape="[12, 12, 1]")
+        run(image_shape=(12, 12, 1))
