@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from components import examples, features
+from components import examples, features, own
 from components.registry import Registry
 
 # The split's name to its data: uint8 images, or float32 vectors [n, d].
@@ -18,11 +17,8 @@ Splits = Mapping[str, examples.Split]
 # uint8 to [-1, 1].
 SCALE, OFFSET = 1 / 127.5, -1.0
 
-OWN = "module:function"
-
 # Keys of the configurations of layers and models.
 _OF_A_LAYER = ("dtype", "trainable", "layers")
-_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +71,11 @@ def find(kind: str) -> Kind:
     Raises:
       ValueError: for an unknown kind.
     """
-    if ":" not in kind:
-        return EXTRACTORS.get(kind)
-    if not _PATH.fullmatch(kind):
-        raise ValueError(
-            f"extractor {kind!r} is not of the form module:function, e.g. my_package.features:make"
-        )
-    return EXTRACTORS.get(OWN)
+    try:
+        name = own.FORM if own.is_own(kind) else kind
+    except ValueError as error:
+        raise ValueError(f"extractor {error}") from error
+    return EXTRACTORS.get(name)
 
 
 def inputs(shape: Sequence[int]) -> keras.KerasTensor:

@@ -1,18 +1,18 @@
 """The kind `module:function`: a Keras model of the user's."""
 
 import hashlib
-import importlib
-import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 import tensorflow as tf
 
-from components import examples
+from components import examples, own
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
-from components.registry import nearest
+
+T = TypeVar("T")
 
 _OUTPUTS = ("features", "probabilities")
 
@@ -30,7 +30,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
     """
     shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     keras.utils.set_random_seed(config.seed)
-    model = _function(config.kind)(shape)
+    model = _named(own.load, config.kind)(shape)
     if not isinstance(model, keras.Model):
         raise ValueError(
             f"feature_extractor.kind: {config.kind} returned a {type(model).__name__}; "
@@ -48,7 +48,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
             f"feature_extractor.kind: the model of {config.kind} cannot be called on data of "
             f"{list(shape)}: {reason}"
         ) from error
-    source = hashlib.sha256(source_file(config.kind).read_bytes()).hexdigest()
+    source = hashlib.sha256(_named(own.source_file, config.kind).read_bytes()).hexdigest()
     return base.Built(
         model=keras.Model(data, _checked(config.kind, outputs)),
         name=config.kind,
@@ -57,44 +57,12 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
     )
 
 
-def source_file(path: str) -> Path:
-    """The file of the module in `module:function`, which is not imported.
-
-    Raises:
-      ValueError: where there is no such module.
-    """
-    name = path.partition(":")[0]
+def _named(find: Callable[[str], T], path: str) -> T:
+    """What `find` finds; its error gets the key of the recipe."""
     try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError as error:
-        # Only a package of its path: what that imports is its own affair.
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise _no_module(path) from error
-    if spec is None or not spec.origin:
-        raise _no_module(path)
-    return Path(spec.origin)
-
-
-def _no_module(path: str) -> ValueError:
-    return ValueError(
-        f"feature_extractor.kind: {path}: no module {path.partition(':')[0]!r} can be imported; "
-        "put it beside the recipe, or its folder on PYTHONPATH"
-    )
-
-
-def _function(path: str) -> object:
-    module_name, _, function_name = path.partition(":")
-    source_file(path)
-    module = importlib.import_module(module_name)
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        public = [name for name, value in vars(module).items() if callable(value)]
-        raise ValueError(
-            f"feature_extractor.kind: {path}: {module_name} has no function {function_name!r}: "
-            f"{nearest(function_name, public)}"
-        )
-    return function
+        return find(path)
+    except ValueError as error:
+        raise ValueError(f"feature_extractor.kind: {error}") from error
 
 
 def _input_dtype(path: str, model: keras.Model, shape: Sequence[int]) -> str:
@@ -149,9 +117,9 @@ def _checked(path: str, outputs: object) -> dict[str, keras.KerasTensor]:
 
 
 def _files(config: FeatureExtractorConfig) -> list[Path]:
-    return [source_file(config.kind)]
+    return [_named(own.source_file, config.kind)]
 
 
-base.EXTRACTORS.register(base.OWN)(
+base.EXTRACTORS.register(own.FORM)(
     base.Kind(build, frozenset({"seed"}), takes_vectors=True, files=_files)
 )

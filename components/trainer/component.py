@@ -7,9 +7,8 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import stage
+from components import own, stage
 from components.contract import DataSpec
-from components.trainer import networks
 from components.trainer.config import TrainerConfig
 from components.trainer.executor import Executor
 
@@ -17,7 +16,7 @@ from components.trainer.executor import Executor
 def _network_sources(config: TrainerConfig) -> list[Path]:
     """The files of networks that are the user's own."""
     names = (config.networks.generator, config.networks.discriminator)
-    return [path for path in map(networks.source_file, names) if path]
+    return [own.source_file(name) for name in names if own.is_own(name)]
 
 
 class GANTrainerSpec(ComponentSpec):

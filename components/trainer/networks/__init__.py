@@ -4,7 +4,7 @@ from components.trainer.networks import dcgan, mlp, r3gan, resnet
 from components.trainer.networks.base import DISCRIMINATORS, GENERATORS, Discriminator, Generator
 from components.trainer.networks.copying import copy
 from components.trainer.networks.factory import check_name, resolve
-from components.trainer.networks.inspection import compute_dtypes, describe, source_file
+from components.trainer.networks.inspection import compute_dtypes, describe
 
 __all__ = [
     "DISCRIMINATORS",
@@ -20,5 +20,4 @@ __all__ = [
     "r3gan",
     "resnet",
     "resolve",
-    "source_file",
 ]

@@ -1,18 +1,15 @@
 """Networks by name: one of the registry, or `module:function` for a function of the user's."""
 
 import dataclasses
-import importlib
 import inspect
-import re
 from collections.abc import Callable
 
 import keras
 
+from components import own
 from components.registry import Registry, nearest
 from components.trainer.networks.base import GENERATORS
 from components.trainer.networks.copying import default_policy
-
-_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,16 +70,14 @@ def check_name(name: str, registry: Registry) -> None:
 
     Nothing is imported: the user's module need not be there yet.
     """
-    if ":" in name:
-        if not _PATH.fullmatch(name):
-            raise ValueError(
-                f"{registry.kind} {name!r} is not of the form module:function, "
-                "e.g. my_package.networks:make"
-            )
-    elif name not in registry.names():
+    try:
+        known = own.is_own(name) or name in registry.names()
+    except ValueError as error:
+        raise ValueError(f"{registry.kind} {error}") from error
+    if not known:
         raise ValueError(
             f"unknown {registry.kind} {name!r}: {nearest(name, registry.names())}, "
-            "or module:function for one of yours"
+            f"or {own.FORM} for one of yours"
         )
 
 
@@ -98,31 +93,12 @@ def resolve(name: str, registry: Registry) -> Callable[..., keras.Model]:
       for a discriminator; options are those of `Generator` and `Discriminator`.
 
     Raises:
-      ValueError: for an unknown name, no such module, no such function or one that is not callable.
+      ValueError: for an unknown name, no such module and no such function.
     """
     check_name(name, registry)
-    if ":" not in name:
+    if not own.is_own(name):
         return registry.get(name)
-    module_name, function_name = name.split(":")
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        # Only the module itself or a package of its path: what it imports is its own affair.
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        raise ValueError(
-            f"{registry.kind} {name!r}: no module {module_name!r} can be imported; "
-            "put it beside the recipe, or its folder on PYTHONPATH"
-        ) from error
-    if not hasattr(module, function_name):
-        public = [known for known in vars(module) if not known.startswith("_")]
-        raise ValueError(
-            f"{registry.kind} {name!r}: {module_name} has no {function_name!r}: "
-            f"{nearest(function_name, public)}"
-        )
-    function = getattr(module, function_name)
-    if not callable(function):
-        raise ValueError(
-            f"{registry.kind} {name!r} is a {type(function).__name__}; it must be a function"
-        )
-    return Factory(name, registry, function)
+        return Factory(name, registry, own.load(name))
+    except ValueError as error:
+        raise ValueError(f"{registry.kind} {error}") from error

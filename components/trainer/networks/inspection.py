@@ -1,8 +1,6 @@
 """What can be said of any network, ours or other people's."""
 
 import hashlib
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -30,21 +28,3 @@ def describe(network: keras.Model) -> dict[str, Any]:
         "weights": len(network.weights),
         "weights_hash": hashlib.sha256(weights.encode()).hexdigest()[:16],
     }
-
-
-def source_file(name: str) -> Path | None:
-    """The file of a network named `module:function`; None for a name of the registry.
-
-    Raises:
-      ValueError: where there is no such module.
-    """
-    if ":" not in name:
-        return None
-    module = name.partition(":")[0]
-    spec = importlib.util.find_spec(module)
-    if spec is None or not spec.origin:
-        raise ValueError(
-            f"{name}: no module {module!r} can be imported; put it beside the recipe, or its "
-            "folder on PYTHONPATH"
-        )
-    return Path(spec.origin)

@@ -169,16 +169,3 @@ def test_other_things_are_refused_in_one_line(own_module, source, message):
     with pytest.raises(ValueError, match=rf"feature_extractor\.kind: .*{message}") as caught:
         build()
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("path", ["nowhere:make", "nowhere.at.all:make", "os.nowhere:make"])
-def test_a_missing_module_is_named(path):
-    with pytest.raises(ValueError, match=f"{path}: no module .*PYTHONPATH"):
-        factory.source_file(path)
-
-
-def test_what_a_module_itself_lacks_is_not_taken_for_the_module(own_module):
-    own_module("import a_package_that_is_not_there")
-
-    with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_there"):
-        build()
