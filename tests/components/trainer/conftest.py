@@ -5,6 +5,7 @@ import textwrap
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from components.trainer import GANTrainer
@@ -54,6 +55,12 @@ def make_trainer(digits):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def two_devices():
+    """A strategy over two CPU devices; a second one in a process would get in its way."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture

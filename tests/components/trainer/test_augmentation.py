@@ -306,13 +306,7 @@ def test_the_controller_resumes_where_it_was(tmp_path):
     assert _run(second, signs[4:]) == expected[4:]
 
 
-DEVICES = """
-    import numpy as np, tensorflow as tf
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    from components.trainer.augmentation import AdaptiveProbability, Augmentation
-    from components.trainer.draws import Draws
-
+def test_two_devices_augment_like_one(two_devices):
     images = np.random.default_rng(0).uniform(-1, 1, (24, 8, 8, 3)).astype("float32")
 
     def train(strategy):
@@ -343,13 +337,6 @@ DEVICES = """
         return [*values, float(controller.probability.numpy())]
 
     one = train(tf.distribute.get_strategy())
-    two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    two = train(two_devices)
     np.testing.assert_allclose(one, two, rtol=1e-5)
     assert one[-1] == 0.75
-"""
-
-
-def test_two_devices_augment_like_one(run_python):
-    process = run_python(DEVICES)
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors[-3000:]

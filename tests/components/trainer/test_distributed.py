@@ -8,13 +8,19 @@ import pytest
 
 IMAGES = 16 * 6
 
-# Both scripts make the trainers that the `alone` fixture makes.
-TRAINER = """
-    import json, os, sys
+# Makes the trainers that the `train` fixture makes. The MLP trains in one go. Of the DCGAN's
+# training each worker keeps the first half in a folder of its own, and new trainers go on from the
+# folder of the chief.
+WORKER = """
+    import json, sys
     import numpy as np, tensorflow as tf
     from components.trainer import devices
 
-    def make(networks, strategy, options):
+    folder, options = sys.argv[2], json.loads(sys.argv[3])
+    strategy = devices.strategy()
+    rank = strategy.cluster_resolver.task_id
+
+    def make(networks):
         from components.trainer import GANTrainer
         from components.trainer.networks import DISCRIMINATORS, GENERATORS
         digits = np.load(sys.argv[1])
@@ -27,47 +33,24 @@ TRAINER = """
     def save(trainer, path):
         networks = (trainer.generator, trainer.discriminator, trainer.ema_generator)
         np.savez(path, *(w for network in networks for w in network.get_weights()))
-"""
 
-MIRRORED = (
-    TRAINER
-    + """
-    folder, options = sys.argv[2], json.loads(sys.argv[3])
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    for name in ("mlp", "dcgan"):
-        trainer = make(name, strategy, options)
-        trainer.train(16 * 6)
-        save(trainer, f"{folder}/{name}.npz")
-"""
-)
-
-# The MLP trains in one go. Of the DCGAN's training each worker keeps the first half in a folder of
-# its own, and new trainers go on from the folder of the chief.
-WORKER = (
-    TRAINER
-    + """
-    folder, options = sys.argv[2], json.loads(sys.argv[3])
-    strategy = devices.strategy()
-    rank = strategy.cluster_resolver.task_id
-    mlp = make("mlp", strategy, options)
+    mlp = make("mlp")
     mlp.train(16 * 6)
     save(mlp, f"{folder}/mlp-{rank}.npz")
 
-    make("dcgan", strategy, options).train(16 * 3, folder=f"{folder}/{rank}")
+    make("dcgan").train(16 * 3, folder=f"{folder}/{rank}")
     # The chief has saved before anybody goes on.
     strategy.reduce("SUM", strategy.run(lambda: tf.constant(1.0)), axis=None)
-    dcgan = make("dcgan", strategy, options)
+    dcgan = make("dcgan")
     dcgan.train(16 * 6, folder=f"{folder}/0")
     save(dcgan, f"{folder}/dcgan-{rank}.npz")
 """
-)
 
 
 # Adam would blow rounding up to whole steps where a gradient is all but zero.
 SGD = {"name": "sgd", "learning_rate": 0.05}
 OPTIONS = {"generator_optimizer": SGD, "discriminator_optimizer": SGD}
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 @pytest.fixture(scope="module")
@@ -76,19 +59,31 @@ def trained():
 
 
 @pytest.fixture
-def alone(make_trainer, trained):
-    """The weights after the same training on one device."""
+def train(make_trainer):
+    """Trains on a strategy, by default on one device; the weights of all networks."""
 
-    def train(name):
-        if name not in trained:
-            small = {"width": 16}
-            trainer = make_trainer(name, generator=small, discriminator=small, **OPTIONS)
-            trainer.train(IMAGES)
-            networks = (trainer.generator, trainer.discriminator, trainer.ema_generator)
-            trained[name] = [weight for network in networks for weight in network.get_weights()]
-        return trained[name]
+    def train(name, strategy=None):
+        small = {"width": 16}
+        trainer = make_trainer(
+            name, generator=small, discriminator=small, strategy=strategy, **OPTIONS
+        )
+        trainer.train(IMAGES)
+        networks = (trainer.generator, trainer.discriminator, trainer.ema_generator)
+        return [weights for network in networks for weights in network.get_weights()]
 
     return train
+
+
+@pytest.fixture
+def alone(train, trained):
+    """The weights after the same training on one device."""
+
+    def weights(name):
+        if name not in trained:
+            trained[name] = train(name)
+        return trained[name]
+
+    return weights
 
 
 @pytest.fixture
@@ -111,13 +106,13 @@ def _finish(processes):
 def _assert_same(path, expected):
     with np.load(path) as found:
         for name, weight in zip(found.files, expected, strict=True):
-            np.testing.assert_allclose(found[name], weight, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(found[name], weight, **TOLERANCE)
 
 
-def test_two_devices_learn_what_one_does(run_python, arguments, alone, tmp_path):
-    _finish([run_python(MIRRORED, *arguments)])
-    for name in ("mlp", "dcgan"):
-        _assert_same(tmp_path / f"{name}.npz", alone(name))
+@pytest.mark.parametrize("name", ["mlp", "dcgan"])
+def test_two_devices_learn_what_one_does(two_devices, train, alone, name):
+    for found, expected in zip(train(name, strategy=two_devices), alone(name), strict=True):
+        np.testing.assert_allclose(found, expected, **TOLERANCE)
 
 
 def test_two_processes_learn_what_one_does_and_the_chief_keeps_it(

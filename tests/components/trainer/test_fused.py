@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from components.trainer import fused
+from components.trainer.networks.layers import ConditionalBatchNormalization
 
 
 def _values(shape, seed=0):
@@ -77,19 +78,19 @@ def test_second_order_gradients_are_those_of_the_formula():
     np.testing.assert_allclose(ours, _penalty_gradient(formula, inputs, gamma), rtol=1e-3)
 
 
-DEVICES = """
-    import numpy as np, tensorflow as tf
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    from components.trainer.fused import BatchNormalization
-    from components.trainer.networks.layers import ConditionalBatchNormalization
-
-    random = np.random.default_rng(0)
-    images = random.normal(1.5, 2.0, (8, 3, 3, 4)).astype("float32")
-    vectors, weights = images[:, 0, 0], random.normal(size=images.shape).astype("float32")
+@pytest.mark.parametrize(
+    ("make", "shape", "labelled"),
+    [
+        (fused.BatchNormalization, (8, 3, 3, 4), False),
+        (fused.BatchNormalization, (8, 4), False),
+        (lambda: ConditionalBatchNormalization(3), (8, 3, 3, 4), True),
+    ],
+)
+def test_two_devices_are_one_device_on_the_same_global_batch(two_devices, make, shape, labelled):
+    inputs, weights = _values(shape), _values(shape, seed=1) - 1.5
     labels = np.arange(8, dtype="int32") % 3
 
-    def run(strategy, make, inputs, labelled):
+    def run(strategy):
         with strategy.scope():
             layer = make()
             layer.build(inputs.shape)
@@ -102,7 +103,7 @@ DEVICES = """
                 with tf.GradientTape() as tape:
                     tape.watch(watched)
                     outputs = layer(rows["inputs"], training=True, **given)
-                    loss = tf.reduce_sum(outputs ** 2 * rows["weights"])
+                    loss = tf.reduce_sum(outputs**2 * rows["weights"])
                 first = tape.gradient(loss, watched)
                 penalty = tf.reduce_sum(first[0] ** 2)
             second = outer.gradient(penalty, watched)
@@ -113,8 +114,7 @@ DEVICES = """
 
         def rows_of(context):
             own = slice(context.replica_id_in_sync_group * size, None)
-            own_weights = weights if inputs.ndim == 4 else weights[:, 0, 0]
-            rows = {"inputs": inputs, "labels": labels, "weights": own_weights}
+            rows = {"inputs": inputs, "labels": labels, "weights": weights}
             return {key: tf.constant(value[own][:size]) for key, value in rows.items()}
 
         rows = strategy.experimental_distribute_values_from_function(rows_of)
@@ -126,24 +126,10 @@ DEVICES = """
         return gathered + summed + state
 
     one = tf.distribute.get_strategy()
-    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    cases = [
-        (BatchNormalization, images, False),
-        (BatchNormalization, vectors, False),
-        (lambda: ConditionalBatchNormalization(3), images, True),
-    ]
-    for make, inputs, labelled in cases:
-        expected, found = (run(s, make, inputs, labelled) for s in (one, two))
-        assert len(expected) == len(found) > 4
-        for a, b in zip(expected, found, strict=True):
-            np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3)
-"""
-
-
-def test_two_devices_are_one_device_on_the_same_global_batch(run_python):
-    process = run_python(DEVICES)
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors[-3000:]
+    expected, found = run(one), run(two_devices)
+    assert len(expected) == len(found) > 4
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3)
 
 
 def test_adam_is_that_of_keras():

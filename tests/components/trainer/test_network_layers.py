@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.trainer.networks import layers, maps, spectral
+from components.trainer.networks import DISCRIMINATORS, layers, maps, spectral
 
 
 def _random(*shape, seed=0):
@@ -78,12 +78,7 @@ def test_the_gradient_flows_through_the_singular_value():
     np.testing.assert_allclose(np.sum(np.asarray(gradient) * kernel), 0.0, atol=1e-3)
 
 
-DEVICES = """
-    import numpy as np, tensorflow as tf
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    from components.trainer.networks import DISCRIMINATORS
-
+def test_two_devices_take_the_power_iteration_of_one(two_devices):
     data = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
 
     def run(strategy):
@@ -103,17 +98,10 @@ DEVICES = """
         return [np.concatenate(strategy.experimental_local_results(logits)), *weights]
 
     one = run(tf.distribute.get_strategy())
-    two = run(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    two = run(two_devices)
     assert len(one) == 10
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
-"""
-
-
-def test_two_devices_take_the_power_iteration_of_one(run_python):
-    process = run_python(DEVICES)
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors[-3000:]
 
 
 @pytest.mark.parametrize("side", [4, 5])

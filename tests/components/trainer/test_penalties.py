@@ -282,17 +282,13 @@ def test_wrong_options_are_named(name, options, message):
     assert "\n" not in str(error.value)
 
 
-DEVICES = """
-    import numpy as np, tensorflow as tf
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    from components.trainer import penalties
-    from components.trainer.draws import Draws
-
+# One with noise of its own for each row, and those that look at the whole batch.
+@pytest.mark.parametrize("name", ["gradient_penalty", "dragan", "lecam"])
+def test_two_devices_are_penalised_like_one(two_devices, name):
     data = np.random.default_rng(0).normal(size=(2, 8, 4)).astype("float32")
     data[:, :4] += 2.0  # the devices see different means and deviations
 
-    def values(strategy, name):
+    def values(strategy):
         count = strategy.num_replicas_in_sync
         with strategy.scope():
             penalty = penalties.make(name)
@@ -313,20 +309,10 @@ DEVICES = """
         def share(rows):
             size = 8 // count
             return strategy.experimental_distribute_values_from_function(
-                lambda context: tf.constant(
-                    rows[context.replica_id_in_sync_group * size :][:size]))
+                lambda context: tf.constant(rows[context.replica_id_in_sync_group * size :][:size])
+            )
 
         return [float(step(share(scale * data[0]), share(scale * data[1]))) for scale in (1, 2)]
 
-    # One with noise of its own for each row, and those that look at the whole batch.
-    for name in ("gradient_penalty", "dragan", "lecam"):
-        one = values(tf.distribute.get_strategy(), name)
-        two = values(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), name)
-        np.testing.assert_allclose(one, two, rtol=1e-5, err_msg=name)
-"""
-
-
-def test_two_devices_are_penalised_like_one(run_python):
-    process = run_python(DEVICES)
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors[-3000:]
+    one, two = values(tf.distribute.get_strategy()), values(two_devices)
+    np.testing.assert_allclose(one, two, rtol=1e-5)
