@@ -3,10 +3,11 @@
 RECIPE ?= data/fashion_mnist/recipe.yaml
 ROOT ?= runs/fashion-mnist
 PYTEST_ARGS ?=
+ARGS ?=
 
-.PHONY: help run test lint lock clean
+.PHONY: help run test lint lock bench-data clean
 help:  ## these lines
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
 .venv/.ready: requirements.txt pyproject.toml .ci/venv
 	@.ci/venv
@@ -24,6 +25,9 @@ lint: .venv/.ready  ## style, and the arrows of docs/design.md
 
 lock: .venv/.ready  ## pin every dependency of both lanes, with hashes, in requirements.txt
 	@.ci/lock
+
+bench-data: .venv/.ready  ## speed and memory of reading data and of training input (ARGS=)
+	@.venv/bin/python tests/benchmarks/data.py $(ARGS)
 
 clean:  ## remove everything that is not committed: .venv, runs, caches
 	@rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

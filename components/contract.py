@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
+import tensorflow as tf
 from pydantic import Field, model_validator
 
 from components import examples, vectors
@@ -31,6 +32,11 @@ class DataSpec(Config):
     def shape(self) -> tuple[int, ...]:
         """Of one datum: (height, width, channels) or (columns,)."""
         return self.image_shape or (len(self.columns),)
+
+    def to_example(self, record: examples.ImageRecord | vectors.VectorRecord) -> tf.train.Example:
+        """The tf.Example of a record of this data set."""
+        module = examples if self.columns is None else vectors
+        return module.to_example(record)
 
     def read(self, files: Sequence[str]) -> examples.Split:
         """The examples of gzipped TFRecord files, in order.

@@ -7,6 +7,8 @@ what does not decode; an example that says so nevertheless (`image/decode_ok` 0)
 import dataclasses
 import hashlib
 import io
+import math
+import tempfile
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -22,14 +24,20 @@ SOURCE = "image/source"
 DECODE_OK = "image/decode_ok"
 MEAN = "image/mean"
 CONTRAST = "image/contrast"
+BLANK = "image/blank"
 HASH = "image/hash"
 
 TRAIN_SPLIT = "train"
 EVAL_SPLIT = "eval"
 
+# Values of BLANK: every pixel is 0, is 255, has one colour; or none of these.
+BLACK, WHITE, PLAIN, NOT_BLANK = "black", "white", "plain", "no"
+
 # Where an example has no label.
 NO_LABEL = -1
 _HASH_DIGITS = 16
+# Of decoded images that are written at a time.
+_BATCH_BYTES = 2**24
 _FEATURES = {
     ENCODED: tf.io.FixedLenFeature([], tf.string),
     HEIGHT: tf.io.FixedLenFeature([], tf.int64),
@@ -52,6 +60,7 @@ class ImageRecord:
       label: the class, from 0, or None.
       decode_ok: whether `encoded` decodes to the last row.
       mean, contrast: mean and standard deviation of all values, of 255; None where unknown.
+      blank: BLACK, WHITE, PLAIN or NOT_BLANK; None where unknown.
       digest: 16 hexadecimal digits of the SHA-256 of the pixels; equal images have equal ones.
     """
 
@@ -64,6 +73,7 @@ class ImageRecord:
     decode_ok: bool = True
     mean: float | None = None
     contrast: float | None = None
+    blank: str | None = None
     digest: str | None = None
 
 
@@ -83,8 +93,16 @@ def from_array(image: np.ndarray, source: str, label: int | None = None) -> Imag
         label,
         mean=float(image.mean() / 255),
         contrast=float(image.std() / 255),
+        blank=_blank(image),
         digest=hashlib.sha256(image.tobytes()).hexdigest()[:_HASH_DIGITS],
     )
+
+
+def _blank(image: np.ndarray) -> str:
+    first = image[0, 0]
+    if not (image == first).all():
+        return NOT_BLANK
+    return {(0,): BLACK, (255,): WHITE}.get(tuple(np.unique(first)), PLAIN)
 
 
 def to_example(record: ImageRecord) -> tf.train.Example:
@@ -112,6 +130,7 @@ def to_example(record: ImageRecord) -> tf.train.Example:
     if record.digest is not None:
         feature[MEAN] = floats(record.mean)
         feature[CONTRAST] = floats(record.contrast)
+        feature[BLANK] = blob(record.blank.encode())
         feature[HASH] = blob(record.digest.encode())
     return tf.train.Example(features=tf.train.Features(feature=feature))
 
@@ -121,7 +140,8 @@ class Split:
     """The data of a split.
 
     Attributes:
-      data: uint8 images [n, height, width, channels], or float32 vectors [n, columns].
+      data: uint8 images [n, height, width, channels], which may be a map of a file, or float32
+        vectors [n, columns].
       labels: int64 [n], or None where the data has none.
     """
 
@@ -133,7 +153,11 @@ class Split:
 
 
 def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
-    """Decodes every example of `files`, in order.
+    """Decodes every example of `files`, in order, into a file that is mapped into memory.
+
+    Memory does not grow with the images, and no image is decoded twice. The file has no name: it
+    lies in the folder for temporary files (TMPDIR) and is gone when the map is, or the process,
+    however that ends.
 
     Args:
       files: gzipped TFRecord files.
@@ -142,6 +166,7 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
     Raises:
       ValueError: for no examples at all; and, naming the source of the first offender, for bytes
         that do not decode, another shape, and labels on some examples only.
+      OSError: naming the folder and the bytes that it takes, where the file cannot be written.
     """
     shape = tuple(int(size) for size in image_shape)
 
@@ -164,15 +189,28 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
         }
 
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP")
-    decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(1024)
-    batches = list(_checked(decoded.prefetch(1).as_numpy_iterator(), shape))
-    if not batches:
-        raise ValueError(f"no examples in {', '.join(files) or 'an empty list of files'}")
-    labels, sources = (
-        np.concatenate([batch[name] for batch in batches]) for name in ("label", "source")
-    )
-    images = np.concatenate([batch["image"] for batch in batches])
-    return Split(images, labels_of(labels, sources, LABEL))
+    decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    decoded = decoded.batch(max(1, _BATCH_BYTES // math.prod(shape))).prefetch(1)
+    labels, sources = [], []
+    folder = tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for batch in _checked(decoded.as_numpy_iterator(), shape):
+                file.write(batch["image"].data)
+                labels.append(batch["label"])
+                sources.append(batch["source"])
+            if not labels:
+                raise ValueError(f"no examples in {', '.join(files) or 'an empty list of files'}")
+            file.flush()
+            # Open for as long as it is mapped.
+            images = np.memmap(file, np.uint8, "r").reshape(-1, *shape)
+    except OSError as error:
+        needed = math.prod(shape) * int(records.reduce(np.int64(0), lambda count, _: count + 1))
+        raise OSError(
+            f"{folder}: {error.strerror}; the decoded images take {needed:,} bytes "
+            "there; make room, or set TMPDIR to a folder that has it"
+        ) from error
+    return Split(images, labels_of(np.concatenate(labels), np.concatenate(sources), LABEL))
 
 
 def labels_of(labels: np.ndarray, sources: np.ndarray, feature: str) -> np.ndarray | None:
@@ -225,7 +263,7 @@ def _checked(batches: Iterator[dict], shape: tuple[int, ...]) -> Iterator[dict]:
                 raise ValueError(f"{source}: the image does not decode ({DECODE_OK} is 0)")
             raise ValueError(
                 f"{source}: the image is {_by(batch['found'][first])} "
-                f"(height x width x channels), the recipe's data.image_shape is {_by(shape)}"
+                f"(height x width x channels), expected {_by(shape)} (a recipe's data.image_shape)"
             )
         yield batch
 

@@ -12,7 +12,8 @@ from tfx.types import artifact_utils
 
 _COMPONENTS = Path(__file__).parent
 _SOURCES = (".py", ".jinja")
-_ANOMALIES_FILE = "SchemaDiff.pb"
+# Of ExampleValidator, whose artifact DataValidator's is.
+ANOMALIES_FILE = "SchemaDiff.pb"
 
 
 def code_version(stage: str, others: Iterable[Path] = ()) -> str:
@@ -49,7 +50,7 @@ def split_files(examples: Sequence[types.Artifact], split: str) -> list[str]:
 
 
 def refuse_anomalies(anomalies: Sequence[types.Artifact]) -> None:
-    """Raises ValueError with every anomaly, by split and feature, in ExampleValidator's words."""
+    """Raises ValueError with every anomaly, by split and feature, in DataValidator's words."""
     found = []
     for artifact in anomalies:
         blessed = artifact.get_json_value_custom_property("blessed") or {}
@@ -58,14 +59,15 @@ def refuse_anomalies(anomalies: Sequence[types.Artifact]) -> None:
                 continue
             uri = artifact_utils.get_split_uri([artifact], split)
             proto = anomalies_pb2.Anomalies()
-            with tf.io.gfile.GFile(os.path.join(uri, _ANOMALIES_FILE), "rb") as file:
+            with tf.io.gfile.GFile(os.path.join(uri, ANOMALIES_FILE), "rb") as file:
                 proto.ParseFromString(file.read())
-            found += _in_words(split, proto)
+            found += in_words(split, proto) or [f"split {split!r}: not validated"]
     if found:
         raise ValueError(f"the data has anomalies and is refused: {'; '.join(found)}")
 
 
-def _in_words(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
+def in_words(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
+    """Every anomaly of a split, one line each."""
     words = [
         f"split {split!r}: feature {name!r}: {info.short_description}: {info.description}"
         for name, info in sorted(anomalies.anomaly_info.items())
@@ -73,4 +75,4 @@ def _in_words(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
     if anomalies.HasField("dataset_anomaly_info"):
         info = anomalies.dataset_anomaly_info
         words.append(f"split {split!r}: data set: {info.short_description}: {info.description}")
-    return words or [f"split {split!r}: not validated"]
+    return words

@@ -39,8 +39,10 @@ class VectorRecord:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits of a SHA-256; equal for equal values in equal columns."""
+        # As stored, in 32 bits; -0.0 is 0.0.
         content = "\n".join(
-            f"{name}={np.float32(value)!r}" for name, value in sorted(self.values.items())
+            f"{name}={float(np.float32(value)) + 0.0!r}"
+            for name, value in sorted(self.values.items())
         )
         return hashlib.sha256(content.encode()).hexdigest()[:_HASH_DIGITS]
 

@@ -1,4 +1,4 @@
-"""Makes the committed samples of real images, and gets the full Fashion-MNIST.
+"""Makes the committed samples of real data, and gets the full Fashion-MNIST.
 
 fashion_mnist: a class-balanced sample of Fashion-MNIST (https://github.com/zalandoresearch/
 fashion-mnist, MIT), 500 training and 100 evaluation images a class out of the 6000 and 1000 of the
@@ -10,6 +10,12 @@ original's own splits. It was made from the four files of the Debian package:
 digits: all 1797 digits of scikit-learn's `load_digits` (CC BY 4.0), values 0 to 16 scaled to 0 to
 255, 300 of them held out, every class in its proportion.
 
+weather: all days of Seattle and New York from 2012 to 2015 of `weather.csv` in the package
+vega-datasets 3.2.1 (from NOAA, a work of the US government), with the day of the year:
+
+    npm pack vega-datasets@3.2.1 && tar -xzf vega-datasets-3.2.1.tgz package/data/weather.csv
+    python data/make_samples.py --source … --weather package/data/weather.csv
+
 The full Fashion-MNIST, 60000 and 10000 images, from such a folder or, on a connected machine and
 without --source, from `keras.datasets`:
 
@@ -17,6 +23,8 @@ without --source, from `keras.datasets`:
     tfx-gan run data/fashion_mnist/recipe.yaml --set data.path=DIR
 """
 
+import csv
+import datetime
 from pathlib import Path
 
 import click
@@ -40,11 +48,16 @@ Split = tuple[np.ndarray, np.ndarray]
     help="Folder of the four Fashion-MNIST files; keras.datasets if left out.",
 )
 @click.option(
+    "--weather",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="weather.csv of vega-datasets; the weather stays as it is if left out.",
+)
+@click.option(
     "--full",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write the full Fashion-MNIST to; the samples if left out.",
 )
-def main(source: Path | None, full: Path | None) -> None:
+def main(source: Path | None, weather: Path | None, full: Path | None) -> None:
     """Reads, chooses, writes."""
     fashion = _fashion_mnist(source)
     if full is not None:
@@ -57,6 +70,8 @@ def main(source: Path | None, full: Path | None) -> None:
     }
     _write(_DATA / "fashion_mnist", sample)
     _write(_DATA / "digits", _digits())
+    if weather is not None:
+        _write_weather(weather, _DATA / "weather" / "weather.csv")
 
 
 def _fashion_mnist(source: Path | None) -> dict[str, Split]:
@@ -101,6 +116,22 @@ def _digits() -> dict[str, Split]:
         stratify=labels,
     )
     return {"train": (train, train_labels), "t10k": (test, test_labels)}
+
+
+def _write_weather(source: Path, target: Path) -> None:
+    """The table with the day of the year, 1 to 366, after the date."""
+    with source.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = [*rows[0]]
+    columns.insert(columns.index("date") + 1, "day")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            day = datetime.date.fromisoformat(row["date"]).timetuple().tm_yday
+            writer.writerow({**row, "day": day})
+    click.echo(f"{target}: {len(rows)} days")
 
 
 def _write(folder: Path, splits: dict[str, Split]) -> None:

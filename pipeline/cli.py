@@ -1,4 +1,4 @@
-"""The command line: tfx-gan run, runs, compare, evaluate, sample, list, compile."""
+"""The command line: tfx-gan new, schema, validate, run, runs, compare, evaluate, sample, …"""
 
 import functools
 import os
@@ -103,9 +103,13 @@ _ROOT = click.option(
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 _EXTRACTOR_HELP = (
     "Folder of a feature extractor (a stage's artifact or a SavedModel), or a kind to fit on the "
-    "training images: see `tfx-gan list`."
+    "training data: see `tfx-gan list`."
 )
-_FORMAT_HELP = "How images lie in their folders; found from their names if left out."
+_DATA_FORMAT_HELP = "Of the data, found from the names of files if left out: see `tfx-gan list`."
+_FORMAT_HELP = (
+    "Of all data, found from the names of files if left out: see `tfx-gan list`; or examples, what "
+    "a pipeline's ImageExampleGen has left."
+)
 
 
 def _takes_recipe(command: Callable[Params, Result]) -> Callable[Params, Result]:
@@ -136,9 +140,7 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
         return
     from pipeline import local_runner
 
-    outcome = local_runner.run(
-        resolved, splits, root, lambda line: click.echo(line, err=True), use_cache=not no_cache
-    )
+    outcome = local_runner.run(resolved, splits, root, _progress, use_cache=not no_cache)
     table = Table("metric", "value")
     for name, value in sorted(outcome.metrics.items()):
         table.add_row(name, f"{value:.4g}")
@@ -146,8 +148,102 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     click.echo("blessed" if outcome.blessed else f"refused: {outcome.reasons}")
     click.echo(f"model   {outcome.pushed or 'not pushed'}")
     click.echo(f"report  {outcome.report}")
-    click.echo(f"grid    {outcome.grid}")
+    click.echo(f"samples {outcome.samples}")
     if not outcome.blessed:
+        sys.exit(_REFUSED_EXIT_CODE)
+
+
+def _sizes(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> list[int] | None:
+    del context, parameter
+    try:
+        return value and [int(size) for size in value.split(",")]
+    except ValueError as error:
+        raise click.BadParameter("expected height,width,channels, e.g. 64,64,3") from error
+
+
+@main.command()
+@click.argument("data")
+@click.option("--out", required=True, type=click.Path(), help="Folder to make.")
+@_one_line_errors()
+def new(data: str, out: str) -> None:
+    """Make a recipe for DATA, images or a table: what to train, and a schema to curate.
+
+    DATA is a folder, a file or a glob: docs/data.md says what is read.
+    """
+    from pipeline import onboarding, validation
+
+    judgement = onboarding.write_recipe(data, out, _progress)
+    _console().print(validation.table(judgement))
+    for name in (onboarding.RECIPE_FILE, onboarding.SCHEMA_FILE):
+        click.echo(os.path.join(out, name))
+    if judgement.findings:
+        click.echo("tfx-gan run refuses these data until what the table says is changed", err=True)
+
+
+@main.command()
+@click.argument("data")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="Schema to write.")
+@click.option(
+    "--image-shape",
+    metavar="H,W,C",
+    callback=_sizes,
+    help="What images are made into; found from them if left out.",
+)
+@click.option("--fit", help="How: exact, crop, pad or stretch.")
+@click.option("--format", "data_format", default="auto", help=_DATA_FORMAT_HELP)
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@_one_line_errors()
+def schema(data: str, out: str, force: bool, **options: object) -> None:
+    """Propose a schema for DATA, to be curated; beside it, the statistics of DATA.
+
+    Later data are compared with these: name them in a recipe's validation.reference.
+    """
+    from pipeline import onboarding, validation
+
+    written = (out, validation.reference_of(out))
+    for path in written:
+        if os.path.lexists(path) and not force:
+            raise FileExistsError(f"{path}: exists already; --force replaces it")
+    seen = onboarding.look(data, **options)
+    _progress(seen.words)
+    judgement = onboarding.write_schema(seen.data, out, _progress)
+    _console().print(validation.table(judgement))
+    for path in written:
+        click.echo(path)
+
+
+@main.command()
+@click.argument("data")
+@click.option("--schema", type=click.Path(), help="What DATA must be; by default the recipe's.")
+@click.option("--recipe", type=click.Path(dir_okay=False), help="How DATA are read.")
+@click.option(
+    "--reference",
+    type=click.Path(),
+    help="Statistics to compare with; by default the recipe's, or those beside the schema.",
+)
+@click.option("--serving", is_flag=True, help="DATA are what a model meets in use.")
+@click.option("--out", type=click.Path(), help="Folder to make, with statistics and anomalies.")
+@_one_line_errors()
+def validate(data: str, recipe: str | None, out: str | None, **options: object) -> None:
+    """Say all that is wrong with DATA, against a schema.
+
+    Exit codes: 0 nothing; 1 failed; 2 wrong usage; 3 anomalies: a run would refuse the data.
+    """
+    from pipeline import config, validation
+
+    judgement = validation.validate(
+        data, recipe=config.load(recipe) if recipe else None, out=out, tell=_progress, **options
+    )
+    _console().print(validation.table(judgement))
+    count = len(judgement.findings)
+    anomalies = "1 anomaly" if count == 1 else f"{count} anomalies"
+    click.echo(f"refused: {anomalies}" if count else "no anomalies")
+    if out:
+        click.echo(f"pages   {os.path.join(out, validation.ANOMALIES_PAGE)}")
+        click.echo(f"        {os.path.join(out, validation.STATISTICS_PAGE)}")
+    if count:
         sys.exit(_REFUSED_EXIT_CODE)
 
 
@@ -194,23 +290,21 @@ def compare(run_a: str, run_b: str, root: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("model_or_images")
+@click.argument("model_or_data")
 @click.argument("real")
 @click.option("--extractor", required=True, metavar="FOLDER|KIND", help=_EXTRACTOR_HELP)
 @click.option("--out", required=True, type=click.Path(), help="Folder to make.")
 @click.option("--recipe", type=click.Path(dir_okay=False), help="Whose metrics and gate to use.")
-@click.option("--train", help="Images the model was trained on; by default REAL's train split.")
+@click.option("--train", help="Data the model was trained on; by default REAL's train split.")
 @click.option("--count", type=click.IntRange(4), help="Fakes to score; by default as many as real.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of fakes and choices.")
-@click.option(
-    "--format", "data_format", type=click.Choice(["idx", "folder", "examples"]), help=_FORMAT_HELP
-)
+@click.option("--format", "data_format", default="auto", help=_FORMAT_HELP)
 @_one_line_errors()
 def evaluate(out: str, recipe: str | None, **arguments: object) -> None:
-    """Score MODEL_OR_IMAGES against the images in REAL.
+    """Score MODEL_OR_DATA against the data in REAL.
 
-    MODEL_OR_IMAGES is a SavedModel, a serving folder of versions, or images; images are a folder
-    of PNG and JPEG files, flat or by class, IDX files, or gzipped tf.Examples.
+    MODEL_OR_DATA is a SavedModel, a serving folder of versions, or data; data are images or a
+    table of numbers, in a folder or a file of any format that a recipe can name.
 
     Exit codes: 0 the gate's rules are kept; 1 failed; 2 wrong usage; 3 the gate refuses.
     """
@@ -221,7 +315,7 @@ def evaluate(out: str, recipe: str | None, **arguments: object) -> None:
     evaluation = standalone.evaluate(
         out=out,
         recipe=config.load(recipe) if recipe else None,
-        tell=lambda line: click.echo(line, err=True),
+        tell=_progress,
         **arguments,
     )
     _console().print(standalone.table(evaluation))
@@ -238,27 +332,23 @@ def evaluate(out: str, recipe: str | None, **arguments: object) -> None:
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**63), 2**63 - 1))
 @click.option("--label", type=click.IntRange(0), help="Class to make, if the model has classes.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="PNG to write.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="File to write: .png, a grid of images; .csv or .parquet, a row a vector.",
+)
 @_one_line_errors()
 def sample(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
-    """Write a grid of samples of MODEL_DIR, a SavedModel or a serving folder of versions."""
-    import tensorflow as tf
+    """Write samples of MODEL_DIR, a SavedModel or a serving folder of versions, to a file."""
+    from pipeline import samples
 
-    from components import images
-
-    model = tf.saved_model.load(_newest_version(model_dir))
-    arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
-    signature = "sample"
-    if label is not None:
-        signature = "sample_class"
-        arguments["label"] = tf.constant(label, tf.int64)
-    if signature not in model.signatures:
-        raise ValueError(f"{model_dir}: the SavedModel has no signature {signature!r}")
-    outputs = model.signatures[signature](**arguments)
-    if "images" not in outputs:
-        raise ValueError(f"{model_dir}: the model makes {', '.join(outputs)}, not images")
-    images.save_png(images.grid(outputs["images"].numpy()), out)
+    samples.write(_newest_version(model_dir), count, seed, label, out)
     click.echo(out)
+
+
+def _progress(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _look_beside(recipe: str) -> None:

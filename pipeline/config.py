@@ -1,7 +1,7 @@
 """The recipe: one validated tree, loaded from YAML."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,17 +10,21 @@ import yaml
 from pydantic import Field, field_validator
 
 from components.config import Config, validate
+from components.data_validator.config import ValidationConfig
 from components.evaluator.config import EvaluatorConfig
 from components.example_gen import sources
 from components.example_gen.config import DataConfig
 from components.examples import TRAIN_SPLIT
-from components.feature_extractor.config import FeatureExtractorConfig
+from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
 from components.trainer.config import TrainerConfig
+
+# Beam's default runner tries to download a binary at run time.
+LOCAL_BEAM = ("--runner=FnApiRunner",)
 
 Stage = Literal[
     "ImageExampleGen",
     "StatisticsGen",
-    "ExampleValidator",
+    "DataValidator",
     "GANTrainer",
     "FeatureExtractor",
     "GANEvaluator",
@@ -55,13 +59,14 @@ class Recipe(Config):
         description="of the pipeline: lower-case letters, digits and hyphens",
     )
     data: DataConfig
+    validation: ValidationConfig = ValidationConfig()
     trainer: TrainerConfig
-    feature_extractor: FeatureExtractorConfig = FeatureExtractorConfig()
+    # Its kind follows from the data where it is left out.
+    feature_extractor: FeatureExtractorConfig = Field({})
     evaluator: EvaluatorConfig
     pusher: PusherConfig = PusherConfig()
     beam: tuple[str, ...] = Field(
-        # Beam's default runner tries to download a binary at run time.
-        ("--runner=FnApiRunner",),
+        LOCAL_BEAM,
         description="arguments of the Beam stages' runner",
     )
     resources: dict[Stage, Resources] = Field({}, description="per stage, on a cluster")
@@ -74,6 +79,22 @@ class Recipe(Config):
         if "data" in info.data:
             trainer.check_shape(info.data["data"].spec.shape)
         return trainer
+
+    @field_validator("feature_extractor", mode="before")
+    @classmethod
+    def _extractor_is_of_the_data(cls, section: object, info: pydantic.ValidationInfo) -> object:
+        if "data" not in info.data or not isinstance(section, Mapping):
+            return section
+        return {"kind": DEFAULT_KINDS[len(info.data["data"].spec.shape)], **section}
+
+    @field_validator("feature_extractor")
+    @classmethod
+    def _extractor_takes_the_data(
+        cls, extractor: FeatureExtractorConfig, info: pydantic.ValidationInfo
+    ) -> FeatureExtractorConfig:
+        if "data" in info.data:
+            extractor.check_shape(info.data["data"].spec.shape)
+        return extractor
 
     def to_yaml(self) -> str:
         """The resolved configuration."""
@@ -114,11 +135,17 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
             "schema_path": recipe.data.schema_path and _absolute(recipe.data.schema_path, folder),
         }
     )
+    validation = recipe.validation
+    if validation.reference:
+        reference = _absolute(validation.reference, folder)
+        validation = validation.model_copy(update={"reference": reference})
     extractor = recipe.feature_extractor
     if extractor.weights_file:
         weights = _absolute(extractor.weights_file, folder)
         extractor = extractor.model_copy(update={"weights": weights})
-    return recipe.model_copy(update={"data": data, "feature_extractor": extractor})
+    return recipe.model_copy(
+        update={"data": data, "validation": validation, "feature_extractor": extractor}
+    )
 
 
 def find_data(recipe: Recipe) -> dict[str, str]:
@@ -132,8 +159,10 @@ def find_data(recipe: Recipe) -> dict[str, str]:
         size, or are fewer than a batch.
     """
     data = recipe.data
-    if data.schema_path and not os.path.isfile(data.schema_path) and "://" not in data.schema_path:
-        raise FileNotFoundError(f"data.schema: {data.schema_path}: no such file")
+    named = {"data.schema": data.schema_path, "validation.reference": recipe.validation.reference}
+    for key, path in named.items():
+        if path and not os.path.isfile(path) and "://" not in path:
+            raise FileNotFoundError(f"{key}: {path}: no such file")
     reader = data.reader()
     found = sources.find(reader, data.path, data.splits)
     shards = reader.shards(found.base, found.splits)
@@ -151,7 +180,7 @@ def find_data(recipe: Recipe) -> dict[str, str]:
         count = int(count * (1 - data.eval_fraction))
     if recipe.trainer.batch_size > count:
         raise ValueError(
-            f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} images "
+            f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} examples "
             f"to train on in {found.base}"
         )
     return dict(found.patterns)

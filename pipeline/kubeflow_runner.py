@@ -32,7 +32,7 @@ def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
     """
     data = recipe.data
     splits = data.splits or sources.find(data.reader(), data.path).patterns
-    pipeline = create_pipeline(recipe, splits, root, compare_with_blessed=False)
+    pipeline = create_pipeline(recipe, splits, root, compare_with_earlier=False)
     for component in pipeline.components:
         if component.id in recipe.resources:
             component.with_platform_config(_resource_spec(recipe.resources[component.id]))

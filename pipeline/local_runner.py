@@ -3,21 +3,24 @@
 import contextlib
 import dataclasses
 import fcntl
+import glob
 import hashlib
 import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import absl.logging
 import tensorflow as tf
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
 
 from components import files
+from components.example_gen.config import DataConfig
 from pipeline import config, metadata
-from pipeline.pipeline import create_pipeline
+from pipeline.pipeline import create_pipeline, data_stages
 
 _STAGE_MESSAGE = re.compile(r"Component (\S+) is (running|finished)\.")
 
@@ -32,7 +35,7 @@ class Outcome:
       reasons: why not, in words; empty where blessed.
       pushed: folder of the pushed version, or None.
       report: the HTML report.
-      grid: PNG of samples.
+      samples: PNG of them, or CSV of vectors.
     """
 
     metrics: dict[str, float]
@@ -40,7 +43,7 @@ class Outcome:
     reasons: str
     pushed: str | None
     report: str
-    grid: str
+    samples: str
 
 
 def run(
@@ -67,7 +70,7 @@ def run(
     root = os.path.abspath(root)
     os.makedirs(root, exist_ok=True)
     with _only_run(root), _log_file(root):
-        recipe = _pin_schema(recipe, root)
+        recipe = _pinned(recipe, root)
         connection = metadata.connection_config(os.path.join(root, "metadata.sqlite"))
         pipeline = create_pipeline(
             recipe,
@@ -81,12 +84,44 @@ def run(
         return _outcome(recipe.name, connection)
 
 
+def examine(
+    data: DataConfig,
+    splits: Mapping[str, str],
+    root: str,
+    tell: Callable[[str], None],
+    beam: Sequence[str] = config.LOCAL_BEAM,
+) -> tuple[str, str]:
+    """Runs the stages that read data and say what is in them, as `run` does.
+
+    Returns:
+      The folders of the examples and of their statistics, below `root`.
+    """
+    with _log_file(root):
+        connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
+        example_gen, statistics_gen = data_stages(data, splits)
+        pipeline = Pipeline(
+            pipeline_name="data",
+            pipeline_root=os.path.join(root, "artifacts"),
+            components=[example_gen, statistics_gen],
+            beam_pipeline_args=list(beam),
+            metadata_connection_config=connection,
+        )
+        with _stage_lines("data", connection, tell):
+            LocalDagRunner().run(pipeline)
+        examples, statistics = (
+            metadata.last_execution(connection, "data", stage.id).outputs[key].uri
+            for stage, key in ((example_gen, "examples"), (statistics_gen, "statistics"))
+        )
+        return examples, statistics
+
+
 def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outcome:
     def outputs(stage: str) -> dict[str, metadata.Artifact]:
         return metadata.last_execution(connection, name, stage).outputs
 
     evaluator, pusher = outputs("GANEvaluator"), outputs("Pusher")
     evaluation, blessing = evaluator["evaluation"], evaluator["blessing"]
+    (samples,) = glob.glob(os.path.join(glob.escape(evaluation.uri), "samples.*"))
     infra = outputs("InfraValidator")["blessing"]
     pushed = pusher["pushed_model"].properties
     reasons = [
@@ -102,7 +137,7 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
         reasons="; ".join(reasons),
         pushed=pushed["pushed_destination"] if pushed["pushed"] else None,
         report=os.path.join(evaluation.uri, "report.html"),
-        grid=os.path.join(evaluation.uri, "samples.png"),
+        samples=samples,
     )
 
 
@@ -186,18 +221,28 @@ def _stage_lines(
         logger.removeFilter(hear)
 
 
-def _pin_schema(recipe: config.Recipe, root: str) -> config.Recipe:
-    """Copies the schema to a path that names its content.
+def _pinned(recipe: config.Recipe, root: str) -> config.Recipe:
+    """The recipe with copies of schema and reference statistics whose paths name their content.
 
-    ImportSchemaGen's cache key is the path alone: an edited schema would not be read again.
+    Cache keys hold the paths alone: an edited file would not be read again.
     """
-    if not recipe.data.schema_path:
-        return recipe
-    with tf.io.gfile.GFile(recipe.data.schema_path, "rb") as file:
-        content = file.read()
-    folder = os.path.join(root, "schemas", hashlib.sha256(content).hexdigest()[:16])
-    pinned = os.path.join(folder, "schema.pbtxt")
-    if not os.path.exists(pinned):
-        files.write(pinned, content)
-    data = recipe.data.model_copy(update={"schema_path": pinned})
-    return recipe.model_copy(update={"data": data})
+
+    def pin(path: str | None, name: str) -> str | None:
+        if path is None:
+            return None
+        with tf.io.gfile.GFile(path, "rb") as file:
+            content = file.read()
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        pinned = os.path.join(root, "schemas", digest, name)
+        if not os.path.exists(pinned):
+            files.write(pinned, content)
+        return pinned
+
+    schema = pin(recipe.data.schema_path, "schema.pbtxt")
+    reference = pin(recipe.validation.reference, "statistics.pb")
+    return recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"schema_path": schema}),
+            "validation": recipe.validation.model_copy(update={"reference": reference}),
+        }
+    )

@@ -3,21 +3,28 @@
 import os
 from collections.abc import Mapping
 
-import tensorflow_data_validation as tfdv
-from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.schema_gen.component import SchemaGen
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types import Channel
-from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.types.standard_artifacts import (
+    ExampleAnomalies,
+    ExampleStatistics,
+    Model,
+    ModelBlessing,
+)
 
 from components import stage
+from components.data_validator import statistics as data_statistics
+from components.data_validator.component import DataValidator, SchemaGen
+from components.data_validator.previous import LatestGoodSpan
 from components.evaluator.baseline import LatestBlessedBefore
 from components.evaluator.component import GANEvaluator
 from components.example_gen.component import ImageExampleGen
+from components.example_gen.config import DataConfig
 from components.feature_extractor.component import FeatureExtractor
 from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
@@ -25,12 +32,68 @@ from components.trainer.component import GANTrainer
 from pipeline.config import Recipe
 
 
+def data_stages(
+    config: DataConfig, splits: Mapping[str, str]
+) -> tuple[ImageExampleGen, StatisticsGen]:
+    """The stages that read data and say what is in them.
+
+    Args:
+      config: the recipe's section `data`.
+      splits: of the data, from `config.find_data` or `sources.find`.
+    """
+    example_gen = ImageExampleGen(config, splits)
+    statistics_gen = StatisticsGen(
+        examples=example_gen.outputs["examples"], stats_options=data_statistics.options()
+    )
+    return example_gen, statistics_gen
+
+
+def validation_stages(
+    recipe: Recipe,
+    example_gen: ImageExampleGen,
+    statistics_gen: StatisticsGen,
+    *,
+    compare_with_earlier: bool = True,
+) -> tuple[BaseComponent, DataValidator, list[Resolver]]:
+    """The stages that judge data: where the schema comes from, the verdict, what it needs.
+
+    Args:
+      recipe: the resolved recipe.
+      example_gen: from `data_stages`.
+      statistics_gen: from `data_stages`.
+      compare_with_earlier: whether a Resolver finds the last good span.
+    """
+    statistics = statistics_gen.outputs["statistics"]
+    if recipe.data.schema_path:
+        schema_gen = ImportSchemaGen(schema_file=recipe.data.schema_path)
+    else:
+        schema_gen = SchemaGen(statistics=statistics, data=recipe.data.spec)
+    resolvers, previous = [], None
+    if compare_with_earlier:
+        good_span = Resolver(
+            strategy_class=LatestGoodSpan,
+            examples=example_gen.outputs["examples"],
+            statistics=Channel(type=ExampleStatistics),
+            anomalies=Channel(type=ExampleAnomalies),
+        ).with_id("LatestGoodSpan")
+        resolvers.append(good_span)
+        previous = good_span.outputs["statistics"]
+    data_validator = DataValidator(
+        examples=example_gen.outputs["examples"],
+        statistics=statistics,
+        schema=schema_gen.outputs["schema"],
+        previous=previous,
+        config=recipe.validation,
+    )
+    return schema_gen, data_validator, resolvers
+
+
 def create_pipeline(
     recipe: Recipe,
     splits: Mapping[str, str],
     root: str,
     *,
-    compare_with_blessed: bool = True,
+    compare_with_earlier: bool = True,
     **options: object,
 ) -> Pipeline:
     """The DAG of a recipe, for any runner.
@@ -39,23 +102,16 @@ def create_pipeline(
       recipe: the resolved recipe.
       splits: of the data, from `config.find_data`.
       root: path or URI of everything that the runs leave.
-      compare_with_blessed: whether a Resolver finds the last blessed model; Kubeflow's backend
-        takes no Resolver.
+      compare_with_earlier: whether Resolvers find the last good span of the data and the last
+        blessed model; Kubeflow's backend takes no Resolver.
       **options: of `tfx.orchestration.pipeline.Pipeline`.
     """
-    example_gen = ImageExampleGen(recipe.data, splits)
+    example_gen, statistics_gen = data_stages(recipe.data, splits)
     examples = example_gen.outputs["examples"]
-    statistics_gen = StatisticsGen(
-        examples=examples,
-        stats_options=tfdv.StatsOptions(enable_semantic_domain_stats=True),
+    schema_gen, data_validator, resolvers = validation_stages(
+        recipe, example_gen, statistics_gen, compare_with_earlier=compare_with_earlier
     )
-    statistics = statistics_gen.outputs["statistics"]
-    if recipe.data.schema_path:
-        schema_gen = ImportSchemaGen(schema_file=recipe.data.schema_path)
-    else:
-        schema_gen = SchemaGen(statistics=statistics)
-    example_validator = ExampleValidator(statistics=statistics, schema=schema_gen.outputs["schema"])
-    anomalies = example_validator.outputs["anomalies"]
+    anomalies = data_validator.outputs["anomalies"]
 
     extractor = FeatureExtractor(
         examples=examples,
@@ -73,22 +129,22 @@ def create_pipeline(
         extractor=extractor.outputs["extractor"],
     )
     model = trainer.outputs["model"]
-    resolvers = []
-    if compare_with_blessed:
-        resolvers = [
-            Resolver(
-                strategy_class=LatestBlessedBefore,
-                candidate=model,
-                model=Channel(type=Model),
-                model_blessing=Channel(type=ModelBlessing),
-            ).with_id("LatestBlessedModel")
-        ]
+    baseline = None
+    if compare_with_earlier:
+        blessed_model = Resolver(
+            strategy_class=LatestBlessedBefore,
+            candidate=model,
+            model=Channel(type=Model),
+            model_blessing=Channel(type=ModelBlessing),
+        ).with_id("LatestBlessedModel")
+        resolvers.append(blessed_model)
+        baseline = blessed_model.outputs["model"]
     evaluator = GANEvaluator(
         examples=examples,
         model=model,
         extractor=extractor.outputs["extractor"],
         model_run=trainer.outputs["model_run"],
-        baseline=resolvers[0].outputs["model"] if resolvers else None,
+        baseline=baseline,
         schema=schema_gen.outputs["schema"],
         config=recipe.evaluator,
         data=recipe.data.spec,
@@ -112,7 +168,7 @@ def create_pipeline(
             example_gen,
             statistics_gen,
             schema_gen,
-            example_validator,
+            data_validator,
             extractor,
             trainer,
             *resolvers,

@@ -393,7 +393,7 @@ def _protocols_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     if extractors[0] != extractors[1]:
         words.append(f"the extractors differ ({_in_words(*extractors)})")
     if "real" in a and "real" in b and a["real"] != b["real"]:
-        words.append(f"the real images differ ({_in_words(a['real'], b['real'])})")
+        words.append(f"the real data differ ({_in_words(a['real'], b['real'])})")
     counts_a, counts_b = a.get("counts", {}), b.get("counts", {})
     # Of the sets that both have: a first run has no baseline.
     counts = {key: (counts_a[key], counts_b[key]) for key in counts_a if key in counts_b}

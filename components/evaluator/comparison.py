@@ -5,6 +5,7 @@ import functools
 import itertools
 import logging
 import time
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from components import distances
 from components.config import Config
-from components.evaluator import metrics, uncertainty
+from components.evaluator import columns, metrics, uncertainty
 from components.features import Features
 
 _FEWEST = 4
@@ -21,7 +22,7 @@ _SECONDS_OF_SILENCE = 20.0
 
 _log = logging.getLogger(__name__)
 
-Need = Literal["images", "probabilities", "classes", "train"]
+Need = Literal["images", "vectors", "pairs", "probabilities", "classes", "train"]
 
 
 class MetricSettings(Config):
@@ -82,6 +83,7 @@ class Reference:
       train: what the generator has learnt from, for what it may have copied; None where unknown.
       settings: of the metrics.
       classes_are_labels: whether the extractor's classes are the data's own.
+      columns: names of the vectors' columns; "column 0", … if left out.
     """
 
     def __init__(
@@ -91,11 +93,13 @@ class Reference:
         settings: MetricSettings,
         *,
         classes_are_labels: bool,
+        columns: Sequence[str] | None = None,
     ) -> None:
         self.real = real
         self.train = train
         self.settings = settings
         self.classes_are_labels = classes_are_labels
+        self.columns = columns or [f"column {place}" for place in range(real.data.shape[-1])]
         self.moments = functools.cache(self._moments)
 
     def groups(self, count: int) -> np.ndarray:
@@ -130,7 +134,7 @@ class Comparison:
         self.settings = reference.settings
         smaller = min(len(self.real), len(fake))
         if smaller < _FEWEST:
-            raise ValueError(f"{smaller} images, at least {_FEWEST} are needed")
+            raise ValueError(f"{smaller} samples, at least {_FEWEST} are needed")
         # Two images to a group at least, or the rest is no sample any more.
         self.groups = max(2, min(self.settings.groups, smaller // 2))
         self.real_groups = reference.groups(self.groups)
@@ -154,11 +158,28 @@ class Comparison:
         count = min(3, len(train))
         return metrics.nearest_neighbours(self.fake.features.features, train, count)
 
+    @functools.cached_property
+    def column_distances(self) -> np.ndarray:
+        """Of the columns of all rows, and then of all rows without each group, [1 + groups, d]."""
+        # The same for all, or a column that varies within one group only has no unit without it.
+        units = columns.deviations(self.real.data)
+        left_out = (
+            columns.distances(
+                self.real.data[self.real_groups != group],
+                self.fake.data[self.fake_groups != group],
+                units,
+            )
+            for group in range(self.groups)
+        )
+        return np.stack([columns.distances(self.real.data, self.fake.data, units), *left_out])
+
     def has(self, need: Need) -> bool:
-        """Whether there is what a metric is computed from."""
+        """Whether there is what a metric is computed from; `pairs`: of columns."""
         probabilities = self.real.features.probabilities is not None
         return {
             "images": self.fake.data.ndim == 4,
+            "vectors": self.fake.data.ndim == 2,
+            "pairs": self.fake.data.ndim == 2 and self.fake.data.shape[1] > 1,
             "probabilities": probabilities,
             "classes": probabilities and self.reference.classes_are_labels,
             "train": self.reference.train is not None,

@@ -39,7 +39,7 @@ class GANEvaluator(base_component.BaseComponent):
     Args:
       examples: splits train and eval of the contract in `components.examples`.
       model: the generator.
-      extractor: what turns images into features.
+      extractor: what turns the data into features.
       model_run: of the generator's training: log.jsonl, untrained/.
       config: the recipe's evaluator section.
       data: what one datum is.
@@ -47,8 +47,8 @@ class GANEvaluator(base_component.BaseComponent):
       schema: that the data were validated by, for the report's lineage.
 
     Outputs:
-      evaluation: metrics.json, report.html and samples.png; every score of the generator is also
-        a custom property, and the id of its extractor.
+      evaluation: metrics.json, report.html, samples.png or samples.csv; every score of the
+        generator is also a custom property, and the id of its extractor.
       blessing: what Pusher looks at; property `verdicts` has every rule of the gate, a line each,
         and `reasons` those that refused the generator.
     """

@@ -1,5 +1,6 @@
-"""One evaluation from its parts: a generator, real images, an extractor, rules. No TFX."""
+"""One evaluation from its parts: a generator, real data, an extractor, rules. No TFX."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -7,19 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from components import examples, features, files, images
+from components import examples, features, files, images, tables
 from components.distances import fid
 from components.evaluator import gate, protocol, report, uncertainty
 from components.evaluator.comparison import Comparison, Reference, Sample
 from components.evaluator.config import EvaluatorConfig
-from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score, Verdict
+from components.evaluator.evaluation import (
+    ClassRow,
+    ColumnRow,
+    Evaluation,
+    Pictures,
+    Score,
+    Vectors,
+    Verdict,
+)
 from components.evaluator.scores import score_all
 
 METRICS_FILE = "metrics.json"
 REPORT_FILE = "report.html"
-SAMPLES_FILE = "samples.png"
+PICTURE_FILE = "samples.png"
+TABLE_FILE = "samples.csv"
 
-# A SavedModel with the signatures of `components.trainer.export`, or its data: uint8 images.
+# A SavedModel with the signatures of `components.trainer.export`, or its data: uint8 images, or
+# float32 vectors.
 Source = str | np.ndarray
 Loaded = protocol.Generator | np.ndarray
 
@@ -42,6 +53,7 @@ def evaluate(
     config: EvaluatorConfig,
     *,
     model: str,
+    columns: Sequence[str] | None = None,
     baseline: Source | None = None,
     references: Mapping[str, Source] | None = None,
     log: Sequence[Mapping[str, Any]] = (),
@@ -54,19 +66,20 @@ def evaluate(
       candidate: the generator, or what it has made.
       real: what it is compared with, held out from training.
       train: what it was trained on; None where unknown, and then nothing tells copies.
-      extractor: what turns images into features.
+      extractor: what turns the data into features.
       config: metrics and gate.
       model: what the candidate is called, a path or a URI.
+      columns: names of the vectors' columns; "column 0", … if left out.
       baseline: the last blessed generator, scored again under the same protocol.
       references: further generators to put beside it, such as the untrained one.
       log: lines of the training's log.
       lineage, recipe: as `Evaluation` has them.
 
     Raises:
-      ValueError: for images that a metric cannot be computed from, naming subject and metric; for
-        samples of another shape than the real images; for a rule about an unknown metric.
+      ValueError: for data that a metric cannot be computed from, naming subject and metric; for
+        samples of another shape than the real data; for a rule about an unknown metric.
     """
-    run = _Run(real, train, extractor, config)
+    run = _Run(real, train, extractor, config, columns)
     generator = _load(candidate)
     subjects = {"model": run.fakes(generator)}
     if baseline is not None:
@@ -97,22 +110,27 @@ def evaluate(
         changes=gate.changes(scored["model"], scored["baseline"]) if baseline is not None else {},
         classes=run.classes(generator, comparisons["model"]),
         pictures=run.pictures(generator, comparisons["model"]),
+        vectors=run.vectors(comparisons["model"]),
         log=log,
         data=_summary(real, train),
-        protocol=protocol.describe(extractor.description, run.real_id, counts, config),
+        protocol=protocol.describe(
+            extractor.description, run.real_id, counts, real.data.shape[1:], config
+        ),
         lineage=lineage or {},
         config={**(recipe or {}), "evaluator": config.model_dump(mode="json", exclude_none=True)},
     )
 
 
 def write(evaluation: Evaluation, folder: str) -> None:
-    """Writes metrics.json, report.html and, of images, samples.png."""
+    """Writes metrics.json, report.html, and samples.png of images or samples.csv of vectors."""
     content = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
     files.write(os.path.join(folder, METRICS_FILE), content.encode())
     files.write(os.path.join(folder, REPORT_FILE), report.render(evaluation).encode())
     if evaluation.pictures is not None:
-        grid = images.png(images.grid(evaluation.pictures.fake))
-        files.write(os.path.join(folder, SAMPLES_FILE), grid)
+        images.save_png(images.grid(evaluation.pictures.fake), os.path.join(folder, PICTURE_FILE))
+    if evaluation.vectors is not None:
+        names = [row.name for row in evaluation.vectors.columns]
+        tables.save(evaluation.vectors.fake, names, os.path.join(folder, TABLE_FILE))
 
 
 class _Run:
@@ -124,8 +142,10 @@ class _Run:
         train: examples.Split | None,
         extractor: features.Extractor,
         config: EvaluatorConfig,
+        columns: Sequence[str] | None,
     ) -> None:
         self.config = config
+        self.columns = columns
         self.extractor = extractor
         self.train_images = None if train is None else train.data
         self.labels = real.labels
@@ -174,9 +194,7 @@ class _Run:
             fid(known.features, protocol.choose(sample.features.features, count, self.config.seed))
             for sample in (comparison.real, comparison.fake)
         )
-        rule = (
-            "Real and fake images are not swapped: the real ones are nearer to the extractor's own"
-        )
+        rule = "Real and fake are not swapped: the real ones are nearer to the extractor's own"
         return [Verdict(rule, f"FID {real:.4g} against {fake:.4g}", real <= _CLEARLY * fake)]
 
     def classes(self, source: Loaded, comparison: Comparison) -> list[ClassRow]:
@@ -232,6 +250,26 @@ class _Run:
             nearest=nearest,
         )
 
+    def vectors(self, comparison: Comparison) -> Vectors | None:
+        """Of vectors; None for images."""
+        if not comparison.has("vectors"):
+            return None
+        real, fake = comparison.real.data, comparison.fake.data
+        rows = []
+        for place, name in enumerate(comparison.reference.columns):
+            whole, *left_out = comparison.column_distances[:, place]
+            distance = uncertainty.jackknife(whole, left_out)
+            of_column = [data[:, place].astype(np.float64) for data in (real, fake)]
+            rows.append(
+                ColumnRow(
+                    name,
+                    dataclasses.replace(distance, low=max(distance.low, 0.0)),
+                    *(float(column.mean()) for column in of_column),
+                    *(float(column.std()) for column in of_column),
+                )
+            )
+        return Vectors(rows, real, fake)
+
     def _known(self, split: str, data: np.ndarray) -> Sample:
         stored = self.extractor.stored(split, data)
         return self._sample(data) if stored is None else Sample(data, stored)
@@ -241,7 +279,9 @@ class _Run:
 
     def _reference_of(self, real: Sample, train: Sample | None) -> Reference:
         by_label = bool(self.extractor.description.get("classes_are_labels"))
-        return Reference(real, train, self.config, classes_are_labels=by_label)
+        return Reference(
+            real, train, self.config, classes_are_labels=by_label, columns=self.columns
+        )
 
 
 def _scores(name: str, comparison: Comparison) -> dict[str, Score]:

@@ -101,6 +101,43 @@ class Pictures:
 
 
 @dataclasses.dataclass(frozen=True)
+class ColumnRow:
+    """One column of the vectors.
+
+    Attributes:
+      name: of the column.
+      distance: Wasserstein-1, of the fakes from the real rows, in the real ones' deviations.
+      real_mean, fake_mean, real_deviation, fake_deviation: in the units of the data.
+    """
+
+    name: str
+    distance: Score
+    real_mean: float
+    fake_mean: float
+    real_deviation: float
+    fake_deviation: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is in metrics.json."""
+        fields = {name: value for name, value in vars(self).items() if name != "distance"}
+        return {**fields, "distance": self.distance.to_json()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Vectors:
+    """Rows of numbers that the report shows.
+
+    Attributes:
+      columns: in the order of the data, 1 or more.
+      real, fake: [n, columns] and [m, columns], all that were compared.
+    """
+
+    columns: Sequence[ColumnRow]
+    real: np.ndarray
+    fake: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluation:
     """Everything that metrics.json and the report show.
 
@@ -113,6 +150,7 @@ class Evaluation:
       changes: by metric, candidate minus last blessed model, with its interval; empty without one.
       classes: by label.
       pictures: None for vectors.
+      vectors: None for images.
       log: lines of the training's log (`images`, `images_per_second`, `*_loss`, on some lines `fid`
         and `kid`); may be empty.
       data: about the data: `shape`, `eval examples`, `eval examples by class`, …
@@ -127,6 +165,7 @@ class Evaluation:
     changes: Mapping[str, Score]
     classes: Sequence[ClassRow]
     pictures: Pictures | None
+    vectors: Vectors | None
     log: Sequence[Mapping[str, Any]]
     data: Mapping[str, Any]
     protocol: Mapping[str, Any]
@@ -151,6 +190,7 @@ class Evaluation:
             "references": scores,
             "changes": {name: score.to_json() for name, score in self.changes.items()},
             "classes": [row.to_json() for row in self.classes],
+            "columns": [row.to_json() for row in self.vectors.columns] if self.vectors else [],
             "gate": [dataclasses.asdict(verdict) for verdict in self.verdicts],
             "data": dict(self.data),
             "protocol": dict(self.protocol),

@@ -61,6 +61,7 @@ class Executor(base_executor.BaseExecutor):
             Extractor(extractor.uri),
             EvaluatorConfig.model_validate_json(exec_properties["config"]),
             model=model.uri,
+            columns=data.columns,
             baseline=baseline[0] if baseline else None,
             references={"untrained": os.path.join(model_run.uri, _UNTRAINED_FOLDER)},
             log=[json.loads(line) for line in _read(model_run.uri, "log.jsonl").splitlines()],

@@ -17,7 +17,7 @@ class Scored:
     Attributes:
       scores: by metric.
       extractor: its id.
-      real: the id of the real images.
+      real: the id of the real data.
     """
 
     scores: Mapping[str, Score]
@@ -43,7 +43,7 @@ def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> lis
     Args:
       candidate: the scores.
       baseline: those of the last blessed model; None where there is none, which passes the rules
-        that ask for it. Scores under another extractor or of other real images are not compared:
+        that ask for it. Scores under another extractor or of other real data are not compared:
         one verdict says so, and fails.
       config: the rules.
 
@@ -57,7 +57,7 @@ def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> lis
     if named and baseline is not None:
         differing = _differing(candidate, baseline)
         if differing:
-            rule = "The last blessed model is scored with the same extractor and real images"
+            rule = "The last blessed model is scored with the same extractor and real data"
             return [*verdicts, Verdict(rule, differing, passed=False)]
     for name in config.better_than_blessed:
         verdicts.append(_against(name, candidate, baseline, tolerance=None))
@@ -82,7 +82,7 @@ def _differing(candidate: Scored, baseline: Scored) -> str:
         f"{what} {ours} here, {theirs} there"
         for what, ours, theirs in (
             ("extractor", candidate.extractor, baseline.extractor),
-            ("real images", candidate.real, baseline.real),
+            ("real data", candidate.real, baseline.real),
         )
         if ours != theirs
     )

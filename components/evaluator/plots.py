@@ -1,4 +1,4 @@
-"""The training's log as curves: SVG that takes the colours of the page it stands in."""
+"""Curves, histograms and correlations: SVG that takes the colours of the page it stands in."""
 
 import dataclasses
 import io
@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, PercentFormatter
 
 # Told apart by the colour-blind, and seen on white and on black.
-_COLOURS = ("#d9720f", "#3a86d6", "#2f9e77", "#b765b0")
+ORANGE, BLUE = "#d9720f", "#3a86d6"
+_COLOURS = (ORANGE, BLUE, "#2f9e77", "#b765b0")
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tfx-gan",
@@ -31,11 +34,18 @@ _STYLE = {
 }
 # So few points are measurements, each of which is worth a mark; more are a curve.
 _MARKED = 40
+_MOST_BINS = 30
+_LONGEST_NAME = 24
+# Nothing at 0, so that it is seen on white and on black.
+_DIVERGING = LinearSegmentedColormap.from_list(
+    "correlation",
+    [(0.0, f"{BLUE}ff"), (0.5, f"{BLUE}00"), (0.5, f"{ORANGE}00"), (1.0, f"{ORANGE}ff")],
+)
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 
 
 @dataclasses.dataclass(frozen=True)
-class Curves:
+class Chart:
     """One chart.
 
     Attributes:
@@ -50,7 +60,7 @@ class Curves:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Chart:
+class _Curves:
     name: str
     title: str
     # Which values of the log.
@@ -60,14 +70,14 @@ class _Chart:
 
 
 _CHARTS = (
-    _Chart("loss", "Losses", r"(?P<label>.*)_loss"),
-    _Chart("fid", "FID while training", r"(?P<label>fid)", from_zero=True),
-    _Chart("kid", "KID while training", r"(?P<label>kid)"),
-    _Chart("rate", "Images per second", r"(?P<label>images_per_second)", from_zero=True),
+    _Curves("loss", "Losses", r"(?P<label>.*)_loss"),
+    _Curves("fid", "FID while training", r"(?P<label>fid)", from_zero=True),
+    _Curves("kid", "KID while training", r"(?P<label>kid)"),
+    _Curves("rate", "Images per second", r"(?P<label>images_per_second)", from_zero=True),
 )
 
 
-def curves(log: Sequence[Mapping[str, Any]]) -> list[Curves]:
+def curves(log: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """The charts of what is in the log.
 
     Args:
@@ -79,7 +89,7 @@ def curves(log: Sequence[Mapping[str, Any]]) -> list[Curves]:
     for chart in _CHARTS:
         series = _series(log, chart)
         if series:
-            charts.append(Curves(chart.title, _svg(series, chart), _words(series)))
+            charts.append(Chart(chart.title, _svg(series, chart), _words(series)))
     return charts
 
 
@@ -87,7 +97,7 @@ def curves(log: Sequence[Mapping[str, Any]]) -> list[Curves]:
 _Series = tuple[list[float], list[float]]
 
 
-def _series(log: Sequence[Mapping[str, Any]], chart: _Chart) -> dict[str, _Series]:
+def _series(log: Sequence[Mapping[str, Any]], chart: _Curves) -> dict[str, _Series]:
     found: dict[str, _Series] = {}
     for line in log:
         for key, value in line.items():
@@ -100,7 +110,7 @@ def _series(log: Sequence[Mapping[str, Any]], chart: _Chart) -> dict[str, _Serie
     return {label: (x, y) for label, (x, y) in found.items() if not all(map(math.isnan, y))}
 
 
-def _svg(series: Mapping[str, _Series], chart: _Chart) -> str:
+def _svg(series: Mapping[str, _Series], chart: _Curves) -> str:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.6, 2.6), layout="constrained")
         axes = figure.subplots()
@@ -115,12 +125,16 @@ def _svg(series: Mapping[str, _Series], chart: _Chart) -> str:
         if len(series) > 1:
             # Beside the curves, wherever they run.
             figure.legend(loc="outside upper left", ncols=2)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata=_NO_METADATA)
+        return _element(figure, chart.name)
+
+
+def _element(figure: Figure, name: str) -> str:
+    """The <svg> of a figure; two of one page must not share names."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata=_NO_METADATA)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace("#000000", "currentColor")
-    # Two charts of one page must not share ids.
-    return re.sub(r'(id="|href="#|url\(#)', rf"\1{chart.name}-", svg)
+    return re.sub(r'(id="|href="#|url\(#)', rf"\1{name}-", svg)
 
 
 def _words(series: Mapping[str, _Series]) -> str:
@@ -136,3 +150,64 @@ def _words(series: Mapping[str, _Series]) -> str:
             parts[-1] += f", not finite at {missing} of {len(values)} points"
         parts[-1] += f", up to {images[-1]:,} images"
     return "; ".join(parts)
+
+
+def histogram(title: str, real: np.ndarray, fake: np.ndarray, place: int) -> Chart:
+    """The shares of real rows, filled, and of fakes, a line, over the range of the real ones.
+
+    Args:
+      title: name of the column.
+      real, fake: its values, [n] and [m]; fakes outside of the range count in the bin at its end.
+      place: of the chart among the histograms of a page.
+    """
+    real, fake = (values.astype(np.float64) for values in (real, fake))
+    low, high = real.min(), real.max()
+    beside = 0.0 if high > low else max(abs(low), 1.0) / 2
+    bins = min(_MOST_BINS, math.ceil(2 * len(real) ** (1 / 3)))
+    edges = np.linspace(low - beside, high + beside, bins + 1)
+    shares = [
+        np.histogram(values.clip(edges[0], edges[-1]), edges)[0] / len(values)
+        for values in (real, fake)
+    ]
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(3.1, 1.9), layout="constrained")
+        axes = figure.subplots()
+        axes.stairs(shares[0], edges, fill=True, color=BLUE, alpha=0.45)
+        axes.stairs(shares[1], edges, color=ORANGE, linewidth=1.6)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.locator_params(nbins=4)
+        svg = _element(figure, f"column-{place}")
+    outside = np.mean((fake < low) | (fake > high))
+    return Chart(
+        title,
+        svg,
+        f"real from {low:.4g} to {high:.4g}, fakes from {fake.min():.4g} to "
+        f"{fake.max():.4g}, {100 * outside:.3g} % of them outside of the real range",
+    )
+
+
+def matrix(title: str, correlations: np.ndarray, columns: Sequence[str]) -> Chart:
+    """Correlations in [-1, 1], orange above 0 and blue below.
+
+    Args:
+      title: a word, which no other chart of a page has.
+      correlations: [d, d], of 2 columns or more.
+      columns: their names, which stand at the side only; they have the same order across.
+    """
+    with mpl.rc_context({**_STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+        # A browser's letters may be wider than those that the layout is made for.
+        figure.get_layout_engine().set(w_pad=0.15)
+        axes = figure.subplots()
+        axes.imshow(correlations, _DIVERGING, vmin=-1, vmax=1, interpolation="none")
+        axes.set_xticks([])
+        axes.set_yticks(range(len(columns)), map(_short, columns), fontsize=8)
+        svg = _element(figure, title)
+    apart = correlations - np.eye(len(columns))
+    row, column = np.unravel_index(np.abs(apart).argmax(), apart.shape)
+    words = f"the strongest, {columns[row]} and {columns[column]}, {apart[row, column]:.3g}"
+    return Chart(title, svg, words)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

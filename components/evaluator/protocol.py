@@ -12,6 +12,11 @@ from components import examples
 from components.evaluator.comparison import MetricSettings
 
 _LIBRARIES = ("tfx-gan", "tensorflow", "keras", "numpy")
+# By the number of axes of one of them.
+_FAKES = {
+    3: "quantised to 8 bits, as the real images are",
+    1: "float32, in the units of the real rows",
+}
 
 
 class Generator:
@@ -129,7 +134,8 @@ def noise(count: int, seed: int, data: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng(seed)
     if data.dtype == np.uint8:
         return rng.integers(0, 256, (count, *data.shape[1:]), dtype=np.uint8)
-    return rng.normal(data.mean(axis=0), data.std(axis=0), (count, *data.shape[1:]))
+    made = rng.normal(data.mean(axis=0), data.std(axis=0), (count, *data.shape[1:]))
+    return made.astype(data.dtype)
 
 
 def choose(images: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -142,6 +148,7 @@ def describe(
     extractor: Mapping[str, Any],
     real_id: str,
     counts: Mapping[str, int],
+    shape: Sequence[int],
     settings: MetricSettings,
 ) -> dict[str, Any]:
     """What has to be equal for two scores to be comparable, as it is stored beside them.
@@ -149,7 +156,8 @@ def describe(
     Args:
       extractor: what is known about it, its id above all.
       real_id: `features.data_id` of the real images.
-      counts: images by source.
+      counts: samples by source.
+      shape: of one of them.
       settings: of the metrics, with the seed.
     """
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
@@ -158,7 +166,7 @@ def describe(
         "real": real_id,
         "split": examples.EVAL_SPLIT,
         "counts": dict(counts),
-        "fakes": "quantised to 8 bits, as the real images are",
+        "fakes": _FAKES[len(shape)],
         "settings": settings.model_dump(include=set(MetricSettings.model_fields)),
         "versions": {"python": platform.python_version(), **versions},
     }

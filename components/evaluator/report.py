@@ -15,8 +15,9 @@ import yaml
 from PIL import Image
 
 from components import images
-from components.evaluator import plots
-from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score
+from components.distances import Moments
+from components.evaluator import columns, plots
+from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score, Vectors
 from components.evaluator.scores import METRICS
 
 _TEMPLATE = "report.html.jinja"
@@ -26,15 +27,17 @@ _LARGEST_SIDE = 1024
 _SQUARES_TO = 480
 
 _EXTREMES_A_ROW = 8
+# Columns that are drawn, the worst ones; names are too small to be read on more.
+_DRAWN = 24
 
 # What is scored, in the order of its columns: the head, and what it is.
 _SUBJECTS = {
     "model": ("This model", "the candidate"),
     "baseline": ("Last blessed", "the last blessed generator, under the same protocol"),
-    "train": ("Real", "images of the train split: what a perfect generator would score"),
+    "train": ("Real", "the train split: what a perfect generator would score"),
     "halves": (
         "Real halves",
-        "one half of the real images against the other: the floor, at half the number of images",
+        "one half of the real data against the other: the floor, at half their number",
     ),
     "untrained": ("Untrained", "the same generator before training"),
     "noise": ("Noise", "uniformly random pixels, or normal vectors: the score of knowing nothing"),
@@ -55,6 +58,7 @@ def render(evaluation: Evaluation) -> str:
     """
     content = {
         "pictures": _pictures(evaluation.pictures),
+        "columns": _columns(evaluation.vectors),
         "curves": plots.curves(evaluation.log),
         "data": _facts(evaluation.data),
         "protocol": _facts(evaluation.protocol),
@@ -134,6 +138,7 @@ def _sections(
     pictures = content["pictures"]
     sections = {
         "samples": ("Samples", {"real", "fake", "interpolations"} & pictures.keys()),
+        "columns": ("Columns", content["columns"]),
         "metrics": ("Metrics", True),
         "gate": ("Gate", evaluation.verdicts),
         "training": ("Training", content["curves"]),
@@ -223,6 +228,34 @@ def _pictures(pictures: Pictures | None) -> dict[str, Any]:
         ],
     }
     return {place: shown for place, shown in places.items() if shown}
+
+
+def _columns(vectors: Vectors | None) -> dict[str, Any]:
+    """Of vectors: `rows`, the worst column first, and `histograms` and `matrices` of the worst."""
+    if vectors is None:
+        return {}
+    worst = np.argsort([-row.distance.value for row in vectors.columns], kind="stable")
+    drawn = worst[:_DRAWN]
+    together = np.sort(drawn)
+    names = [vectors.columns[place].name for place in together]
+    sets = {"Real": vectors.real, "Generated": vectors.fake}
+    return {
+        "rows": [vectors.columns[place] for place in worst],
+        "histograms": [
+            plots.histogram(
+                vectors.columns[place].name,
+                vectors.real[:, place],
+                vectors.fake[:, place],
+                place,
+            )
+            for place in drawn
+        ],
+        "matrices": [
+            plots.matrix(title, columns.correlations(Moments.of(data[:, together])), names)
+            for title, data in sets.items()
+            if len(names) > 1
+        ],
+    }
 
 
 def _picture(samples: np.ndarray, alt: str, columns: int | None = None) -> _Picture | None:

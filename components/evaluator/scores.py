@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from components import distances
-from components.evaluator import metrics, uncertainty
+from components.evaluator import columns, metrics, uncertainty
 from components.evaluator.comparison import Comparison, Need, moments_without_each_group
 from components.evaluator.evaluation import Score
 from components.registry import Registry
@@ -111,7 +111,7 @@ def _fid(comparison: Comparison) -> Score:
 @_metric(
     "kid",
     "KID",
-    "Squared maximum mean discrepancy of the features, unbiased at any number of images.",
+    "Squared maximum mean discrepancy of the features, unbiased at any number of samples.",
     higher_is_better=False,
     range=(-math.inf, math.inf),
 )
@@ -149,7 +149,7 @@ def _inception_score(comparison: Comparison) -> Score:
 @_metric(
     "precision",
     "Precision",
-    "Share of fakes that look like a real image.",
+    "Share of fakes that look like a real one.",
     higher_is_better=True,
     range=(0.0, 1.0),
 )
@@ -160,7 +160,7 @@ def _precision(comparison: Comparison) -> Score:
 @_metric(
     "recall",
     "Recall",
-    "Share of real images that the generator could have made.",
+    "Share of the real ones that the generator could have made.",
     higher_is_better=True,
     range=(0.0, 1.0),
     bound=(0.1, None),
@@ -172,7 +172,7 @@ def _recall(comparison: Comparison) -> Score:
 @_metric(
     "density",
     "Density",
-    "How many real neighbourhoods a fake lies in, 1 for real images.",
+    "How many real neighbourhoods a fake lies in, 1 for real ones.",
     higher_is_better=True,
 )
 def _density(comparison: Comparison) -> Score:
@@ -182,7 +182,7 @@ def _density(comparison: Comparison) -> Score:
 @_metric(
     "coverage",
     "Coverage",
-    "Share of real images that have a fake in their neighbourhood.",
+    "Share of the real ones that have a fake in their neighbourhood.",
     higher_is_better=True,
     range=(0.0, 1.0),
     # One class of ten has .1 to .2. Recall lets it pass: few and scattered fakes have large
@@ -261,7 +261,7 @@ def _mode_kl(comparison: Comparison) -> Score:
 @_metric(
     "copies",
     "Copies",
-    "Share of fakes that are as near to a training image as only 1 % of held-out real images are.",
+    "Share of fakes that are as near to a training example as only 1 % of held-out real ones are.",
     higher_is_better=False,
     needs=("train",),
     range=(0.0, 1.0),
@@ -294,6 +294,61 @@ def _copies(comparison: Comparison) -> Score:
 def _duplicates(comparison: Comparison) -> Score:
     limit = _SAME * np.median(comparison.manifolds.real_spacing)
     return uncertainty.mean(comparison.manifolds.fake_spacing <= limit, comparison.fake_groups)
+
+
+@_metric(
+    "column_distance",
+    "Column distance",
+    "Wasserstein distance of single columns, in standard deviations of the real one; their mean.",
+    higher_is_better=False,
+    needs=("vectors",),
+)
+def _column_distance(comparison: Comparison) -> Score:
+    of_columns = comparison.column_distances[0]
+    worst = of_columns.argmax()
+    details = {f"worst: {comparison.reference.columns[worst]}": float(of_columns[worst])}
+    whole, *left_out = comparison.column_distances.mean(axis=1)
+    return uncertainty.jackknife(whole, left_out, details)
+
+
+@_metric(
+    "correlation_difference",
+    "Correlation difference",
+    "How far the correlations of two columns are from those of the real ones; mean of all pairs.",
+    higher_is_better=False,
+    needs=("pairs",),
+    range=(0.0, 2.0),
+)
+def _correlation_difference(comparison: Comparison) -> Score:
+    one, other = np.triu_indices(comparison.real.data.shape[1], 1)
+
+    def of_pairs(data: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        moments = moments_without_each_group(data, groups)
+        return np.stack([columns.correlations(each)[one, other] for each in moments])
+
+    real = of_pairs(comparison.real.data, comparison.real_groups)
+    fake = of_pairs(comparison.fake.data, comparison.fake_groups)
+    apart = np.abs(real - fake)
+    worst = apart[0].argmax()
+    names = (comparison.reference.columns[place] for place in (one[worst], other[worst]))
+    whole, *left_out = apart.mean(axis=1)
+    details = {f"worst: {', '.join(names)}": float(apart[0, worst])}
+    return uncertainty.jackknife(whole, left_out, details)
+
+
+@_metric(
+    "two_sample_accuracy",
+    "Two-sample accuracy",
+    "How often a classifier tells held-out fakes from real rows: .5 is a coin's, 1 is always.",
+    higher_is_better=False,
+    needs=("vectors",),
+    range=(0.0, 1.0),
+)
+def _two_sample_accuracy(comparison: Comparison) -> Score:
+    real, fake = comparison.real.data, comparison.fake.data
+    rows, right = columns.told_apart(real, fake, comparison.settings.seed)
+    groups = [comparison.real_groups[rows[0]], comparison.fake_groups[rows[1]]]
+    return uncertainty.mean(right.reshape(-1), np.concatenate(groups))
 
 
 def _mmd_without_each_group(

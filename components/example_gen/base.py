@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from components.example_gen.paths import INSIDE, described, parts, visible_names, walk
-from components.example_gen.prepare import BadImageError, Preparation, RawImage, prepare
+from components.example_gen.prepare import BadRecordError, Preparation, RawImage, prepare
+from components.example_gen.rows import RawRow
 from components.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
+from components.vectors import VectorRecord
 
 # The names under which data sets ship their splits.
 SPLIT_OF = {
@@ -22,8 +24,10 @@ SPLIT_OF = {
     "valid": EVAL_SPLIT,
     "validation": EVAL_SPLIT,
 }
-# The name of the one split of data that bring none; a hash of the image divides it.
+# The name of the one split of data that bring none; a hash of the content divides it.
 UNSPLIT = "all"
+# What the column of labels of a table is often called.
+LABEL_COLUMNS = ("label", "labels", "class", "target")
 
 # Records that are looked at for the first that decodes.
 _LOOKED_AT = 64
@@ -41,6 +45,7 @@ class Reader(abc.ABC, Generic[ShardT]):
     Args:
       labels: CSV file with the columns `file` and `label`, relative to `base`.
       features: names of the `image` and of the `label` in the records.
+      columns: names of the numbers that make a vector, in tables.
 
     Raises:
       ValueError: for an argument that the format has no use for.
@@ -50,9 +55,12 @@ class Reader(abc.ABC, Generic[ShardT]):
     options: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
-        self, labels: str | None = None, features: Mapping[str, str] | None = None
+        self,
+        labels: str | None = None,
+        features: Mapping[str, str] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> None:
-        for name, value in (("labels", labels), ("features", features)):
+        for name, value in (("labels", labels), ("features", features), ("columns", columns)):
             if value and name not in self.options:
                 raise ValueError(
                     f"data.{name}: {type(self).__name__} has no use for it, found {value!r}; "
@@ -60,6 +68,7 @@ class Reader(abc.ABC, Generic[ShardT]):
                 )
         self.labels = labels
         self.features = dict(features or {})
+        self.columns = tuple(columns or ())
 
     @abc.abstractmethod
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
@@ -82,24 +91,27 @@ class Reader(abc.ABC, Generic[ShardT]):
         """
 
     @abc.abstractmethod
-    def records(self, shard: ShardT) -> Iterator[RawImage]:
+    def records(self, shard: ShardT) -> Iterator[RawImage | RawRow]:
         """Every record of a shard, as it was found.
 
         Raises:
           ValueError: naming a file that is damaged so that its records cannot be told apart. A
-            single record that cannot be had is a RawImage with an `error`.
+            single record that cannot be had has an `error`.
         """
 
     @abc.abstractmethod
     def count(self, shards: Sequence[ShardT]) -> int:
         """The number of records, without decoding them."""
 
-    def read(self, shard: ShardT) -> Iterator[ImageRecord]:
-        """The images of a shard in their own sizes; `decode_ok` says whether they decode."""
+    def read(self, shard: ShardT) -> Iterator[ImageRecord | VectorRecord]:
+        """The images of a shard in their own sizes; `decode_ok` says whether they decode.
+
+        Of a table, the rows; ValueError names the first that is bad.
+        """
         for raw in self.records(shard):
             try:
                 yield prepare(raw, Preparation()).record
-            except BadImageError:
+            except BadRecordError:
                 yield ImageRecord(b"", 0, 0, 0, raw.source, raw.label, decode_ok=False)
 
     def shape(self, shards: Sequence[ShardT]) -> tuple[int, int, int] | None:
@@ -174,6 +186,30 @@ def container_names(
     if not found:
         raise FileNotFoundError(f"{base}: no {kind}; found {described(chosen)}")
     return found
+
+
+def as_label(value: int | str | None, column: str, classes: Mapping[str, int] | None) -> int:
+    """The label that a column holds.
+
+    Args:
+      value: a whole number, a name, or None for nothing.
+      column: its name, for messages.
+      classes: labels by name, where there are names.
+
+    Raises:
+      BadRecordError: for nothing, a negative number, and what is no class.
+    """
+    if value is None:
+        raise BadRecordError(f"the column {column!r} holds no label")
+    if isinstance(value, str):
+        if value not in classes:
+            raise BadRecordError(
+                f"the column {column!r} holds {value!r}, expected a whole number or a name"
+            )
+        return classes[value]
+    if value < 0:
+        raise BadRecordError(f"the column {column!r} holds {value}, labels count from 0")
+    return value
 
 
 def as_labels(values: Iterable[str]) -> dict[str, int]:

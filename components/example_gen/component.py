@@ -1,4 +1,4 @@
-"""The contract of the stage: images on disk in, examples in train and eval out."""
+"""The contract of the stage: images or tables on disk in, examples in train and eval out."""
 
 import hashlib
 import posixpath
@@ -14,7 +14,7 @@ from tfx.proto import example_gen_pb2, range_config_pb2
 
 from components.example_gen import executor, paths, sources
 from components.example_gen.config import DataConfig
-from components.examples import EVAL_SPLIT, HASH, TRAIN_SPLIT
+from components.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.stage import code_version
 
 _BUCKETS = 1000
@@ -82,10 +82,11 @@ class Driver(driver.FileBasedDriver):
 
 
 class ImageExampleGen(FileBasedExampleGen):
-    """Images of any registered format to the tf.Examples of `components/examples.py`.
+    """Images, or rows of a table, of any registered format to the tf.Examples of their contract.
 
-    Two splits are kept as they are. One is divided by the hash of the pixels, so that an image
-    stays in its split when others come and go, and equal images never lie in both.
+    Two splits are kept as they are. One is divided by the hash of the pixels, or of the numbers of
+    a row, so that a record stays in its split when others come and go, and equal ones never lie in
+    both.
 
     Args:
       config: the recipe's section `data`.
@@ -126,6 +127,5 @@ def _output_config(eval_fraction: float | None) -> example_gen_pb2.Output:
                 split(name=TRAIN_SPLIT, hash_buckets=_BUCKETS - held_out),
                 split(name=EVAL_SPLIT, hash_buckets=held_out),
             ],
-            partition_feature_name=HASH,
         )
     )

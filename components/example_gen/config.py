@@ -1,6 +1,8 @@
 """The recipe's section `data`."""
 
+import functools
 import json
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from PIL import ImageColor
@@ -8,14 +10,15 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from components.config import Config, name_in
 from components.contract import DataSpec
+from components.example_gen import prepare, rows
 from components.example_gen.base import Reader
-from components.example_gen.prepare import FILTERS, FITS, LARGEST_MAX_PIXELS, Preparation
 from components.example_gen.readers import AUTO, READERS
 from components.examples import EVAL_SPLIT, TRAIN_SPLIT
 
 _Pixels = Annotated[int, Field(ge=4, le=1024)]
 _Path = Annotated[str, Field(min_length=1)]
 _Name = Annotated[str, Field(min_length=1)]
+_OF_IMAGES = ("fit", "filter", "background", "max_pixels")
 
 
 class Features(Config):
@@ -26,7 +29,7 @@ class Features(Config):
 
 
 class DataConfig(Config):
-    """Where the images are, what they are made into, and what happens to bad ones."""
+    """Where the data are, what they are made into, and what happens to bad records."""
 
     # BaseModel has an attribute `schema`, so the field has another name than the recipe's key.
     model_config = ConfigDict(populate_by_name=True)
@@ -43,24 +46,31 @@ class DataConfig(Config):
     columns: tuple[_Name, ...] | None = Field(
         None, min_length=1, description="the numbers that make a vector, instead of image_shape"
     )
-    fit: Literal[FITS] = Field(
+    fit: Literal[prepare.FITS] = Field(
         "exact",
         description="images of another size: exact refuses them, crop fills and cuts, pad shows "
         "all and fills with the background, stretch ignores the proportions",
     )
-    filter: Literal[tuple(FILTERS)] = Field("lanczos", description="of resizing; all antialiased")
+    filter: Literal[tuple(prepare.FILTERS)] = Field(
+        "lanczos", description="of resizing; all antialiased"
+    )
     background: str = Field(
         "white", description="colour behind transparent pixels and beside padded images"
     )
     max_pixels: int = Field(
-        64_000_000, ge=1, le=LARGEST_MAX_PIXELS, description="of a file; more is a bad record"
+        64_000_000,
+        ge=1,
+        le=prepare.LARGEST_MAX_PIXELS,
+        description="of a file; more is a bad record",
     )
     labels: str | None = Field(
         None,
         min_length=1,
         description="CSV file with the columns file and label, in the folder or the archive",
     )
-    features: Features = Field(Features(), description="names in TFRecord, Parquet, NumPy files")
+    features: Features = Field(
+        Features(), description="names in TFRecord, Parquet, NumPy and CSV files"
+    )
     on_bad_record: Literal["fail", "quarantine"] = Field(
         "fail", description="fail: one bad record ends the run; quarantine: sets them aside"
     )
@@ -68,16 +78,16 @@ class DataConfig(Config):
         0.01, ge=0, lt=1, description="of all records that quarantine may set aside"
     )
     drop_duplicates: bool = Field(
-        False, description="keep one of images with equal pixels; otherwise they are counted"
+        False, description="keep one of equal images or rows; otherwise they are counted"
     )
     on_leak: Literal["fail", "drop", "keep"] = Field(
-        "fail", description="an image of eval that is in train too: drop takes it out of train"
+        "fail", description="what eval and train both have: drop takes it out of train"
     )
     eval_fraction: float = Field(
         default=0.1,
         ge=0.001,
         le=0.999,
-        description="share of images held out where the data have one split, in steps of 0.001",
+        description="share held out where the data have one split, in steps of 0.001",
     )
     splits: dict[str, str] | None = Field(
         default=None,
@@ -135,6 +145,16 @@ class DataConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _options_are_of_the_data(self) -> "DataConfig":
+        for key in _OF_IMAGES if self.columns else ():
+            value = getattr(self, key)
+            if value != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key}: columns have no use for it, found {value!r}; leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _options_are_of_the_format(self) -> "DataConfig":
         self.reader()
         return self
@@ -142,7 +162,7 @@ class DataConfig(Config):
     def reader(self) -> Reader:
         """The reader of the format, with its options."""
         features = self.features.model_dump(exclude_none=True)
-        return READERS.get(self.format)(labels=self.labels, features=features)
+        return READERS.get(self.format)(self.labels, features, self.columns)
 
     @property
     def spec(self) -> DataSpec:
@@ -150,11 +170,14 @@ class DataConfig(Config):
         return DataSpec(image_shape=self.image_shape, columns=self.columns)
 
     @property
-    def preparation(self) -> Preparation:
-        """What images are made into."""
-        return Preparation(
+    def preparation(self) -> Callable[[prepare.RawImage | rows.RawRow], prepare.Prepared]:
+        """Makes what the reader finds a record of the examples; raises BadRecordError."""
+        if self.columns is not None:
+            return functools.partial(rows.prepare, columns=self.columns)
+        how = prepare.Preparation(
             self.image_shape, self.fit, self.filter, self.background, self.max_pixels
         )
+        return functools.partial(prepare.prepare, how=how)
 
     def for_reading(self) -> str:
         """JSON of all that the examples depend on, but where the data are."""

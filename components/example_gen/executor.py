@@ -10,28 +10,33 @@ import apache_beam as beam
 from apache_beam import pvalue
 from google.protobuf import struct_pb2
 from tfx import types
+from tfx.components.example_gen import write_split
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-from components import examples
 from components.example_gen import ledger
+from components.example_gen.base import Reader
 from components.example_gen.config import DataConfig
 from components.example_gen.ledger import Line
-from components.example_gen.prepare import BadImageError, Preparation, RawImage, prepare
+from components.example_gen.prepare import BadRecordError, RawImage
+from components.example_gen.rows import RawRow
 
 _log = logging.getLogger(__name__)
 
 # Outputs of the transforms below, besides the main one.
 _LINES, _NOTES, _EVENTS = "lines", "notes", "events"
 
-# A prepared image: input split, source, digest and serialized tf.Example.
+# Of the digests, by which they are grouped: 4096 groups of many take less than many groups of one.
+_GROUP_DIGITS = 3
+
+# A prepared record: input split, source, digest and serialized tf.Example.
 Element = tuple[str, str, str, bytes]
 
 
 class Executor(BaseExampleGenExecutor):
-    """Reads and prepares the images, divides them by their hash, and accounts for all records.
+    """Reads and prepares the records, divides them by their hash, and accounts for all records.
 
     The folder of the examples gets `counts.json`, `rejected.jsonl` (what is not among the examples)
     and `notes.jsonl` (what is, but is remarkable); the counts are custom properties of the
@@ -50,7 +55,7 @@ class Executor(BaseExampleGenExecutor):
           ValueError: naming records, for data that the recipe's section `data` does not accept.
         """
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
-        self._folder = artifact.uri
+        self._artifact = artifact
         super().Do(input_dict, output_dict, exec_properties)
 
         found = ledger.Ledger.of(artifact.uri)
@@ -70,7 +75,11 @@ class Executor(BaseExampleGenExecutor):
     def GenerateExamplesByBeam(  # noqa: N802
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.PCollection]:
-        """Serialized tf.Examples by output split."""
+        """Writes the splits and the account of them; leaves nothing for TFX to write.
+
+        TFX's WriteSplit would shuffle the examples, and the in-memory runner would hold them all.
+        Through the shuffles here go only digests, splits and sources.
+        """
         config = read_config(exec_properties["custom_config"])
         inputs, output = example_gen_pb2.Input(), example_gen_pb2.Output()
         proto_utils.json_to_proto(exec_properties["input_config"], inputs)
@@ -79,63 +88,70 @@ class Executor(BaseExampleGenExecutor):
         buckets = {split.name: split.hash_buckets for split in output.split_config.splits}
         reader = config.reader()
         shards = reader.shards(exec_properties["input_base"], splits)
-        how = config.preparation
+        pieces = [(split, shard) for split, found in shards.items() for shard in found]
 
-        elements, lines, notes, events = [], [], [], []
-        for split in splits:
-            prepared = (
+        def prepared(once: str) -> pvalue.DoOutputsTuple:
+            # Numbered, so that one process reads in the same order each time.
+            return (
                 pipeline
-                | f"Shards[{split}]" >> beam.Create(shards[split], reshuffle=False)
-                | f"Spread[{split}]" >> beam.Reshuffle()
-                | f"Read[{split}]" >> beam.FlatMap(reader.records)
-                | f"Prepare[{split}]"
-                >> beam.ParDo(_Prepare(split, how)).with_outputs(
+                | f"Shards{once}" >> beam.Create(list(enumerate(pieces)), reshuffle=False)
+                | f"Spread{once}" >> beam.GroupByKey()
+                | f"Read{once}" >> beam.FlatMap(_read, reader)
+                | f"Prepare{once}"
+                >> beam.ParDo(_Prepare(config)).with_outputs(
                     _LINES, _NOTES, _EVENTS, main="elements"
                 )
             )
-            elements.append(prepared.elements)
-            lines.append(prepared[_LINES])
-            notes.append(prepared[_NOTES])
-            events.append(prepared[_EVENTS])
+
+        found = prepared("")
         judged = (
-            [
-                each | f"Key[{split}]" >> beam.Map(_by_digest)
-                for split, each in zip(splits, elements, strict=True)
-            ]
-            | "AllKeys" >> beam.Flatten()
-            | "SamePixels" >> beam.GroupByKey()
+            found.elements
+            | "Key" >> beam.Map(_by_digest).with_output_types(tuple[str, bytes])
+            | "SameContent" >> beam.GroupByKey()
             | "Judge"
             >> beam.ParDo(_Judge(config.drop_duplicates, config.on_leak)).with_outputs(
                 _NOTES, _EVENTS, main="dropped"
             )
         )
-        lines.append(judged.dropped)
-        notes.append(judged[_NOTES])
-        events.append(judged[_EVENTS])
+        elements = found.elements
         if config.drop_duplicates or config.on_leak == "drop":
             dropped = pvalue.AsDict(
                 judged.dropped | "Dropped" >> beam.Map(lambda line: ((line.split, line.source), 1))
             )
-            elements = [
-                each | f"Drop[{split}]" >> beam.Filter(_is_kept, dropped)
-                for split, each in zip(splits, elements, strict=True)
-            ]
+            # Read again, for to wait for the verdicts they would have to be kept in memory.
+            elements = prepared("Again").elements | "Drop" >> beam.Filter(_is_kept, dropped)
 
-        result = _divided(elements, splits, buckets)
-        for split, each in result.items():
-            event = f"{ledger.EXAMPLES}/{split}"
-            events.append(each | f"Count[{split}]" >> beam.Map(lambda _, event=event: event))
-        self._write_lines(lines, ledger.REJECTED_FILE)
-        self._write_lines(notes, ledger.NOTES_FILE)
+        names = list(buckets or splits)
+        parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets)
+        events = {"Prepare": found[_EVENTS], "Judge": judged[_EVENTS]}
+        for name, part in zip(names, parts, strict=True):
+            uri = artifact_utils.get_split_uri([self._artifact], name)
+            (
+                part
+                | f"Example[{name}]" >> beam.Map(_serialized).with_output_types(bytes)
+                | f"Write[{name}]"
+                >> beam.io.WriteToTFRecord(
+                    os.path.join(uri, write_split.DEFAULT_TF_RECORD_FILE_NAME),
+                    file_name_suffix=".gz",
+                )
+            )
+            event = f"{ledger.EXAMPLES}/{name}"
+            events[name] = part | f"Event[{name}]" >> beam.Map(lambda _, event=event: event)
+        self._write_lines([found[_LINES], judged.dropped], ledger.REJECTED_FILE)
+        self._write_lines([found[_NOTES], judged[_NOTES]], ledger.NOTES_FILE)
+        # Counted before they meet: one number a kind, not a string a record.
         (
-            events
-            | "AllEvents" >> beam.Flatten()
-            | "CountEvents" >> beam.combiners.Count.PerElement()
+            [
+                each | f"Count[{name}]" >> beam.combiners.Count.PerElement()
+                for name, each in events.items()
+            ]
+            | "AllCounts" >> beam.Flatten()
+            | "SumCounts" >> beam.CombinePerKey(sum)
             | "Counts" >> beam.combiners.ToList()
             | "ToJson" >> beam.Map(lambda counts: json.dumps(dict(sorted(counts)), indent=2))
             | "WriteCounts" >> self._one_file(ledger.COUNTS_FILE)
         )
-        return result
+        return {}
 
     def _write_lines(self, lines: list[beam.PCollection], name: str) -> None:
         (
@@ -146,7 +162,7 @@ class Executor(BaseExampleGenExecutor):
         )
 
     def _one_file(self, name: str) -> beam.PTransform:
-        path = os.path.join(self._folder, name)
+        path = os.path.join(self._artifact.uri, name)
         return beam.io.WriteToText(path, shard_name_template="", num_shards=1)
 
 
@@ -165,7 +181,7 @@ def read_values(custom_config: str) -> struct_pb2.Struct:
 
 
 def bucket_of(digest: str, buckets: dict[str, int]) -> str:
-    """The split of an image: a function of its pixels alone."""
+    """The split of a record: a function of its content alone."""
     place = int(digest, 16) % sum(buckets.values())
     for split, size in buckets.items():
         if place < size:
@@ -174,76 +190,78 @@ def bucket_of(digest: str, buckets: dict[str, int]) -> str:
     raise AssertionError(f"{place} lies beyond {buckets}")
 
 
-class _Prepare(beam.DoFn):
-    """Raw images to elements, lines of REJECTED_FILE and NOTES_FILE, and events."""
+def _read(numbered: tuple[int, Iterable[tuple[str, Any]]], reader: Reader) -> Iterator[Any]:
+    """The raw records of shards, with their input split."""
+    for split, shard in numbered[1]:
+        for raw in reader.records(shard):
+            yield split, raw
 
-    def __init__(self, split: str, how: Preparation) -> None:
-        self._split = split
-        self._how = how
+
+class _Prepare(beam.DoFn):
+    """Raw records to elements, lines of REJECTED_FILE and NOTES_FILE, and events."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self._prepare = config.preparation
+        self._spec = config.spec
 
     # Elements and tagged outputs; Beam would take the annotation for the type of the main output.
-    def process(self, raw: RawImage) -> Iterator[Any]:
-        yield _event(ledger.INPUTS, self._split)
+    def process(self, found: tuple[str, RawImage | RawRow]) -> Iterator[Any]:
+        split, raw = found
+        yield _event(ledger.INPUTS, split)
         try:
-            prepared = prepare(raw, self._how)
-        except BadImageError as error:
-            yield _event("rejected", self._split)
-            line = Line(self._split, raw.source, ledger.BAD, str(error))
+            prepared = self._prepare(raw)
+        except BadRecordError as error:
+            yield _event("rejected", split)
+            line = Line(split, raw.source, ledger.BAD, str(error))
             yield pvalue.TaggedOutput(_LINES, line)
             return
         for kind in prepared.notes:
             yield _event("noted", kind)
-            yield pvalue.TaggedOutput(_NOTES, Line(self._split, raw.source, kind, kind))
+            yield pvalue.TaggedOutput(_NOTES, Line(split, raw.source, kind, kind))
         record = prepared.record
-        serialized = examples.to_example(record).SerializeToString(deterministic=True)
-        yield self._split, record.source, record.digest, serialized
+        serialized = self._spec.to_example(record).SerializeToString(deterministic=True)
+        yield split, record.source, record.digest, serialized
 
 
 class _Judge(beam.DoFn):
-    """The records of one image to those that are dropped, notes and events."""
+    """Records whose digests begin alike to those that are dropped, notes and events."""
 
     def __init__(self, drop_duplicates: bool, on_leak: str) -> None:
         self._options = {"drop_duplicates": drop_duplicates, "on_leak": on_leak}
 
-    def process(self, group: tuple[str, Iterable[tuple[str, str]]]) -> Iterator[Any]:
-        judgement = ledger.judge(group[1], **self._options)
-        for line in judgement.dropped:
-            yield _event("dropped", line.kind)
-            yield line
-        for line in judgement.noted:
-            yield _event("noted", line.kind)
-            yield pvalue.TaggedOutput(_NOTES, line)
+    def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
+        same: dict[str, list[tuple[str, str]]] = {}
+        for packed in group[1]:
+            digest, split, source = packed.decode().split("\0", 2)
+            same.setdefault(digest, []).append((split, source))
+        for records in same.values():
+            judgement = ledger.judge(records, **self._options)
+            for line in judgement.dropped:
+                yield _event("dropped", line.kind)
+                yield line
+            for line in judgement.noted:
+                yield _event("noted", line.kind)
+                yield pvalue.TaggedOutput(_NOTES, line)
 
 
 def _event(*path: str) -> pvalue.TaggedOutput:
     return pvalue.TaggedOutput(_EVENTS, "/".join(path))
 
 
-def _by_digest(element: Element) -> tuple[str, tuple[str, str]]:
+def _by_digest(element: Element) -> tuple[str, bytes]:
+    """All that is shuffled of a record, packed: an in-memory runner holds it for every record."""
     split, source, digest, _ = element
-    return digest, (split, source)
+    return digest[:_GROUP_DIGITS], "\0".join((digest, split, source)).encode()
 
 
 def _is_kept(element: Element, dropped: dict[tuple[str, str], int]) -> bool:
     return element[:2] not in dropped
 
 
-def _divided(
-    elements: list[beam.PCollection], splits: Iterable[str], buckets: dict[str, int]
-) -> dict[str, beam.PCollection]:
-    """Serialized tf.Examples by output split: those of the input, or buckets of the hash."""
-    if buckets:
-        names = list(buckets)
-        (every,) = elements
-        parts = every | "Divide" >> beam.Partition(
-            lambda element, _: names.index(bucket_of(element[2], buckets)), len(names)
-        )
-    else:
-        names, parts = list(splits), elements
-    return {
-        name: part | f"Example[{name}]" >> beam.Map(_serialized).with_output_types(bytes)
-        for name, part in zip(names, parts, strict=True)
-    }
+def _place(element: Element, _: int, names: list[str], buckets: dict[str, int]) -> int:
+    """The index of the output split: that of the input, or a bucket of the hash."""
+    split, _, digest, _ = element
+    return names.index(bucket_of(digest, buckets) if buckets else split)
 
 
 def _serialized(element: Element) -> bytes:

@@ -5,6 +5,7 @@ the elements, the last dimension fastest (LeCun, Cortes, Burges: "The MNIST data
 formats). Images are uint8 [n, height, width] or [n, height, width, channels], labels uint8 [n].
 """
 
+import contextlib
 import dataclasses
 import gzip
 import math
@@ -13,6 +14,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO
 
 import numpy as np
 import tensorflow as tf
@@ -38,12 +40,7 @@ def read_idx(path: str) -> np.ndarray:
     data = _read(path)
     shape = _shape(path, data)
     body = memoryview(data)[4 + 4 * len(shape) :]
-    if len(body) != math.prod(shape):
-        item = math.prod(shape[1:])
-        raise ValueError(
-            f"{path}: the header promises {shape[0]} items ({math.prod(shape)} bytes), the file "
-            f"holds {len(body) // max(item, 1)} ({len(body)} bytes); fetch the file again"
-        )
+    _check_size(path, shape, len(body))
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
@@ -109,18 +106,18 @@ class IdxReader(Reader[IdxPair]):
         return found
 
     def records(self, shard: IdxPair) -> Iterator[RawImage]:
-        """The images; nothing before both files are known to be whole and to agree."""
-        images = read_idx(shard.images)
-        _check_images(shard.images, images.shape)
-        labels: Sequence[int | None] = [None] * len(images)
+        """The images, one at a time; that the file is whole is known behind the last one."""
+        shape = _header(shard.images)
+        labels: Sequence[int | None] = [None] * shape[0]
         if shard.labels is not None:
             found = read_idx(shard.labels)
-            if found.shape != images.shape[:1]:
+            if found.shape != shape[:1]:
                 raise ValueError(
                     f"{shard.labels}: labels {list(found.shape)} for the images "
-                    f"{list(images.shape)} of {shard.source}; there must be one an image"
+                    f"{list(shape)} of {shard.source}; there must be one an image"
                 )
             labels = found.tolist()
+        images = _items(shard.images, shape)
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield RawImage(image, f"{shard.source}{INSIDE}{index}", label)
 
@@ -209,14 +206,45 @@ def _shape(path: str, data: bytes) -> tuple[int, ...]:
     return struct.unpack_from(f">{dimensions}I", data, 4)
 
 
+def _items(path: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """The items of a file whose header says `shape`; raises what `read_idx` raises."""
+    size = math.prod(shape[1:])
+    with _opened(path) as file:
+        file.read(4 + 4 * len(shape))
+        for index in range(shape[0]):
+            item = file.read(size)
+            if len(item) < size:
+                _check_size(path, shape, index * size + len(item))
+            yield np.frombuffer(item, np.uint8).reshape(shape[1:])
+        # Reading to the end checks the sum of a gzipped file too.
+        _check_size(path, shape, shape[0] * size + len(file.read()))
+
+
+def _check_size(path: str, shape: Sequence[int], size: int) -> None:
+    if size != math.prod(shape):
+        item = math.prod(shape[1:])
+        raise ValueError(
+            f"{path}: the header promises {shape[0]} items ({math.prod(shape)} bytes), the file "
+            f"holds {size // max(item, 1)} ({size} bytes); fetch the file again"
+        )
+
+
 def _read(path: str, size: int = -1) -> bytes:
-    """The first `size` bytes of a raw or gzipped file, all of them by default."""
+    """The first `size` bytes, unpacked; all of them by default."""
+    with _opened(path) as file:
+        return file.read(size)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    """A raw or gzipped file, to be read unpacked; raises ValueError where it does not unpack."""
     with tf.io.gfile.GFile(path, "rb") as file:
         if not path.endswith(".gz"):
-            return file.read(size)
+            yield file
+            return
         try:
             with gzip.GzipFile(fileobj=file) as unpacked:
-                return unpacked.read(size)
+                yield unpacked
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(
                 f"{path}: the gzip data are damaged or cut off ({error}); fetch the file again"

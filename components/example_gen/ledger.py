@@ -4,21 +4,20 @@ import dataclasses
 import heapq
 import json
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
 from components.example_gen.config import DataConfig
 from components.examples import EVAL_SPLIT, TRAIN_SPLIT
+from components.notes import ANIMATED, DUPLICATE, LEAK, MISNAMED
+from components.notes import FILE as NOTES_FILE
 
 REJECTED_FILE = "rejected.jsonl"
-NOTES_FILE = "notes.jsonl"
 COUNTS_FILE = "counts.json"
 
 # Kinds of a line of REJECTED_FILE: not in the examples.
 BAD, DROPPED_DUPLICATE, DROPPED_LEAK = "bad", "duplicate", "leak"
-# Kinds of a line of NOTES_FILE, besides those of `prepare`: in the examples.
-DUPLICATE, LEAK = "duplicate", "leak"
 INPUTS, EXAMPLES = "inputs", "examples"
 
 _NAMED = 3
@@ -40,17 +39,17 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """Of the records of one image: those to take out, those to remark on."""
+    """Of the records of one content: those to take out, those to remark on."""
 
     dropped: tuple[Line, ...] = ()
     noted: tuple[Line, ...] = ()
 
 
 def judge(records: Iterable[tuple[str, str]], *, drop_duplicates: bool, on_leak: str) -> Judgement:
-    """Looks at all records, (split, source), whose pixels are the same.
+    """Looks at all records, (split, source), whose content is the same.
 
     A duplicate is every record but the first, by source, of its split. A leak is every record of
-    train where eval has the image too.
+    train where eval has the content too.
     """
     sources: dict[str, list[str]] = {}
     for split, source in sorted(records):
@@ -60,11 +59,11 @@ def judge(records: Iterable[tuple[str, str]], *, drop_duplicates: bool, on_leak:
     for split, (first, *others) in sources.items():
         leaked = leaks and split == TRAIN_SPLIT
         if leaked:
-            reason = f"the same image as {sources[EVAL_SPLIT][0]} in {EVAL_SPLIT}"
+            reason = f"the same as {sources[EVAL_SPLIT][0]} in {EVAL_SPLIT}"
             to = dropped if on_leak == "drop" else noted
             to += [Line(split, source, LEAK, reason) for source in (first, *others)]
         if not (leaked and on_leak == "drop"):
-            reason = f"the same image as {first}"
+            reason = f"the same as {first}"
             to = dropped if drop_duplicates else noted
             to += [Line(split, source, DUPLICATE, reason) for source in others]
     return Judgement(tuple(dropped), tuple(noted))
@@ -77,7 +76,7 @@ class Ledger:
     Attributes:
       counts: of events, see `Ledger.of`.
       rejected: a few lines of those that are set aside.
-      leaked: a few lines of images in both splits.
+      leaked: a few lines of records in both splits.
     """
 
     counts: Mapping[str, int]
@@ -113,8 +112,8 @@ class Ledger:
             "duplicates": self.count("noted", DUPLICATE) + self.count("dropped", DROPPED_DUPLICATE),
             "leaked": self.count("noted", LEAK) + self.count("dropped", DROPPED_LEAK),
             "dropped": dropped,
-            "animated": self.count("noted", "animated"),
-            "misnamed": self.count("noted", "misnamed"),
+            "animated": self.count("noted", ANIMATED),
+            "misnamed": self.count("noted", MISNAMED),
         }
 
     def check(self, config: DataConfig, splits: Iterable[str]) -> None:
@@ -130,33 +129,37 @@ class Ledger:
                 f"{found['examples']} examples, {found['rejected']} rejected, "
                 f"{found['dropped']} dropped; the Beam runner has lost some, use another"
             )
-        self._check_rejected(config, inputs, found["rejected"])
-        if found["leaked"] and config.on_leak == "fail":
-            raise ValueError(
-                f"{found['leaked']} images of {TRAIN_SPLIT} are in {EVAL_SPLIT} too: "
-                f"{_listed(self.leaked, found['leaked'])}; data.on_leak: drop takes them out of "
-                f"{TRAIN_SPLIT}, keep keeps them"
-            )
+        for refusal in self.refusals(config):
+            raise ValueError(refusal)
         for split in splits:
             if not self.count(EXAMPLES, split):
+                rejected = found["rejected"]
+                bad = f", {rejected} of them bad: {_listed(self.rejected, rejected)}"
                 raise ValueError(
-                    f"split {split!r} has no example, of {inputs} records; give it more data, or "
-                    "change data.eval_fraction or data.splits"
+                    f"split {split!r} has no example, of {inputs} records"
+                    f"{bad if rejected else ''}; give it more data, or change "
+                    "data.eval_fraction or data.splits"
                 )
 
-    def _check_rejected(self, config: DataConfig, inputs: int, rejected: int) -> None:
-        if not rejected:
-            return
-        listed = _listed(self.rejected, rejected)
-        if config.on_bad_record == "fail":
-            raise ValueError(
+    def refusals(self, config: DataConfig) -> Iterator[str]:
+        """Why the recipe's section `data` refuses the records, in words that name some."""
+        inputs, found = self.count(INPUTS), self.properties
+        rejected, listed = found["rejected"], _listed(self.rejected, found["rejected"])
+        if rejected and config.on_bad_record == "fail":
+            yield (
                 f"{rejected} of {inputs} records are bad: {listed}; data.on_bad_record: quarantine "
                 "sets them aside"
             )
-        if rejected > config.max_rejected_fraction * inputs:
-            raise ValueError(
+        elif rejected > config.max_rejected_fraction * inputs:
+            yield (
                 f"{rejected} of {inputs} records are bad, more than data.max_rejected_fraction, "
                 f"{config.max_rejected_fraction:g}: {listed}"
+            )
+        if found["leaked"] and config.on_leak == "fail":
+            yield (
+                f"{found['leaked']} records of {TRAIN_SPLIT} are in {EVAL_SPLIT} too: "
+                f"{_listed(self.leaked, found['leaked'])}; data.on_leak: drop takes them out of "
+                f"{TRAIN_SPLIT}, keep keeps them"
             )
 
 

@@ -10,14 +10,20 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.example_gen.base import Reader, as_labels, container_names, split_by_name
+from components.example_gen.base import (
+    LABEL_COLUMNS,
+    Reader,
+    as_label,
+    as_labels,
+    container_names,
+    split_by_name,
+)
 from components.example_gen.paths import INSIDE, open_file, pattern_of
-from components.example_gen.prepare import RawImage
+from components.example_gen.prepare import BadRecordError, RawImage
 
 NAMES = re.compile(r".*\.(parquet|pq)", re.IGNORECASE)
 
 _IMAGE_COLUMNS = ("image", "img", "image_bytes", "image/encoded")
-_LABEL_COLUMNS = ("label", "labels", "class", "target")
 # The field of a struct column that holds the file, as the Hugging Face hub ships images.
 _BYTES = "bytes"
 _BATCH_ROWS = 256
@@ -64,7 +70,9 @@ class ParquetReader(Reader[RowGroup]):
             for split, files in self.files(base, splits).items()
         }
         groups = [group for listed in found.values() for group in listed]
-        classes = as_labels(name for group in groups for name in _class_names(group))
+        classes = as_labels(
+            name for each in groups for name in class_names(each.path, each.group, each.label)
+        )
         if not classes:
             return found
         return {
@@ -73,7 +81,7 @@ class ParquetReader(Reader[RowGroup]):
         }
 
     def _groups(self, path: str, base: str) -> list[RowGroup]:
-        with _opened(path) as file:
+        with opened(path) as file:
             image, label = self._columns(path, file.schema_arrow)
             groups, first = [], 0
             for index in range(file.metadata.num_row_groups):
@@ -105,20 +113,16 @@ class ParquetReader(Reader[RowGroup]):
                 "struct with the field bytes"
             )
         label = self.features.get("label")
-        label = label or next((name for name in _LABEL_COLUMNS if name in schema.names), None)
+        label = label or next((name for name in LABEL_COLUMNS if name in schema.names), None)
         if label is not None:
-            kind = schema.field(label).type
-            if not (pa.types.is_integer(kind) or _is_text(kind)):
-                raise ValueError(
-                    f"{path}: the label column {label!r} is {kind}, expected whole numbers or names"
-                )
+            check_label(path, schema, label)
         return image, label
 
     def records(self, shard: RowGroup) -> Iterator[RawImage]:
         """The bytes of every row."""
         columns = [shard.image, *([shard.label] if shard.label else [])]
         index = shard.first
-        with _opened(shard.path) as file:
+        with opened(shard.path) as file:
             for batch in file.iter_batches(
                 _BATCH_ROWS, row_groups=[shard.group], columns=columns, use_threads=False
             ):
@@ -136,28 +140,46 @@ def _raw(
     image: bytes | dict | None, label: int | str | None, source: str, shard: RowGroup
 ) -> RawImage:
     content = image.get(_BYTES) if isinstance(image, dict) else image
-    error = None
     if content is None:
-        content, error = b"", f"the column {shard.image!r} holds no bytes"
-    elif shard.label and label is None:
-        error = f"the column {shard.label!r} holds no label"
-    elif isinstance(label, int) and label < 0:
-        error = f"the column {shard.label!r} holds {label}, labels count from 0"
-    if isinstance(label, str):
-        label = shard.classes[label]
-    return RawImage(content, source, label, error)
+        return RawImage(b"", source, error=f"the column {shard.image!r} holds no bytes")
+    if shard.label is None:
+        return RawImage(content, source)
+    try:
+        return RawImage(content, source, as_label(label, shard.label, shard.classes))
+    except BadRecordError as error:
+        return RawImage(content, source, error=str(error))
 
 
-def _class_names(group: RowGroup) -> list[str]:
+def class_names(path: str, group: int, label: str | None) -> list[str]:
     """The names in the label column of a row group; none where labels are numbers."""
-    if group.label is None:
+    if label is None:
         return []
-    with _opened(group.path) as file:
-        if not _is_text(file.schema_arrow.field(group.label).type):
+    with opened(path) as file:
+        if not _is_text(file.schema_arrow.field(label).type):
             return []
-        column = file.read_row_group(group.group, columns=[group.label], use_threads=False)
+        column = file.read_row_group(group, columns=[label], use_threads=False)
         names = column.column(0).cast(pa.string()).unique().to_pylist()
         return [name for name in names if name is not None]
+
+
+def check_label(path: str, schema: pa.Schema, name: str) -> None:
+    """Raises ValueError for a column that cannot hold labels."""
+    kind = schema.field(name).type
+    if not is_label(kind):
+        raise ValueError(
+            f"{path}: the label column {name!r} is {kind}, expected whole numbers or names"
+        )
+
+
+def is_label(kind: pa.DataType) -> bool:
+    """Whether a column holds whole numbers or names."""
+    return pa.types.is_integer(kind) or _is_text(kind)
+
+
+def holds_images(path: str) -> bool:
+    """Whether a file has a column of image bytes."""
+    with opened(path) as file:
+        return any(_holds_images(field.type) for field in file.schema_arrow)
 
 
 def _holds_images(kind: pa.DataType) -> bool:
@@ -177,7 +199,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[pq.ParquetFile]:
+def opened(path: str) -> Iterator[pq.ParquetFile]:
     """The file; an error of pyarrow's gets its name."""
     with open_file(path) as file:
         try:

@@ -110,10 +110,10 @@ def list_names(folder: str) -> list[str]:
 def visible_names(base: str) -> list[str]:
     """The names in a folder, as `list_names`; FileNotFoundError if there are none."""
     if not tf.io.gfile.isdir(base):
-        raise FileNotFoundError(f"{base}: no such folder; data.path must name the folder of images")
+        raise FileNotFoundError(f"{base}: no such folder; data.path must name one with data")
     names = list_names(base)
     if not names:
-        raise FileNotFoundError(f"{base}: the folder is empty; data.path must hold images")
+        raise FileNotFoundError(f"{base}: the folder is empty; data.path must name one with data")
     return names
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from components import examples
+from components.notes import ANIMATED, MISNAMED
+from components.vectors import VectorRecord
 
 # Pillow refuses to decode beyond this, whatever the recipe says.
 LARGEST_MAX_PIXELS = 2 * 89_478_485
@@ -16,10 +18,6 @@ FILTERS = {
     name: Image.Resampling[name.upper()]
     for name in ("lanczos", "bicubic", "hamming", "bilinear", "box")
 }
-# What is remarkable about an image that is taken nevertheless.
-ANIMATED = "animated"
-MISNAMED = "misnamed"
-
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 _FORMAT_OF = {
     ".png": "PNG",
@@ -33,7 +31,7 @@ _ALPHA_MODES = ("RGBA", "LA", "PA")
 _LARGEST_16_BIT = 65535
 
 
-class BadImageError(ValueError):
+class BadRecordError(ValueError):
     """A record that cannot be used; the message is the reason, without the source."""
 
 
@@ -75,9 +73,9 @@ class Preparation:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """An image that is ready, and what is remarkable about the record: ANIMATED, MISNAMED."""
+    """A record that is ready, and what is remarkable about it: ANIMATED, MISNAMED."""
 
-    record: examples.ImageRecord
+    record: examples.ImageRecord | VectorRecord
     notes: tuple[str, ...] = ()
 
 
@@ -89,11 +87,11 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared:
     gray by ITU-R 601-2 luma, under every `fit`, as `image_shape` asks.
 
     Raises:
-      BadImageError: with the reason, for a record that cannot be had, does not decode, is too
+      BadRecordError: with the reason, for a record that cannot be had, does not decode, is too
         large, or has another size than `image_shape` where `fit` is `exact`.
     """
     if raw.error is not None:
-        raise BadImageError(raw.error)
+        raise BadRecordError(raw.error)
     notes: list[str] = []
     if isinstance(raw.content, bytes):
         image = _decoded(raw, how, notes)
@@ -109,12 +107,12 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared:
 
 def _decoded(raw: RawImage, how: Preparation, notes: list[str]) -> Image.Image:
     if not raw.content:
-        raise BadImageError("the file is empty")
+        raise BadRecordError("the file is empty")
     try:
         with Image.open(io.BytesIO(raw.content), formats=_FORMATS) as image:
             pixels = image.width * image.height
             if pixels > how.max_pixels:
-                raise BadImageError(
+                raise BadRecordError(
                     f"{image.width}x{image.height} pixels are more than data.max_pixels, "
                     f"{how.max_pixels:,}"
                 )
@@ -128,29 +126,29 @@ def _decoded(raw: RawImage, how: Preparation, notes: list[str]) -> Image.Image:
             if named != kind:
                 notes.append(MISNAMED)
             return _flat(ImageOps.exif_transpose(image), how.background)
-    except BadImageError:
+    except BadRecordError:
         raise
     except Image.DecompressionBombError as error:
-        raise BadImageError(
+        raise BadRecordError(
             f"more than {LARGEST_MAX_PIXELS:,} pixels, data.max_pixels is {how.max_pixels:,}"
         ) from error
     except Image.UnidentifiedImageError as error:
-        raise BadImageError(f"not an image file ({', '.join(_FORMATS)})") from error
+        raise BadRecordError(f"not an image file ({', '.join(_FORMATS)})") from error
     # Pillow raises OSError, SyntaxError, ValueError, struct.error, … depending on where the bytes
     # stop making sense; the reason is kept.
     except Exception as error:  # noqa: BLE001
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadImageError(f"the image does not decode ({reason})") from error
+        raise BadRecordError(f"the image does not decode ({reason})") from error
 
 
 def _picture(array: np.ndarray) -> Image.Image:
-    """The picture that an array is; raises BadImageError for elements or shapes that are none."""
+    """The picture that an array is; raises BadRecordError for elements or shapes that are none."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise BadImageError(f"an array {list(array.shape)}, expected [height, width, 1, 3 or 4]")
+        raise BadRecordError(f"an array {list(array.shape)}, expected [height, width, 1, 3 or 4]")
     if 0 in array.shape:
-        raise BadImageError(f"an array {list(array.shape)} has no pixels")
+        raise BadRecordError(f"an array {list(array.shape)} has no pixels")
     if array.dtype == np.uint16:
         array = _from_16_bit(array)
     elif array.dtype == np.bool_:
@@ -158,19 +156,19 @@ def _picture(array: np.ndarray) -> Image.Image:
     elif array.dtype.kind == "f":
         # Also refuses NaN.
         if not (array.min() >= 0 and array.max() <= 1):
-            raise BadImageError(
+            raise BadRecordError(
                 f"{array.dtype} values from {array.min():g} to {array.max():g}; floats must lie "
                 "in [0, 1]"
             )
         array = np.rint(array * 255).astype(np.uint8)
     elif array.dtype.kind in "iu":
         if array.min() < 0 or array.max() > 255:
-            raise BadImageError(
+            raise BadRecordError(
                 f"{array.dtype} values from {array.min()} to {array.max()}, expected 0 to 255"
             )
         array = array.astype(np.uint8)
     else:
-        raise BadImageError(f"elements of type {array.dtype}, expected numbers")
+        raise BadRecordError(f"elements of type {array.dtype}, expected numbers")
     return Image.fromarray(np.ascontiguousarray(array))
 
 
@@ -183,7 +181,7 @@ def _flat(image: Image.Image, background: str) -> Image.Image:
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > _LARGEST_16_BIT:
-            raise BadImageError(
+            raise BadRecordError(
                 f"gray values from {values.min()} to {values.max()}, more than 16 bits"
             )
         return Image.fromarray(_from_16_bit(values))
@@ -195,7 +193,7 @@ def _flat(image: Image.Image, background: str) -> Image.Image:
 
 def _exact(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
     if image.size != size:
-        raise BadImageError(
+        raise BadRecordError(
             f"the image is {image.height}x{image.width} (height x width), data.image_shape asks "
             f"for {size[1]}x{size[0]}; data.fit: crop, pad or stretch would resize it"
         )

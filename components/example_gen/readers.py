@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from components.example_gen import archive, arrays, idx, parquet, tfrecord
+from components.example_gen import archive, arrays, idx, parquet, table, tfrecord
 from components.example_gen.base import Reader
 from components.example_gen.folder import FolderReader
 from components.example_gen.paths import described, is_image, visible_names, walk
 from components.example_gen.prepare import RawImage
+from components.example_gen.rows import RawRow
+from components.examples import ImageRecord
 from components.registry import Registry
+from components.vectors import VectorRecord
 
 AUTO = "auto"
 READERS: Registry[type[Reader]] = Registry("data format")
@@ -21,6 +24,7 @@ READERS.register("archive")(archive.ArchiveReader)
 READERS.register("numpy")(arrays.NumpyReader)
 READERS.register("tfrecord")(tfrecord.TFRecordReader)
 READERS.register("parquet")(parquet.ParquetReader)
+READERS.register(table.FORMAT)(table.TableReader)
 
 _NAMES = {
     "idx": idx.NAMES,
@@ -34,7 +38,7 @@ _LOOKED_AT = 10_000
 
 
 def recognised(names: Iterable[str], where: str) -> str:
-    """The format of data, from the names of files.
+    """The format of images, from the names of files; a CSV file beside them is not looked at.
 
     Raises ValueError that says what was found, for none or several.
     """
@@ -43,6 +47,12 @@ def recognised(names: Iterable[str], where: str) -> str:
     if len(formats) == 1:
         return next(iter(formats))
     if not formats:
+        tables = [name for name in looked_at if table.NAMES.fullmatch(posixpath.basename(name))]
+        if tables:
+            raise ValueError(
+                f"{where}: {described(tables)}: a table holds no images; give data.columns in "
+                "place of data.image_shape"
+            )
         raise ValueError(
             f"{where}: cannot tell the format of {described(looked_at)}; name it in data.format "
             f"({', '.join(READERS.names())})"
@@ -51,6 +61,27 @@ def recognised(names: Iterable[str], where: str) -> str:
     raise ValueError(
         f"{where}: files of several formats ({listed}); name one in data.format or move the others"
     )
+
+
+def table_files(base: str, names: Sequence[str] | None = None) -> list[str]:
+    """The paths of the files of a table of numbers; none where images lie there.
+
+    A CSV file beside images is their labels, and a Parquet file with image bytes is images.
+
+    Args:
+      base: the folder.
+      names: the files and folders to look at, relative to `base`; all if left out.
+
+    Raises:
+      ValueError: for a damaged Parquet file.
+    """
+    files = [file for name in names or [""] for file in walk(base, name)]
+    if not {_format_of(file) for file in files} <= {None, "parquet"}:
+        return []
+    tables = [file for file in files if table.NAMES.fullmatch(posixpath.basename(file))]
+    paths = [posixpath.join(base, file) for file in tables]
+    images = any(_format_of(path) and parquet.holds_images(path) for path in paths)
+    return [] if images else paths
 
 
 def _format_of(path: str) -> str | None:
@@ -62,32 +93,51 @@ def _format_of(path: str) -> str | None:
 
 @READERS.register(AUTO)
 class AutoReader(Reader[tuple[str, Any]]):
-    """Whatever lies there, by the names of the files."""
+    """Whatever lies there, by the names of the files; with `columns`, a table."""
 
-    options: ClassVar[frozenset[str]] = frozenset({"labels", "features"})
+    options: ClassVar[frozenset[str]] = frozenset({"labels", "features", "columns"})
+
+    def __init__(
+        self,
+        labels: str | None = None,
+        features: Mapping[str, str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(labels, features, columns)
+        if self.columns:
+            # Which raises for the other arguments that a table has no use for.
+            self._reader(table.FORMAT)
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """As the reader of the format that is found."""
         if names is None:
             visible_names(base)
         files = (file for name in names or [""] for file in walk(base, name))
-        return self._reader(recognised(files, base)).splits(base, names)
+        return self._reader(self._recognised(files, base)).splits(base, names)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[tuple[str, Any]]]:
         """The shards of the format's reader, and its name."""
         found = self.files(base, splits)
-        name = recognised((file for files in found.values() for file in files), base)
+        name = self._recognised((file for files in found.values() for file in files), base)
         shards = self._reader(name).shards(base, splits)
         return {split: [(name, shard) for shard in listed] for split, listed in shards.items()}
 
-    def records(self, shard: tuple[str, Any]) -> Iterator[RawImage]:
+    def records(self, shard: tuple[str, Any]) -> Iterator[RawImage | RawRow]:
         """The records of the format's reader."""
         name, inner = shard
         return self._reader(name).records(inner)
+
+    def read(self, shard: tuple[str, Any]) -> Iterator[ImageRecord | VectorRecord]:
+        """As the format's reader."""
+        name, inner = shard
+        return self._reader(name).read(inner)
 
     def count(self, shards: Sequence[tuple[str, Any]]) -> int:
         """The count of the format's reader."""
         return sum(self._reader(name).count([inner]) for name, inner in shards)
 
+    def _recognised(self, files: Iterable[str], where: str) -> str:
+        return table.FORMAT if self.columns else recognised(files, where)
+
     def _reader(self, name: str) -> Reader:
-        return READERS.get(name)(self.labels, self.features)
+        return READERS.get(name)(self.labels, self.features, self.columns)

@@ -9,8 +9,9 @@ import dataclasses
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from components import examples
+from components import examples, mapped
 from components.feature_extractor import base, network
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -45,19 +46,24 @@ def train(
     extractor = network.build(train_split.data.shape[1:], num_classes, config.feature_dim)
     steps = config.epochs * -(-len(train_split) // config.batch_size)
     classifier = network.learner(extractor, config, steps)
-    classifier.fit(
-        train_split.data,
-        train_split.labels,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        verbose=0,
-    )
-    loss, accuracy = classifier.evaluate(
-        eval_split.data, eval_split.labels, batch_size=config.batch_size, verbose=0
-    )
+    shown = _labelled(train_split, config.batch_size, shuffled=True)
+    classifier.fit(shown, epochs=config.epochs, verbose=0)
+    held_out = _labelled(eval_split, config.batch_size, shuffled=False)
+    loss, accuracy = classifier.evaluate(held_out, verbose=0)
     counts = (len(train_split), len(eval_split))
     remedy = "train for more epochs or check the labels"
     return extractor, network.judged(accuracy, loss, chance, counts, config, remedy)
+
+
+def _labelled(split: examples.Split, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
+    """Batches of (images, labels)."""
+
+    def pairs(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return mapped.gather(split.data, rows), mapped.gather(split.labels, rows)
+
+    # Keras would copy an array into memory, which a map of a file may not fit.
+    rows = network.in_batches(len(split), batch_size, shuffled=shuffled)
+    return rows.map(pairs, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def _chance(train_split: examples.Split, eval_split: examples.Split) -> float:

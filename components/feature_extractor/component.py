@@ -48,7 +48,7 @@ class FeatureExtractor(base_component.BaseComponent):
         """Wires the stage.
 
         Args:
-          examples: images with splits `train` and `eval`.
+          examples: splits `train` and `eval` of the contract in `components.contract`.
           anomalies: of the same examples; any anomaly fails the stage.
           config: the kind of extractor and its options.
           data: what one datum is.

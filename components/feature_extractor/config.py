@@ -1,5 +1,6 @@
 """The recipe's section `feature_extractor`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,6 +16,9 @@ from components.feature_extractor.base import EXTRACTORS, find
 
 IMAGENET = "imagenet"
 
+# Where a recipe does not say, by the number of axes of a datum: vectors, images.
+DEFAULT_KINDS = {1: "identity", 3: "classifier"}
+
 
 def _known(kind: str) -> str:
     find(kind)
@@ -25,9 +29,9 @@ class FeatureExtractorConfig(Config):
     """What the features are that generators are measured in; a kind has options of its own."""
 
     kind: Annotated[str, AfterValidator(_known)] = Field(
-        "classifier",
+        DEFAULT_KINDS[3],
         description="classifier, self_supervised, inception_v3, identity, or module:function that "
-        "returns a Keras model",
+        "returns a Keras model; default: classifier of images, identity of vectors",
     )
     epochs: int = Field(12, ge=1, description="passes over the train split")
     batch_size: int = Field(128, ge=1, description="images a step")
@@ -56,6 +60,15 @@ class FeatureExtractorConfig(Config):
         """The file of weights that the recipe names, if it does."""
         named = "weights" in find(self.kind).options and self.weights != IMAGENET
         return self.weights if named else None
+
+    def check_shape(self, data_shape: Sequence[int]) -> None:
+        """Raises ValueError, saying which kinds would do, for data that this one does not take."""
+        if len(data_shape) != 3 and not find(self.kind).takes_vectors:
+            able = [name for name in EXTRACTORS.names() if EXTRACTORS.get(name).takes_vectors]
+            raise ValueError(
+                f"kind: {self.kind} takes images, the data are {list(data_shape)}; "
+                f"{' or '.join(able)} would do"
+            )
 
     @model_validator(mode="after")
     def _options_are_the_kinds(self) -> "FeatureExtractorConfig":

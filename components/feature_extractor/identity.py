@@ -1,6 +1,7 @@
 """The kind `identity`: the data themselves are the features."""
 
 import keras
+import numpy as np
 
 from components import examples
 from components.feature_extractor import base
@@ -8,14 +9,31 @@ from components.feature_extractor.config import FeatureExtractorConfig
 
 
 def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
-    """Vectors as they are; images in [-1, 1], flattened row by row."""
-    shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
-    data = base.inputs(shape)
-    is_image = len(shape) == 3
-    hidden = keras.layers.Rescaling(base.SCALE, base.OFFSET)(data) if is_image else data
-    model = keras.Model(data, {"features": keras.layers.Flatten()(hidden)})
-    name = "pixels" if is_image else "coordinates"
+    """Images in [-1, 1], flattened row by row; columns of vectors standardised.
+
+    Every column has mean 0 and standard deviation 1 in the train split, so that none outweighs the
+    others by its units; one that is all the same there is only moved to 0.
+    """
+    data = splits[examples.TRAIN_SPLIT].data
+    inputs = base.inputs(data.shape[1:])
+    if data.ndim == 4:
+        hidden = keras.layers.Rescaling(base.SCALE, base.OFFSET)(inputs)
+        name = "pixels"
+    else:
+        hidden = _standardised(inputs, data)
+        name = "standardised columns"
+    model = keras.Model(inputs, {"features": keras.layers.Flatten()(hidden)})
     return base.Built(model, f"{data_name} {name}", base.architecture(model))
+
+
+def _standardised(inputs: keras.KerasTensor, rows: np.ndarray) -> keras.KerasTensor:
+    # In float64: in float32 a sum over many rows is off.
+    means, spreads = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+    # A column of equal values has a standard deviation of nearly 0, by rounding.
+    scales = np.divide(1.0, spreads, where=np.ptp(rows, axis=0) > 0, out=np.ones_like(spreads))
+    # In two steps: what is left of a large mean keeps its digits.
+    centred = keras.layers.Rescaling(1.0, (-means).tolist())(inputs)
+    return keras.layers.Rescaling(scales.tolist())(centred)
 
 
 base.EXTRACTORS.register("identity")(base.Kind(build, takes_vectors=True))

@@ -35,11 +35,7 @@ def make(
     """
     kind = base.find(config.kind)
     shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
-    if len(shape) != 3 and not kind.takes_vectors:
-        raise ValueError(
-            f"feature_extractor.kind: {config.kind} takes images, the data are {list(shape)}; "
-            f"{', '.join(_kinds_of_vectors())} take vectors"
-        )
+    config.check_shape(shape)
     built = kind.build(splits, config, data_name)
     export(built.model, os.path.join(folder, features.SAVED_MODEL_FOLDER))
     outputs = built.model.output
@@ -89,8 +85,3 @@ def identity_of(built: base.Built, shape: Sequence[int]) -> str:
     for weights in built.model.get_weights():
         digest.update(f"{weights.dtype} {weights.shape}".encode() + weights.tobytes())
     return digest.hexdigest()[:16]
-
-
-def _kinds_of_vectors() -> list[str]:
-    names = base.EXTRACTORS.names()
-    return [name for name in names if base.EXTRACTORS.get(name).takes_vectors]

@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import tensorflow as tf
 
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
@@ -79,6 +80,12 @@ def learner(extractor: keras.Model, config: FeatureExtractorConfig, steps: int) 
         metrics=["accuracy"],
     )
     return classifier
+
+
+def in_batches(count: int, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
+    """Batches of the rows [0, count), int64 [batch_size]; each epoch is a whole permutation."""
+    rows = tf.data.Dataset.range(count)
+    return (rows.shuffle(count) if shuffled else rows).batch(batch_size)
 
 
 def judged(

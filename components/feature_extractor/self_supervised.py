@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components import examples
+from components import examples, mapped
 from components.feature_extractor import base, network
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -78,19 +78,15 @@ def _turned(
     images: np.ndarray, turns: tuple[int, ...], batch_size: int, *, shuffled: bool
 ) -> tf.data.Dataset:
     """Batches of (`batch_size` images in every turn, which turn it is)."""
-    # Turned as they are shown: all of them at once are four times the data.
-    with tf.device("CPU"):
-        content = tf.constant(images)
 
+    # Turned as they are shown: all of them at once are four times the data.
     def turn(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.gather(content, rows)
+        batch = mapped.gather(images, rows)
         shown = [tf.image.rot90(batch, count) for count in turns]
         return tf.concat(shown, axis=0), tf.repeat(tf.range(len(turns)), tf.shape(rows)[0])
 
-    order = tf.data.Dataset.range(len(images))
-    if shuffled:
-        order = order.shuffle(len(images))
-    return order.batch(batch_size).map(turn, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    rows = network.in_batches(len(images), batch_size, shuffled=shuffled)
+    return rows.map(turn, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 base.EXTRACTORS.register("self_supervised")(base.Kind(build, network.OPTIONS - {"feature_dim"}))

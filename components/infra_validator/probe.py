@@ -6,6 +6,7 @@ Prints one line of JSON and exits with 0 where the SavedModel keeps its contract
 one line with the reason to stderr and exits with 1. Imports nothing of this project.
 """
 
+import dataclasses
 import json
 import sys
 from typing import Any
@@ -13,42 +14,47 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_SIGNATURES = {
-    "serving_default": ({"latents": tf.float32}, {"images": tf.float32}),
-    "sample": ({"count": tf.int32, "seed": tf.int64}, {"images": tf.uint8}),
-}
-# Those of a generator with classes.
-_CONDITIONAL_SIGNATURES = {
-    **_SIGNATURES,
-    "serving_default": (
-        {"latents": tf.float32, "labels": tf.int64},
-        {"images": tf.float32},
-    ),
-    "sample_class": (
-        {"count": tf.int32, "seed": tf.int64, "label": tf.int64},
-        {"images": tf.uint8},
-    ),
-}
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """What a generator makes.
+
+    Attributes:
+      name: of the output.
+      axes: of a batch, in words.
+      rank: of a batch.
+      sampled: the type of samples.
+      samples: so many are drawn to tell seeds apart: rows of a few whole numbers are soon equal.
+    """
+
+    name: str
+    axes: str
+    rank: int
+    sampled: tf.DType
+    samples: int
+
+
+_IMAGES = _Kind("images", "[n, height, width, channels]", 4, tf.uint8, 4)
+_VECTORS = _Kind("vectors", "[n, columns]", 2, tf.float32, 256)
 _LATENTS = 3
-_SAMPLES = 4
 
 
 def probe(model_dir: str) -> dict[str, Any]:
-    """Calls both signatures of the SavedModel in `model_dir`.
+    """Calls the signatures of the SavedModel in `model_dir`.
 
-    Returns its `latent_size` and its `image_shape` [height, width, channels].
+    Returns its `latent_size` and its `image_shape` [height, width, channels], or its `columns`.
 
     Raises:
       ValueError: for a signature that is missing or has other names or types, a fixed batch size,
-        float images that are not finite or outside [-1, 1], sizes that disagree, and samples that
-        do not follow their seed.
+        floats that are not finite, float images outside [-1, 1], sizes that disagree, names that
+        are not one a column, and samples that do not follow their seed.
       Exception: whatever TensorFlow raises where the model does not load or run.
     """
     # Kept to the end: signatures alone do not keep the model's variables alive.
     model = tf.saved_model.load(model_dir)
     signatures = model.signatures
-    contracts = _CONDITIONAL_SIGNATURES if "sample_class" in signatures else _SIGNATURES
-    for name, contract in contracts.items():
+    kind = _VECTORS if _makes_vectors(signatures) else _IMAGES
+    for name, contract in _contracts(kind, conditional="sample_class" in signatures).items():
         if name not in signatures:
             raise ValueError(f"no signature {name!r}, only {sorted(signatures)}")
         _check_types(name, signatures[name], *contract)
@@ -61,32 +67,61 @@ def probe(model_dir: str) -> dict[str, Any]:
     inputs = {"latents": tf.constant(latents, tf.float32)}
     if "sample_class" in signatures:
         inputs["labels"] = tf.zeros([_LATENTS], tf.int64)
-    images = _images(signatures["serving_default"], **inputs)
-    if images.ndim != 4 or len(images) != _LATENTS:
+    served = signatures["serving_default"](**inputs)[kind.name].numpy()
+    if served.ndim != kind.rank or len(served) != _LATENTS:
         raise ValueError(
-            f"serving_default: images of {_LATENTS} latents have shape {images.shape}, "
-            "expected [n, height, width, channels]"
+            f"serving_default: {kind.name} of {_LATENTS} latents have shape {served.shape}, "
+            f"expected {kind.axes}"
         )
-    if not np.isfinite(images).all():
-        raise ValueError("serving_default: images are not finite")
-    if np.abs(images).max() > 1:
+    if not np.isfinite(served).all():
+        raise ValueError(f"serving_default: {kind.name} are not finite")
+    if kind is _IMAGES and np.abs(served).max() > 1:
         raise ValueError(
-            f"serving_default: images are in [{images.min():.3g}, {images.max():.3g}], "
+            f"serving_default: images are in [{served.min():.3g}, {served.max():.3g}], "
             "expected [-1, 1]"
         )
 
-    first, again, other = (_sample(signatures["sample"], seed) for seed in (1, 1, 2))
-    image_shape = images.shape[1:]
-    if first.shape != (_SAMPLES, *image_shape):
+    shape = served.shape[1:]
+    first, again, other = (_sample(signatures["sample"], kind, seed) for seed in (1, 1, 2))
+    if first.shape != (kind.samples, *shape):
         raise ValueError(
-            f"sample: {_SAMPLES} images have shape {first.shape}, "
-            f"those of serving_default have {image_shape}"
+            f"sample: {kind.samples} {kind.name} have shape {first.shape}, "
+            f"those of serving_default have {shape}"
         )
+    if not np.isfinite(first).all():
+        raise ValueError(f"sample: {kind.name} are not finite")
     if not np.array_equal(first, again):
-        raise ValueError("sample: one seed gives different images")
+        raise ValueError(f"sample: one seed gives different {kind.name}")
     if np.array_equal(first, other):
-        raise ValueError("sample: two seeds give the same images")
-    return {"latent_size": latent_size, "image_shape": list(image_shape)}
+        raise ValueError(f"sample: two seeds give the same {kind.name}")
+    if kind is _IMAGES:
+        return {"latent_size": latent_size, "image_shape": list(shape)}
+    names = [name.decode() for name in signatures["columns"]()["names"].numpy()]
+    if len(set(names)) != len(names) or len(names) != shape[0]:
+        raise ValueError(
+            f"columns: {', '.join(names)} are not {shape[0]} names, one for each column of vectors"
+        )
+    return {"latent_size": latent_size, "columns": names}
+
+
+def _makes_vectors(signatures: Any) -> bool:
+    served = signatures.get("serving_default")
+    return served is not None and _VECTORS.name in served.structured_outputs
+
+
+def _contracts(kind: _Kind, *, conditional: bool) -> dict[str, tuple[dict, dict]]:
+    """Inputs and outputs by signature."""
+    labels = {"labels": tf.int64} if conditional else {}
+    samples, sampled = {"count": tf.int32, "seed": tf.int64}, {kind.name: kind.sampled}
+    found = {
+        "serving_default": ({"latents": tf.float32, **labels}, {kind.name: tf.float32}),
+        "sample": (samples, sampled),
+    }
+    if conditional:
+        found["sample_class"] = ({**samples, "label": tf.int64}, sampled)
+    if kind is _VECTORS:
+        found["columns"] = ({}, {"names": tf.string})
+    return found
 
 
 def _check_types(name: str, signature: Any, inputs: dict, outputs: dict) -> None:
@@ -101,12 +136,9 @@ def _in_words(types: dict[str, tf.DType]) -> str:
     return ", ".join(f"{key} {dtype.name}" for key, dtype in sorted(types.items()))
 
 
-def _images(signature: Any, **inputs: tf.Tensor) -> np.ndarray:
-    return signature(**inputs)["images"].numpy()
-
-
-def _sample(signature: Any, seed: int) -> np.ndarray:
-    return _images(signature, count=tf.constant(_SAMPLES), seed=tf.constant(seed, tf.int64))
+def _sample(signature: Any, kind: _Kind, seed: int) -> np.ndarray:
+    outputs = signature(count=tf.constant(kind.samples), seed=tf.constant(seed, tf.int64))
+    return outputs[kind.name].numpy()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Augmentation:
         if len(data_shape) != 3:
             raise ValueError(
                 f"augmentation: data have shape {list(data_shape)}, "
-                "expected images, [height, width, channels]"
+                "expected images, [height, width, channels]; leave it out"
             )
 
     def __call__(

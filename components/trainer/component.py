@@ -52,8 +52,8 @@ class GANTrainer(base_component.BaseComponent):
 
     Outputs:
       model: the best generator (`Format-Serving/`, signatures in `components.trainer.export`).
-      model_run: log.jsonl, configuration.json, grids/, tensorboard/, and untrained/, the generator
-        before training.
+      model_run: log.jsonl, configuration.json, grids/ of images, tensorboard/, and untrained/, the
+        generator before training.
     """
 
     SPEC_CLASS = GANTrainerSpec

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from components.config import Config, name_in
 from components.registry import Registry
 from components.trainer import losses, networks, optimizers, penalties
-from components.trainer.augmentation import AUGMENTATIONS
+from components.trainer.augmentation import AUGMENTATIONS, Augmentation
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 from components.trainer.optimizers import OPTIMIZERS
 from components.trainer.penalties import PENALTIES
@@ -205,10 +205,13 @@ class TrainerConfig(TrainingConfig):
     )
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
-        """Raises ValueError, saying which shapes would do, for one the networks cannot make."""
-        for name, registry in (
-            (self.networks.generator, GENERATORS),
-            (self.networks.discriminator, DISCRIMINATORS),
-        ):
+        """Raises ValueError, saying what would do, for data that an option is not for."""
+        for registry in (GENERATORS, DISCRIMINATORS):
+            name = getattr(self.networks, registry.kind)
             if name in registry.names():
-                registry.get(name).check_shape(data_shape)
+                try:
+                    registry.get(name).check_shape(data_shape)
+                except ValueError as error:
+                    raise ValueError(f"networks.{registry.kind}: {error}") from error
+        if self.augmentation:
+            Augmentation.check_shape(data_shape)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components import examples
+from components import examples, mapped
 
 # Random streams are kept apart by what they are for.
 _ORDER_STREAM = 0
@@ -76,7 +76,10 @@ class Source(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _ArraySource(Source):
-    """Data in memory, as they are: images stay uint8. Each epoch has an order of its own."""
+    """Data in memory or in a mapped file, as they are: images stay uint8.
+
+    Each epoch has an order of its own, a permutation of all data.
+    """
 
     data: np.ndarray = dataclasses.field(kw_only=True, repr=False)
     labels: np.ndarray | None = dataclasses.field(kw_only=True, repr=False)
@@ -88,10 +91,9 @@ class _ArraySource(Source):
     def batches(self, size: int, first: int, seed: int, own: slice) -> tf.data.Dataset:
         count = len(self.data)
         epoch, within = divmod(first * size, count)
-        with tf.device("CPU"):
-            columns = {"real": tf.constant(self.data)}
-            if self.labels is not None:
-                columns["labels"] = tf.constant(self.labels)
+        columns = {"real": self.data}
+        if self.labels is not None:
+            columns["labels"] = self.labels
 
         def order(epoch: tf.Tensor) -> tf.data.Dataset:
             stream = tf.random.experimental.stateless_fold_in([seed, _ORDER_STREAM], epoch)
@@ -99,7 +101,8 @@ class _ArraySource(Source):
             return tf.data.Dataset.from_tensor_slices(shuffled)
 
         def rows(indices: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {name: tf.gather(column, indices[own]) for name, column in columns.items()}
+            own_rows = indices[own]
+            return {name: mapped.gather(column, own_rows) for name, column in columns.items()}
 
         indices = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).flat_map(order).skip(within)
         batches = indices.batch(size, drop_remainder=True)

@@ -14,6 +14,7 @@ from components import examples, files, stage
 from components.contract import DataSpec
 from components.trainer import quality
 from components.trainer.config import TrainerConfig
+from components.trainer.scaling import Scaling
 from components.trainer.training import LOG_FOLDER, GANTrainer
 
 UNTRAINED_FOLDER = "untrained"
@@ -33,13 +34,18 @@ class Executor(base_executor.BaseExecutor):
         stage.refuse_anomalies(input_dict["anomalies"])
         config = TrainerConfig.model_validate_json(exec_properties["config"])
         paths = stage.split_files(input_dict["examples"], examples.TRAIN_SPLIT)
-        split = DataSpec.model_validate_json(exec_properties["data"]).read(paths)
-        dataset = split.data if split.labels is None else (split.data, split.labels)
+        spec = DataSpec.model_validate_json(exec_properties["data"])
+        split = spec.read(paths)
+        data, scaling = split.data, None
+        if spec.columns:
+            scaling = Scaling.learn(data, spec.columns)
+            data = scaling.to_unit(data)
+        dataset = data if split.labels is None else (data, split.labels)
 
         extract = None
         for extractor in input_dict.get("extractor", []):
             extract = quality.load_extractor(path_utils.serving_model_dir(extractor.uri))
-        trainer = GANTrainer.from_config(config, dataset, extract=extract)
+        trainer = GANTrainer.from_config(config, dataset, extract=extract, scaling=scaling)
         model = artifact_utils.get_single_instance(output_dict["model"])
         model_run = artifact_utils.get_single_instance(output_dict["model_run"])
         trainer.export(os.path.join(model_run.uri, UNTRAINED_FOLDER))

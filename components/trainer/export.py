@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import examples
+from components.trainer.scaling import Scaling
 
 # The stream that `sample` draws labels from; latents are drawn from stream 0.
 _LABELS_STREAM = 1
@@ -18,21 +19,28 @@ Tensors = dict[str, tf.Tensor]
 class Served(tf.Module):
     """The signatures of a pushed generator.
 
-    All answer with `images`, or with `vectors` (float32 [n, columns]) where the data are vectors.
+    All answer with `images`, or with `vectors` (float32 [n, columns]) where the data are vectors;
+    with a scaling these are in the units of the data, and `columns` has the names of their columns.
 
     Args:
       generator: latents [n, latent_dim], or [latents, labels [n]] with classes, to data in [-1, 1].
       latent_dim: size of one latent vector.
       class_shares: how often each class is sampled, [classes]; None for a generator without.
+      scaling: of vectors, to [-1, 1]; None for images, and vectors that are in [-1, 1].
     """
 
     def __init__(
-        self, generator: keras.Model, latent_dim: int, class_shares: np.ndarray | None = None
+        self,
+        generator: keras.Model,
+        latent_dim: int,
+        class_shares: np.ndarray | None = None,
+        scaling: Scaling | None = None,
     ) -> None:
         super().__init__()
         self.generator = generator
         self.latent_dim = latent_dim
         self._class_shares = class_shares
+        self._scaling = scaling
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """What the SavedModel answers to, by signature name."""
@@ -41,20 +49,24 @@ class Served(tf.Module):
         count = tf.TensorSpec([], tf.int32, name="count")
         seed = tf.TensorSpec([], tf.int64, name="seed")
         label = tf.TensorSpec([], tf.int64, name="label")
-        sample = tf.function(self.sample, input_signature=[count, seed])
+        found = {"sample": tf.function(self.sample, input_signature=[count, seed])}
         if self._class_shares is None:
-            serve = tf.function(self.serve, input_signature=[latents])
-            return {"serving_default": serve, "sample": sample}
-        serve = tf.function(self.serve, input_signature=[latents, labels])
-        of_class = tf.function(self.sample_class, input_signature=[count, seed, label])
-        return {"serving_default": serve, "sample": sample, "sample_class": of_class}
+            found["serving_default"] = tf.function(self.serve, input_signature=[latents])
+        else:
+            found["serving_default"] = tf.function(self.serve, input_signature=[latents, labels])
+            by_class = tf.function(self.sample_class, input_signature=[count, seed, label])
+            found["sample_class"] = by_class
+        if self._scaling:
+            found["columns"] = tf.function(self.columns, input_signature=[])
+        return found
 
     def serve(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
-        """float32 data in [-1, 1]."""
-        return _named(self._generate(latents, labels))
+        """float32 images in [-1, 1], or vectors in the units of the data; nothing is rounded."""
+        values = self._generate(latents, labels)
+        return _named(self._scaling.from_unit(values) if self._scaling else values)
 
     def sample(self, count: tf.Tensor, seed: tf.Tensor) -> Tensors:
-        """`count` data, the same for the same arguments; images are uint8."""
+        """`count` data as `finished` makes them, the same for the same arguments."""
         labels = None
         if self._class_shares is not None:
             logits = tf.math.log(tf.constant(self._class_shares, tf.float32))
@@ -63,26 +75,35 @@ class Served(tf.Module):
         return self._sample(count, seed, labels)
 
     def sample_class(self, count: tf.Tensor, seed: tf.Tensor, label: tf.Tensor) -> Tensors:
-        """`count` data of class `label`, the same for the same arguments; images are uint8."""
+        """As `sample`, all of class `label`."""
         last = tf.constant(len(self._class_shares) - 1, tf.int64)
         # Without the check a GPU would answer with zeros.
         tf.debugging.assert_less_equal(label, last, "label: no such class")
         tf.debugging.assert_non_negative(label, "label: no such class")
         return self._sample(count, seed, tf.fill([count], label))
 
+    def columns(self) -> Tensors:
+        """What the numbers of a vector are called."""
+        return {"names": tf.constant(self._scaling.columns)}
+
     def _sample(self, count: tf.Tensor, seed: tf.Tensor, labels: tf.Tensor | None) -> Tensors:
         latents = tf.random.stateless_normal(
             (count, self.latent_dim), tf.stack([seed, tf.zeros_like(seed)])
         )
-        return _named(finished(self._generate(latents, labels)))
+        return _named(finished(self._generate(latents, labels), self._scaling))
 
     def _generate(self, latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
         inputs = latents if labels is None else [latents, labels]
         return tf.cast(self.generator(inputs, training=False), tf.float32)
 
 
-def finished(values: tf.Tensor) -> tf.Tensor:
-    """Generated data as they are delivered: images as uint8, vectors as float32."""
+def finished(values: tf.Tensor, scaling: Scaling | None = None) -> tf.Tensor:
+    """Generated data as they are delivered: images as uint8, vectors as float32.
+
+    With a scaling vectors are in the units of the data, to the decimals that these have.
+    """
+    if scaling:
+        return scaling.rounded(scaling.from_unit(values))
     return examples.to_uint8(values) if values.shape.rank == 4 else tf.cast(values, tf.float32)
 
 

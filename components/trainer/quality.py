@@ -17,6 +17,7 @@ from scipy.cluster.vq import kmeans2, vq
 from components import distances
 from components.config import Config
 from components.features import Extractor
+from components.trainer.scaling import Scaling
 
 # Data [n, ...] to `features` [n, d] and, where it classifies, `probabilities` [n, classes].
 Extract = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -158,6 +159,11 @@ def load_extractor(path: str) -> Extract:
 def identity(data: np.ndarray) -> dict[str, np.ndarray]:
     """The data themselves as features, float64 [n, d]: the extractor of plain vectors."""
     return {"features": np.reshape(data, (len(data), -1)).astype(np.float64)}
+
+
+def scaled(scaling: Scaling) -> Extract:
+    """Vectors in [-1, 1] as features, so that no column outweighs the others by its units."""
+    return lambda data: identity(scaling.to_unit(data))
 
 
 def pixels(data: np.ndarray) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from components.trainer.meters import Means, Waiting
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 from components.trainer.pair import Pair, with_labels
 from components.trainer.runlog import RunLog
+from components.trainer.scaling import Scaling
 from components.trainer.step import to_float
 from components.trainer.watch import CollapseWatch, Selection
 
@@ -47,14 +48,18 @@ class GANTrainer:
       dataset: uint8 images, or floats in [-1, 1]: an array [n, ...], (array, labels [n]), a
         tf.data.Dataset of data or (data, label), or the path of tf.Examples; see `data`.
       strategy: default `devices.strategy()`. Networks must be unbuilt, or built in its scope.
-      extract: features for the quality measured while training goes on; default: pixels.
+      extract: features for the quality measured while training goes on, of data as `sample` gives
+        them; default: pixels.
+      scaling: of vectors that `Scaling.to_unit` has brought to [-1, 1]: what leaves the trainer is
+        in their units again.
       **options: the fields of `config.TrainingConfig`, e.g. loss="hinge", latent_dim=100,
         penalties=[{"name": "r1", "weight": 1.0}]. The optimizers may be Keras's own objects.
 
     Raises:
       ValueError: for options that are unknown, out of range or do not fit each other, networks
         that do not fit each other or the data, data that are no input for training, a dataset
-        smaller than a batch, and conditioning without labels; one line that names the option.
+        smaller than a batch, a scaling of other columns, and conditioning without labels; one line
+        that names the option.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class GANTrainer:
         *,
         strategy: tf.distribute.Strategy | None = None,
         extract: quality.Extract | None = None,
+        scaling: Scaling | None = None,
         **options: Any,  # noqa: ANN401
     ) -> None:
         given = {
@@ -78,6 +84,11 @@ class GANTrainer:
         self.generator, self.discriminator = generator, discriminator
         self.source = data.open_source(dataset)
         self.data_shape = tuple(self.source.data_shape)
+        self.scaling = scaling
+        if scaling and self.data_shape != (len(scaling.columns),):
+            raise ValueError(
+                f"scaling: of {len(scaling.columns)} columns, the data have {list(self.data_shape)}"
+            )
         self._conditioning = self.options.conditioning
         self.num_classes = self._count_classes()
         self.source.check_batch_size(self.options.batch_size)
@@ -109,7 +120,7 @@ class GANTrainer:
             max_confidence=self.options.watch.max_confidence,
         )
         self._quality: quality.Quality | None = None
-        self._extract = extract or quality.pixels
+        self._extract = extract or (quality.scaled(scaling) if scaling else quality.pixels)
         self._generate = tf.function(lambda network, inputs: network(inputs, training=False))
 
     @classmethod
@@ -120,6 +131,7 @@ class GANTrainer:
         *,
         strategy: tf.distribute.Strategy | None = None,
         extract: quality.Extract | None = None,
+        scaling: Scaling | None = None,
     ) -> "GANTrainer":
         """The trainer that a recipe's `trainer` section describes."""
         strategy = strategy or devices.strategy()
@@ -146,7 +158,15 @@ class GANTrainer:
                 **discriminator_options,
             )
         options = {name: getattr(config, name) for name in TrainingConfig.model_fields}
-        return cls(generator, discriminator, source, strategy=strategy, extract=extract, **options)
+        return cls(
+            generator,
+            discriminator,
+            source,
+            strategy=strategy,
+            extract=extract,
+            scaling=scaling,
+            **options,
+        )
 
     @property
     def images_seen(self) -> int:
@@ -253,9 +273,10 @@ class GANTrainer:
                 line = {**totals.pop(), **self._parts.knobs.scheduled, **measured}
                 line |= {"input_wait": waiting.pop(), "memory_gb": devices.peak_memory_gb()}
                 log.write(step, images, line)
-            if due("grid") and len(self.data_shape) == 3:
-                inputs = self._inputs(_GRID_INDEX, _GRID_COUNT)
-                log.grid(images, self._data(self.ema_generator, inputs))
+            if due("grid"):
+                if len(self.data_shape) == 3:
+                    inputs = self._inputs(_GRID_INDEX, _GRID_COUNT)
+                    log.grid(images, self._data(self.ema_generator, inputs))
                 log.histograms(images, self._histograms())
             if stop:
                 break
@@ -281,7 +302,7 @@ class GANTrainer:
         """Losses, accuracies and quality on other data, with nothing updated.
 
         Args:
-          dataset: as for `GANTrainer`.
+          dataset: as for `GANTrainer`, in [-1, 1] where there is a scaling.
           count: of the data at most.
 
         Returns:
@@ -322,7 +343,8 @@ class GANTrainer:
           label: the class to make, with conditioning; default: classes as often as in the data.
 
         Returns:
-          uint8 images [count, height, width, channels] or float32 vectors [count, columns].
+          uint8 images [count, height, width, channels], or float32 vectors [count, columns] in the
+          units of the `scaling`.
         """
         served = self._served(self.chosen_generator)
         arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
@@ -397,6 +419,7 @@ class GANTrainer:
             "generator": networks.describe(self.generator),
             "discriminator": networks.describe(self.discriminator),
             "data": {"shape": list(self.data_shape), "count": self.source.count},
+            "scaling": self.scaling and dataclasses.asdict(self.scaling),
             "images": self._total_images if self._parts.knobs.open_ended else None,
             **self.options.model_dump(mode="json", exclude=_FREE_OPTIONS),
         }
@@ -482,8 +505,8 @@ class GANTrainer:
         return dataclasses.asdict(measurement), collapsed
 
     def _compare_with(self, real: np.ndarray) -> quality.Quality:
-        # Images that are floats come in the form that fakes are delivered in.
-        real = real if real.dtype == np.uint8 else finished(tf.constant(real)).numpy()
+        # What is not uint8 comes in the form that fakes are delivered in.
+        real = real if real.dtype == np.uint8 else self._finished(tf.constant(real)).numpy()
         return quality.Quality(real, self._extract, seed=self.options.seed)
 
     def _roll_back(self, step: int, log: RunLog, checkpoints: Checkpoints) -> int:
@@ -528,19 +551,22 @@ class GANTrainer:
     def _data(
         self, generator: keras.Model, inputs: tuple[tf.Tensor, tf.Tensor | None]
     ) -> np.ndarray:
-        """uint8 images or float vectors, a batch at a time."""
+        """uint8 images or vectors in the units of the data, a batch at a time."""
         latents, labels = inputs
         size, made = self.options.batch_size, []
         for start in range(0, len(latents), size):
             rows = slice(start, start + size)
             own = None if labels is None else labels[rows]
             values = self._generate(generator, with_labels(latents[rows], own))
-            made.append(finished(values).numpy())
+            made.append(self._finished(values).numpy())
         return np.concatenate(made)
+
+    def _finished(self, values: tf.Tensor) -> tf.Tensor:
+        return finished(values, self.scaling)
 
     def _served(self, generator: keras.Model) -> Served:
         shares = self._class_shares() if self._conditioning else None
-        return Served(generator, self.options.latent_dim, shares)
+        return Served(generator, self.options.latent_dim, shares, self.scaling)
 
     def _histograms(self) -> dict[str, np.ndarray]:
         return {

@@ -1,5 +1,7 @@
 import dataclasses
 import hashlib
+import resource
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,28 @@ def test_images_come_back_in_order(records, written):
     assert len(found) == 300
 
 
+def test_images_are_a_map_of_a_file_without_a_name(records, written, tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    found = examples.read_images(written(records), (8, 8, 1))
+    assert isinstance(found.data, np.memmap)
+    # TensorFlow puts the code that it generates there.
+    assert not [path for path in folder.iterdir() if path.suffix != ".py"]
+
+
+def test_a_full_disk_is_named_with_what_it_takes(records, written, tmp_path, monkeypatch):
+    files = written(records)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=f"^{tmp_path}: .*; the decoded images take 19,200 bytes"):
+            examples.read_images(files, (8, 8, 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3)])
 def test_arrays_are_stored_without_loss(written, shape):
     image = pixels(*shape)
@@ -65,7 +89,7 @@ def test_arrays_are_stored_without_loss(written, shape):
     ("damage", "message"),
     [
         ({"encoded": b"", "decode_ok": False}, "digits#7: the image does not decode"),
-        ({"height": 9}, r"digits#7: the image is 9x8x1 .* data\.image_shape is 8x8x1"),
+        ({"height": 9}, "digits#7: the image is 9x8x1 .*, expected 8x8x1"),
         ({"channels": 3}, "digits#7: the image is 8x8x3"),
         ({"label": None}, "1 of 300 examples have none, the first is digits#7"),
     ],
@@ -96,6 +120,24 @@ def test_what_is_known_of_the_pixels():
     assert feature[examples.CONTRAST].float_list.value[0] == pytest.approx(0.14**0.5)
     assert feature[examples.HASH].bytes_list.value[0].decode() == record.digest
     assert feature[examples.DECODE_OK].int64_list.value[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (np.zeros((2, 2)), "black"),
+        (np.full((2, 2, 3), 255), "white"),
+        (np.full((2, 2), 7), "plain"),
+        (np.full((2, 2, 3), (255, 0, 255)), "plain"),
+        (np.eye(2), "no"),
+        (np.arange(12).reshape(2, 2, 3), "no"),
+    ],
+)
+def test_blank_images_are_said_to_be_so(pixels, expected):
+    record = examples.from_array(pixels.astype(np.uint8), "a")
+    assert record.blank == expected
+    feature = examples.to_example(record).features.feature
+    assert feature[examples.BLANK].bytes_list.value[0].decode() == expected
 
 
 def test_float_and_back_is_exact():

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 PROJECT = Path(__file__).parents[2]
+# They look each time.
+RESOLVERS = ("LatestGoodSpan", "LatestBlessedModel")
 # The generators of these short trainings are broken by every metric's own bound.
 NO_BOUNDS = "recall: null, coverage: null, modes: null, copies: null, duplicates: null"
 QUICK = {
@@ -116,8 +118,9 @@ def test_the_summary_says_where_everything_is(finished):
     project, (_, out, _) = finished
 
     assert "\nblessed\n" in out
-    places = dict(re.findall(r"^(model|report|grid) +(\S+)$", out, re.MULTILINE))
+    places = dict(re.findall(r"^(model|report|samples) +(\S+)$", out, re.MULTILINE))
     assert Path(places["model"]) == project.root / "serving" / project.versions[0]
+    assert sorted(places) == ["model", "report", "samples"]
     for place in places.values():
         assert Path(place).exists()
     for metric in ("fid", "kid", "precision", "recall"):
@@ -144,7 +147,7 @@ def test_every_stage_of_an_identical_run_is_cached_and_nothing_is_pushed_again(f
 
     assert code == 0, err
     stages = _ended(err)
-    stages.pop("LatestBlessedModel")
+    assert {stages.pop(resolver) for resolver in RESOLVERS} == {"done"}
     assert set(stages.values()) == {"cached"}
     assert len(stages) == 9
     assert project.versions == before
@@ -172,7 +175,7 @@ def test_an_edited_stage_runs_again_and_the_model_that_is_served_is_not_pushed_a
 
     assert code == 0, err
     done = {stage for stage, ending in _ended(err).items() if ending == "done"}
-    assert done == {"LatestBlessedModel", "GANEvaluator", "Pusher"}
+    assert done == {*RESOLVERS, "GANEvaluator", "Pusher"}
     assert project.versions == before
     assert f"model   {project.root / 'serving' / before[0]}" in out
 

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
 from click.testing import CliRunner
 from PIL import Image
+from pyarrow import csv, parquet
 
 from pipeline import cli
 
@@ -77,6 +79,16 @@ class _Generator(tf.Module):
         return {"images": tf.fill(tf.stack([count, 6, 4, 1]), level + 0 * tf.cast(seed, tf.uint8))}
 
 
+class _Vectors(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int64)])
+    def sample(self, count, seed):
+        return {"vectors": tf.random.stateless_normal([count, 2], [seed, 0])}
+
+    @tf.function(input_signature=[])
+    def columns(self):
+        return {"names": tf.constant(["wind", "rain"])}
+
+
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory):
     """A serving folder with two versions, of which the newer one samples."""
@@ -86,6 +98,11 @@ def serving(tmp_path_factory):
     tf.saved_model.save(module, str(folder / "10"), signatures={"sample": module.sample})
     signatures = {"sample": module.sample, "sample_class": module.sample_class}
     tf.saved_model.save(module, str(folder / "classes"), signatures=signatures)
+    module = _Vectors()
+    signatures = {"sample": module.sample}
+    tf.saved_model.save(module, str(folder / "unnamed"), signatures=signatures)
+    signatures["columns"] = module.columns
+    tf.saved_model.save(module, str(folder / "vectors"), signatures=signatures)
     return folder
 
 
@@ -113,6 +130,37 @@ def test_sample_makes_the_class_it_is_asked_for(serving, tmp_path):
     result = _invoke("sample", serving / "10", *arguments)
     assert result.exit_code == 1
     assert "no signature 'sample_class'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "columns"), [("vectors", ["wind", "rain"]), ("unnamed", ["column 0", "column 1"])]
+)
+def test_sample_writes_vectors_as_tables(serving, tmp_path, model, columns):
+    for name in ("rows.csv", "rows.parquet"):
+        result = _invoke("sample", serving / model, "--count", 9, "--out", tmp_path / name)
+        assert result.exit_code == 0, result.output
+
+    written = csv.read_csv(tmp_path / "rows.csv")
+    table = parquet.read_table(tmp_path / "rows.parquet")
+    assert written.column_names == table.column_names == columns
+    for ours, theirs in zip(written, table, strict=True):
+        np.testing.assert_allclose(ours.to_numpy(), theirs.to_numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "message"),
+    [
+        ("10", "rows.csv", "rows.csv: the model makes images; name a .png file"),
+        ("vectors", "grid.png", "grid.png: the model makes vectors; name a .csv or .parquet file"),
+        ("vectors", "rows", "rows: the model makes vectors; name a .csv or .parquet file"),
+    ],
+)
+def test_sample_writes_nothing_of_another_kind(serving, tmp_path, model, name, message):
+    result = _invoke("sample", serving / model, "--out", tmp_path / name)
+
+    assert result.exit_code == 1
+    assert result.stderr == f"tfx-gan: --out {tmp_path}/{message}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sample_names_what_is_no_model(serving, tmp_path):

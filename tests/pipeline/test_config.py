@@ -22,7 +22,7 @@ def recipe(tmp_path):
 def test_shipped_recipes_load_and_fit_their_data(path):
     loaded = config.load(str(path))
 
-    assert set(config.find_data(loaded)) == {"train", "eval"}
+    assert set(config.find_data(loaded)) in ({"train", "eval"}, {"all"})
     assert Path(loaded.data.path) == path.parent
     assert Path(loaded.data.schema_path) == path.parent / "schema.pbtxt"
 
@@ -104,11 +104,15 @@ def test_a_missing_recipe_is_named(tmp_path):
 BROKEN_DATA = {
     "batch larger than the data": (
         ["trainer.batch_size=1498"],
-        r"trainer\.batch_size: 1498 is more than the 1497 images",
+        r"trainer\.batch_size: 1498 is more than the 1497 examples",
     ),
     "another image size": (["data.image_shape=[12, 12, 1]"], r"image_shape: \[12, 12, 1\].*\[8, 8"),
     "missing folder": (["data.path=nowhere"], "nowhere"),
     "missing schema": (["data.schema=nowhere.pbtxt"], "data.schema: .*nowhere.pbtxt: no such file"),
+    "missing reference": (
+        ["validation.reference=nowhere.pb"],
+        "validation.reference: .*digits/nowhere.pb: no such file",
+    ),
     "empty split": (["data.splits={train: 'train-*', eval: 'none-*'}"], "none-"),
 }
 
@@ -144,3 +148,72 @@ def test_weights_lie_relative_to_the_recipe(recipe, tmp_path, weights, resolved)
 
     assert loaded.feature_extractor.weights == resolved.format(folder=recipe.parent)
     assert config.load(str(again)) == loaded
+
+
+VECTORS = {
+    "data": {"path": ".", "columns": ["wind", "rain"]},
+    "trainer": {"networks": {"generator": "mlp", "discriminator": "mlp"}, "images": 9},
+}
+
+
+@pytest.fixture
+def vectors(recipe):
+    """The recipe with a table for data, and nothing said about the extractor."""
+    tree = yaml.safe_load(recipe.read_text())
+    del tree["feature_extractor"]
+    recipe.write_text(yaml.safe_dump(tree | VECTORS))
+    return recipe
+
+
+def test_the_extractor_that_is_not_named_is_one_for_the_data(vectors):
+    assert config.load(str(vectors)).feature_extractor.kind == "identity"
+    images = ["data={path: ., image_shape: [8, 8, 1]}"]
+    assert config.load(str(vectors), images).feature_extractor.kind == "classifier"
+    chosen = config.load(str(vectors), ["feature_extractor.kind=their_features:make"])
+    assert chosen.feature_extractor.kind == "their_features:make"
+    again = vectors.with_name("again.yaml")
+    again.write_text(chosen.to_yaml())
+    assert config.load(str(again)) == chosen
+
+
+OF_IMAGES = {
+    "networks": (
+        "trainer.networks.generator=dcgan",
+        r"trainer: networks\.generator: dcgan makes images .*, not \[2\]; mlp would do$",
+    ),
+    "augmentation": (
+        "trainer.augmentation={transforms: [color]}",
+        r"trainer: augmentation: data have shape \[2\], expected images.*; leave it out$",
+    ),
+    "extractor": (
+        "feature_extractor.kind=self_supervised",
+        r"feature_extractor: kind: self_supervised takes images, the data are \[2\]; "
+        "identity or module:function would do$",
+    ),
+}
+
+
+@pytest.mark.parametrize(("override", "message"), OF_IMAGES.values(), ids=OF_IMAGES)
+def test_what_is_for_images_is_refused_for_vectors(vectors, override, message):
+    with pytest.raises(ValueError, match=message):
+        config.load(str(vectors), [override])
+
+
+BROKEN_TABLES = {
+    "missing column": (
+        ["data.columns=[wind, sun]"],
+        r"weather\.csv: no columns are called 'sun' \(data\.columns\); the columns are location, ",
+    ),
+    "missing labels": (["data.features.label=city"], r"'city' \(data\.features\.label\)"),
+    "batch larger than what is left to train on": (
+        ["trainer.batch_size=2046"],
+        r"trainer\.batch_size: 2046 is more than the 2045 examples",
+    ),
+}
+
+
+@pytest.mark.parametrize(("overrides", "message"), BROKEN_TABLES.values(), ids=BROKEN_TABLES)
+def test_tables_that_do_not_fit_are_found_before_anything_runs(overrides, message):
+    loaded = config.load(str(DATA / "weather" / "recipe.yaml"), overrides)
+    with pytest.raises(ValueError, match=message):
+        config.find_data(loaded)

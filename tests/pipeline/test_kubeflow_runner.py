@@ -40,7 +40,7 @@ def test_it_is_the_same_dag_without_a_resolver(compiled):
         "ImageExampleGen",
         "StatisticsGen",
         "ImportSchemaGen",
-        "ExampleValidator",
+        "DataValidator",
         "GANTrainer",
         "FeatureExtractor",
         "GANEvaluator",
@@ -48,7 +48,7 @@ def test_it_is_the_same_dag_without_a_resolver(compiled):
         "Pusher",
     }
     assert set(tasks["GANTrainer"]["dependentTasks"]) == {
-        "ExampleValidator",
+        "DataValidator",
         "FeatureExtractor",
         "ImageExampleGen",
     }

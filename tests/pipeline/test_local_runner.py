@@ -29,16 +29,21 @@ def test_a_root_that_cannot_be_made_is_named(recipe, tmp_path):
         local_runner.run(recipe, config.find_data(recipe), str(tmp_path / "file" / "root"), print)
 
 
-def test_an_edited_schema_has_another_path(recipe, tmp_path):
-    first = local_runner._pin_schema(recipe, str(tmp_path)).data.schema_path
-    again = local_runner._pin_schema(recipe, str(tmp_path)).data.schema_path
-    schema = Path(recipe.data.schema_path)
-    schema.write_text(schema.read_text() + "# curated\n")
-    edited = local_runner._pin_schema(recipe, str(tmp_path)).data.schema_path
+@pytest.mark.parametrize(
+    "of",
+    [lambda recipe: recipe.data.schema_path, lambda recipe: recipe.validation.reference],
+    ids=["schema", "reference"],
+)
+def test_an_edited_file_has_another_path(recipe, tmp_path, of):
+    first = of(local_runner._pinned(recipe, str(tmp_path)))
+    again = of(local_runner._pinned(recipe, str(tmp_path)))
+    before = Path(of(recipe)).read_bytes()
+    Path(of(recipe)).write_bytes(before + b"# curated\n")
+    edited = of(local_runner._pinned(recipe, str(tmp_path)))
 
     assert first == again != edited
-    assert Path(edited).read_text() == schema.read_text()
-    assert "# curated" not in Path(first).read_text()
+    assert Path(edited).read_bytes() == before + b"# curated\n"
+    assert Path(first).read_bytes() == before
 
 
 def test_the_log_has_everything_and_the_terminal_only_warnings_of_the_stages(tmp_path, capsys):

@@ -279,7 +279,7 @@ def test_equal_runs_do_not_differ(root):
         ({"counts": {"eval": 359, "model": 9}}, "count model differs (359 and 9)"),
         ({"settings": {"seed": 1, "kid_subsets": 100}}, "setting seed differs (0 and 1)"),
         ({"settings": {"seed": 0}}, "setting kid_subsets differs (100 and –)"),
-        ({"real": "ffff"}, "the real images differ (aaaa and ffff)"),
+        ({"real": "ffff"}, "the real data differ (aaaa and ffff)"),
     ],
 )
 def test_scores_of_different_protocols_are_not_compared(root, protocol, change, reason):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from sklearn.datasets import load_iris
 
-from components import examples
+from components import examples, tables, vectors
 from components.example_gen.idx import read_idx, write_idx
 from pipeline import config, standalone
 
@@ -126,7 +127,7 @@ def test_a_generator_is_scored_against_the_eval_split(scored, digits, serving):
     assert content["protocol"]["settings"]["seed"] == 3
     assert "resized" not in content["protocol"]
     assert content["lineage"] == {
-        "model or images": serving,
+        "model or data": serving,
         "real": str(DIGITS),
         "train": str(DIGITS),
     }
@@ -141,7 +142,9 @@ def test_the_table_has_every_metric(scored):
     assert list(names.cells) == sorted(evaluation.scores["model"])
 
 
-@pytest.mark.parametrize("kind", ["flat", "classes", "idx", "idx file", "examples", "artifact"])
+@pytest.mark.parametrize(
+    "kind", ["flat", "classes", "idx", "idx file", "npz", "examples", "artifact"]
+)
 def test_the_same_images_score_the_same_in_every_format(digits, few, extractor, tmp_path, kind):
     """Of images that are the real ones themselves, the FID is 0."""
     images, labels = (found[:COUNT] for found in digits)
@@ -155,6 +158,10 @@ def test_the_same_images_score_the_same_in_every_format(digits, few, extractor, 
         write_idx(str(folder / "some-images-idx3-ubyte.gz"), images)
         write_idx(str(folder / "some-labels-idx1-ubyte.gz"), labels)
         path = str(folder if kind == "idx" else folder / "some-images-idx3-ubyte.gz")
+    elif kind == "npz":
+        folder.mkdir()
+        np.savez(folder / "some.npz", images=images, labels=labels)
+        path = str(folder / "some.npz")
     elif kind == "examples":
         path = _write_examples(images, folder)
     else:
@@ -286,7 +293,7 @@ def _empty(tmp_path, images):
 
 def _no_examples(tmp_path, images):
     (tmp_path / "fakes").mkdir()
-    (tmp_path / "fakes" / "data.gz").write_bytes(gzip.compress(b"text " * 100))
+    (tmp_path / "fakes" / "data_tfrecord.gz").write_bytes(gzip.compress(b"text " * 100))
     return str(tmp_path / "fakes")
 
 
@@ -299,14 +306,15 @@ def _no_sample(tmp_path, images):
     ("make", "options", "error", "reason"),
     [
         (_no_folder, {}, FileNotFoundError, "nowhere: no such file or folder"),
-        (_empty, {}, FileNotFoundError, "fakes: no images, the folder is empty"),
+        (_empty, {}, FileNotFoundError, "fakes: no data, the folder is empty"),
         (_broken, {}, ValueError, "fakes/0002.png: the image does not decode"),
         (_of_two_sizes, {}, ValueError, "0003.png: the image is 7x9x1 .*/0000.png is 8x8x1"),
         (_coloured, {}, ValueError, "model: the images have 3 channels, the real ones 1"),
-        (_no_examples, {}, ValueError, "data.gz: not a gzipped TFRecord file"),
+        (_no_examples, {"data_format": "examples"}, ValueError, "not a gzipped TFRecord file"),
         (_no_sample, {}, ValueError, "model: no signature 'sample'"),
-        (_fakes, {"count": 21}, ValueError, "fakes: 20 images, 21 are asked for"),
+        (_fakes, {"count": 21}, ValueError, "fakes: 20 samples, 21 are asked for"),
         (_fakes, {"data_format": "idx"}, FileNotFoundError, "fakes: no IDX file"),
+        (_fakes, {"data_format": "ix"}, ValueError, "--format ix: did you mean 'idx'.*examples"),
         (_fakes, {"extractor": "identiy"}, ValueError, "did you mean 'identity'"),
         (_fakes, {"extractor": "./no"}, FileNotFoundError, "no: no such folder; --extractor"),
         (_fakes, {"train": "./no"}, FileNotFoundError, "no: no such file or folder"),
@@ -327,7 +335,7 @@ def test_what_cannot_be_scored_is_named_and_leaves_nothing(
 
 def test_a_kind_that_learns_needs_training_images(digits, tmp_path):
     real = _write_pngs(digits[0][:20], tmp_path / "real")
-    with pytest.raises(ValueError, match="--extractor classifier: learns from training images"):
+    with pytest.raises(ValueError, match="--extractor classifier: learns from training data"):
         standalone.evaluate(real, real, extractor="classifier", out=str(tmp_path / "out"))
 
 
@@ -335,3 +343,180 @@ def test_a_folder_that_is_there_is_refused_before_any_work(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(FileExistsError, match="out: exists already; name another --out"):
         standalone.evaluate("nowhere", "nowhere", extractor="none", out=str(tmp_path / "out"))
+
+
+NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
+
+
+class _Rows(tf.Module):
+    """Shows rows it knows, and, as an extractor, rows as they are."""
+
+    def __init__(self, known, columns=()):
+        super().__init__()
+        self.known = tf.Variable(known)
+        self.names = list(columns)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int64)])
+    def sample(self, count, seed):
+        chosen = tf.random.stateless_uniform(
+            [count], tf.stack([seed, 0]), 0, tf.shape(self.known)[0], tf.int32
+        )
+        return {"vectors": tf.gather(self.known, chosen)}
+
+    @tf.function(input_signature=[])
+    def columns(self):
+        return {"names": tf.constant(self.names)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="vectors")])
+    def extract(self, vectors):
+        return {"features": vectors}
+
+
+@pytest.fixture(scope="module")
+def flowers():
+    """Rows [150, 4] in random order."""
+    rows = load_iris().data.astype(np.float32)
+    return rows[np.random.default_rng(0).permutation(len(rows))]
+
+
+@pytest.fixture(scope="module")
+def as_they_are(flowers, tmp_path_factory):
+    """An extractor of rows."""
+    module = _Rows(flowers)
+    path = str(tmp_path_factory.mktemp("extractor") / "rows")
+    tf.saved_model.save(module, path, signatures={"serving_default": module.extract})
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(flowers, tmp_path_factory):
+    """A CSV file with a column of names and one of numbers beside those of the generator."""
+    path = tmp_path_factory.mktemp("table") / "flowers.csv"
+    lines = [",".join(["id", *NAMES[::-1], "label"])]
+    for number, row in enumerate(flowers):
+        lines.append(",".join([str(number), *map(str, row[::-1]), f"kind {number % 3}"]))
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def _save_rows(rows, path, columns=NAMES):
+    module = _Rows(rows, columns)
+    signatures = {"sample": module.sample, "columns": module.columns}
+    tf.saved_model.save(module, str(path), signatures=signatures)
+    return str(path)
+
+
+def _write_row_examples(rows, folder):
+    folder.mkdir(parents=True)
+    path = str(folder / "data_tfrecord-00000-of-00001.gz")
+    with tf.io.TFRecordWriter(path, options="GZIP") as writer:
+        for row in rows:
+            record = vectors.VectorRecord(dict(zip(NAMES, row, strict=True)), "flowers")
+            writer.write(vectors.to_example(record).SerializeToString())
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "examples", "artifact"])
+def test_the_same_rows_score_the_same_in_every_format(flowers, table, as_they_are, tmp_path, kind):
+    path, options = tmp_path / f"fakes.{kind}", {}
+    if kind == "examples":
+        _write_row_examples(flowers, path)
+        options = {"data_format": "examples"}
+    elif kind == "artifact":
+        _write_row_examples(flowers, path / "Split-eval")
+    else:
+        tables.save(flowers, NAMES, str(path))
+    lines = []
+    evaluation = standalone.evaluate(
+        str(path),
+        # Data of one format, where it has to be named.
+        str(path) if options else table,
+        extractor=as_they_are,
+        out=str(tmp_path / "out"),
+        tell=lines.append,
+        **options,
+    )
+
+    # Examples know no order of columns.
+    columns = NAMES if kind in ("csv", "parquet") else sorted(NAMES)
+    assert lines[0] == f"real   150 rows of {', '.join(columns)}"
+    for name in ("fid", "column_distance", "correlation_difference"):
+        assert evaluation.scores["model"][name].value == pytest.approx(0, abs=1e-6)
+    assert [row.name for row in evaluation.vectors.columns] == columns
+    assert sorted(os.listdir(tmp_path / "out")) == ["metrics.json", "report.html", "samples.csv"]
+
+
+def test_a_generator_of_rows_is_scored_by_the_columns_it_names(
+    flowers, table, as_they_are, tmp_path
+):
+    columns = [NAMES[2], NAMES[0]]
+    model = _save_rows(flowers[:, [2, 0]], tmp_path / "model", columns)
+    evaluation = standalone.evaluate(
+        model, table, train=table, extractor=as_they_are, out=str(tmp_path / "out"), count=100
+    )
+
+    assert [row.name for row in evaluation.vectors.columns] == columns
+    assert evaluation.scores["model"]["column_distance"].value < 0.2
+    assert evaluation.protocol["counts"]["model"] == 100
+    assert evaluation.data["eval examples by class"] == [50, 50, 50]
+    assert evaluation.scores["model"]["copies"].value == 1
+
+
+def test_an_artifact_of_rows_brings_its_splits_and_identity_their_units(flowers, tmp_path):
+    _write_row_examples(flowers[:60], tmp_path / "real" / "Split-eval")
+    _write_row_examples(flowers[60:], tmp_path / "real" / "Split-train")
+    tables.save(flowers[:50] * [1, 1, 1, 1000], NAMES, str(tmp_path / "fakes.csv"))
+    evaluation = standalone.evaluate(
+        str(tmp_path / "fakes.csv"),
+        str(tmp_path / "real"),
+        extractor="identity",
+        out=str(tmp_path / "out"),
+    )
+
+    assert evaluation.protocol["counts"]["train split"] == 90
+    assert evaluation.protocol["counts"]["eval"] == 60
+    (worst,) = evaluation.scores["model"]["column_distance"].details
+    assert worst == "worst: petal width"
+
+
+@pytest.fixture
+def made(flowers, table, serving, few, tmp_path):
+    """By name, what can be scored, or scored against."""
+
+    def rows(name, width=4):
+        tables.save(flowers[:, :width], NAMES[:width], str(tmp_path / name))
+        return str(tmp_path / name)
+
+    def broken():
+        lines = Path(rows("broken.csv")).read_text().splitlines()
+        lines[2] = "5,wide,1,1"
+        (tmp_path / "broken.csv").write_text("\n".join(lines))
+        return str(tmp_path / "broken.csv")
+
+    return {
+        "table": lambda: table,
+        "rows": lambda: rows("rows.csv"),
+        "narrow rows": lambda: rows("narrow.csv", 3),
+        "broken rows": broken,
+        "model of narrow rows": lambda: _save_rows(flowers[:, :3], tmp_path / "model"),
+        "images": lambda: few,
+        "model of images": lambda: serving,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fakes", "real", "reason"),
+    [
+        ("rows", "narrow rows", "narrow.csv: no columns are called 'petal width'"),
+        ("rows", "broken rows", "broken.csv#1: the column 'sepal width' holds 'wide'"),
+        ("model of narrow rows", "table", r"float32 \[\d+, 3\], expected float32 \[\d+, 4"),
+        ("model of images", "table", "the model makes images, not vectors"),
+        ("model of narrow rows", "images", "the model makes vectors, not images"),
+        ("images", "table", "model: holds images, the real data are rows; compare like with like"),
+        ("rows", "images", "model: holds rows, the real data are images; compare like with like"),
+    ],
+)
+def test_rows_that_cannot_be_scored_are_named(made, as_they_are, tmp_path, fakes, real, reason):
+    arguments = {"extractor": as_they_are, "out": str(tmp_path / "out")}
+    with pytest.raises(ValueError, match=reason):
+        standalone.evaluate(made[fakes](), made[real](), **arguments)
+    assert not (tmp_path / "out").exists()

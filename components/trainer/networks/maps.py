@@ -6,7 +6,9 @@ from collections.abc import Sequence
 def check_images(kind: str, data_shape: Sequence[int]) -> None:
     """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
     if len(data_shape) != 3:
-        raise ValueError(f"{kind} makes images [height, width, channels], not {list(data_shape)}")
+        raise ValueError(
+            f"{kind} makes images [height, width, channels], not {list(data_shape)}; mlp would do"
+        )
     if any(size % 4 or not 8 <= size <= 256 for size in data_shape[:2]):
         raise ValueError(
             f"{kind} makes images whose height and width are multiples of 4 from 8 to 256, "

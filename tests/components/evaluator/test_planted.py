@@ -79,10 +79,14 @@ def test_what_is_as_good_as_real_is_blessed(judge, data):
 @pytest.mark.parametrize("label", [0, 1, 8])
 def test_one_class_is_refused_for_what_it_lacks(judge, data, label):
     _, _, good = data
-    reasons = failed(judge(good.data[good.labels == label]))
+    evaluation = judge(good.data[good.labels == label])
+    reasons = failed(evaluation)
 
-    assert {"modes", "coverage"} <= reasons
+    assert "coverage" in reasons
     assert not {"precision", "duplicates"} & reasons, "its images are fine"
+    # A classifier that is wrong about one image in seven sees a few of them in other classes:
+    # enough for a mode each, but not for a share.
+    assert evaluation.scores["model"]["mode_kl"].low > 1
 
 
 @pytest.mark.parametrize("share", [1.0, 0.3])

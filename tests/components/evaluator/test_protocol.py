@@ -78,7 +78,8 @@ def test_noise_is_of_the_datas_kind():
     assert abs(images.mean() - 127.5) < 2
 
     vectors = np.random.default_rng(0).normal([1.0, -5.0], [0.1, 3.0], (400, 2))
-    noise = protocol.noise(2000, 0, vectors)
+    noise = protocol.noise(2000, 0, vectors.astype(np.float32))
+    assert noise.dtype == np.float32
     np.testing.assert_allclose(noise.mean(axis=0), [1.0, -5.0], atol=0.3)
     np.testing.assert_allclose(noise.std(axis=0), [0.1, 3.0], rtol=0.15)
 
@@ -86,10 +87,13 @@ def test_noise_is_of_the_datas_kind():
 def test_the_protocol_names_what_scores_depend_on():
     settings = MetricSettings(kid_subsets=20)
 
-    described = protocol.describe({"id": "abc"}, "fedcba", {"eval": 300}, settings)
+    described = protocol.describe({"id": "abc"}, "fedcba", {"eval": 300}, SHAPE, settings)
 
     assert described["extractor"] == {"id": "abc"}
     assert described["real"] == "fedcba"
     assert described["counts"] == {"eval": 300}
+    assert "8 bits" in described["fakes"]
+    of_vectors = protocol.describe({}, "", {}, (4,), settings)
+    assert "units" in of_vectors["fakes"]
     assert described["settings"] == settings.model_dump()
     assert {"python", "tensorflow", "numpy", "tfx-gan"} <= set(described["versions"])

@@ -20,7 +20,15 @@ from PIL import Image
 from selenium import webdriver
 
 from components.evaluator import plots, report
-from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score, Verdict
+from components.evaluator.evaluation import (
+    ClassRow,
+    ColumnRow,
+    Evaluation,
+    Pictures,
+    Score,
+    Vectors,
+    Verdict,
+)
 from components.evaluator.scores import METRICS
 
 DATA = Path(__file__).parents[3] / "data" / "fashion_mnist" / "t10k-images-idx3-ubyte.gz"
@@ -91,6 +99,7 @@ def full(clothes):
             worst=noisy(fake[:16], 1, 60),
             nearest=np.stack([fake[:8], clothes[64:72], clothes[:8], clothes[8:16]], axis=1),
         ),
+        vectors=None,
         log=[
             {
                 "step": step,
@@ -123,12 +132,35 @@ def bare(full):
         changes={},
         classes=[],
         pictures=None,
+        vectors=None,
         log=[],
         data={},
         protocol={},
         lineage={},
         config={},
     )
+
+
+def table(names, rows=200):
+    """Vectors whose fakes are the further off the later a column comes."""
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(rows, len(names))).astype(np.float32)
+    fake = real[::-1] + 0.1 * np.arange(len(names), dtype=np.float32)
+    return Vectors(
+        [
+            ColumnRow(name, score(0.1 * place), 0.0, 0.1 * place, 1.0, 1.0)
+            for place, name in enumerate(names)
+        ],
+        real,
+        fake,
+    )
+
+
+@pytest.fixture(scope="session")
+def tabular(full):
+    """An evaluation of vectors."""
+    names = ["temp_max", "wind", "a_name_that_is_much_longer_than_names_of_columns_are", "rain"]
+    return dataclasses.replace(full, pictures=None, vectors=table(names))
 
 
 @pytest.fixture(scope="session")
@@ -213,6 +245,12 @@ def in_json(evaluation):
     for row in content["classes"]:
         for share in ("real_share", "fake_share"):
             found[f"class {row['label']}", share] = (row[share], None, None)
+    for row in content["columns"]:
+        subject = f"column {row.pop('name')}"
+        distance = row.pop("distance")
+        found[subject, "distance"] = (distance["value"], distance["low"], distance["high"])
+        for name, value in row.items():
+            found[subject, name] = (value, None, None)
     return found
 
 
@@ -258,6 +296,7 @@ def assert_shows(cells, evaluation):
         pytest.param({}, id="everything"),
         pytest.param({"scores": {"model": {"fid": Score(3.5)}}, "changes": {}}, id="no references"),
         pytest.param({"classes": []}, id="no classes"),
+        pytest.param({"vectors": table(["temp_max", "wind"])}, id="vectors"),
         pytest.param({"changes": {"fid": Score(1.5)}}, id="change without interval"),
         pytest.param(
             {
@@ -397,6 +436,7 @@ def test_no_name_from_outside_changes_the_page(name):
                     changes={},
                     classes=[],
                     pictures=None,
+                    vectors=table([name], rows=5),
                     log=[],
                     data={name: name},
                     protocol={"a": {name: name}},
@@ -415,7 +455,12 @@ def test_no_name_from_outside_changes_the_page(name):
 def test_a_hostile_name_stays_text(full):
     line = {"images": 1, f"{HOSTILE[:25]}$x^_loss": 1.0, "generator_loss": 1.0}
     text = report.render(
-        dataclasses.replace(full, model=HOSTILE, log=[line, {**line, "images": 2}])
+        dataclasses.replace(
+            full,
+            model=HOSTILE,
+            log=[line, {**line, "images": 2}],
+            vectors=table([HOSTILE, "$x^", HOSTILE[:20]], rows=5),
+        )
     )
     page = Page(text)
 
@@ -529,6 +574,68 @@ def test_curves_show_what_is_finite(log, expected):
         assert not [path for path in drawn if "nan" in path or "inf" in path]
 
 
+@pytest.mark.parametrize(
+    ("count", "drawn", "matrices"), [(1, 1, 0), (2, 2, 2), (24, 24, 2), (30, 24, 2)]
+)
+def test_the_columns_that_differ_most_are_drawn_and_all_are_listed(bare, count, drawn, matrices):
+    names = [f"column {place}" for place in range(count)]
+    page = Page(report.render(dataclasses.replace(bare, vectors=table(names, rows=20))))
+
+    assert page.sections() == ["columns", "metrics"]
+    captions = [text for tag, _, text in page.elements if tag == "figcaption"]
+    assert captions == names[::-1][:drawn] + ["Real", "Generated"][:matrices]
+    rows = [text for tag, _, text in page.elements if tag == "th" and text.startswith("column")]
+    assert rows == names[::-1]
+    assert (f"The 24 columns that differ most, of {count}." in page.text) == (count > drawn)
+
+
+def bars(chart):
+    """The heights of the filled bars of a histogram, as shares of the highest."""
+    (path,) = re.findall(r'<path d="([^"]*)" clip-path[^>]*style="fill: #', chart.svg)
+    points = [tuple(map(float, point)) for point in re.findall(r"([\d.]+) ([\d.]+)", path)]
+    heights = np.array([y for _, y in points])
+    return (heights.max() - heights) / np.ptp(heights)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "words"),
+    [
+        pytest.param(
+            [0, 1, 2, 3],
+            [1, 2, 3, 13],
+            "real from 0 to 3, fakes from 1 to 13, 25 % of them outside of the real range",
+            id="outlier",
+        ),
+        pytest.param(
+            [5] * 4,
+            [5] * 4,
+            "real from 5 to 5, fakes from 5 to 5, 0 % of them outside of the real range",
+            id="constant",
+        ),
+        pytest.param(
+            [1e30] * 4,
+            [-1e30, 0, 0, 1e30],
+            "real from 1e+30 to 1e+30, fakes from -1e+30 to 1e+30, "
+            "75 % of them outside of the real range",
+            id="huge constant",
+        ),
+    ],
+)
+def test_a_histogram_says_what_is_in_it(real, fake, words):
+    chart = plots.histogram("wind", np.float32(real), np.float32(fake), 0)
+
+    assert (chart.title, chart.words) == ("wind", words)
+    assert "nan" not in chart.svg
+
+
+def test_a_histogram_has_the_shares_of_its_bins():
+    # 27 rows have 6 bins.
+    chart = plots.histogram("x", np.repeat(np.arange(6.0), [1, 2, 3, 6, 9, 6]), np.zeros(5), 0)
+
+    heights = bars(chart)
+    assert sorted(set(np.round(heights * 9).astype(int))) == [0, 1, 2, 3, 6, 9]
+
+
 def test_curves_are_small_however_long_the_log():
     rng = np.random.default_rng(0)
     log = [{"images": n, "a_loss": value} for n, value in enumerate(rng.normal(size=50_000))]
@@ -556,6 +663,14 @@ VIEWS = {
     "desktop dark": {"dark": True, "width": 1280, "height": 900, "mobile": False},
     "phone": {"dark": False, "width": 360, "height": 740, "mobile": True},
     "phone dark": {"dark": True, "width": 360, "height": 740, "mobile": True},
+    "vectors": {"dark": False, "width": 1280, "height": 900, "mobile": False, "of": "tabular"},
+    "vectors on a phone, dark": {
+        "dark": True,
+        "width": 360,
+        "height": 740,
+        "mobile": True,
+        "of": "tabular",
+    },
 }
 # The colours of a text and of what is behind it, and their contrast ratio (WCAG 2.2, 1.4.3).
 CONTRASTS = """
@@ -608,16 +723,19 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def file(text, tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(text)
-    return path
+def files(text, tabular, tmp_path_factory):
+    """The page of images, and that of vectors."""
+    folder = tmp_path_factory.mktemp("report")
+    found = {name: folder / f"{name}.html" for name in ("full", "tabular")}
+    found["full"].write_text(text)
+    found["tabular"].write_text(report.render(tabular))
+    return found
 
 
 @pytest.fixture(scope="module", params=VIEWS.values(), ids=list(VIEWS))
-def view(request, browser, file):
+def view(request, browser, files):
     """The page in the browser, opened in one of the views."""
-    look = request.param
+    look = {"of": "full", **request.param}
     scheme = {"name": "prefers-color-scheme", "value": "dark" if look["dark"] else "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
     browser.execute_cdp_cmd(
@@ -625,11 +743,11 @@ def view(request, browser, file):
         {name: look[name] for name in ("width", "height", "mobile")} | {"deviceScaleFactor": 1},
     )
     browser.get_log("performance")
-    browser.get(file.as_uri())
+    browser.get(files[look["of"]].as_uri())
     return look
 
 
-def test_the_browser_has_nothing_to_complain_of_and_nothing_to_fetch(browser, view, file):
+def test_the_browser_has_nothing_to_complain_of_and_nothing_to_fetch(browser, view, files):
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     fetched = {
         event["params"]["request"]["url"]
@@ -640,7 +758,7 @@ def test_the_browser_has_nothing_to_complain_of_and_nothing_to_fetch(browser, vi
     assert browser.get_log("browser") == []
     # The browser's own pages may still be loading when the report's turn comes.
     own = ("data:", "chrome:")
-    assert {url for url in fetched if not url.startswith(own)} == {file.as_uri()}
+    assert {url for url in fetched if not url.startswith(own)} == {files[view["of"]].as_uri()}
 
 
 def test_the_page_is_as_wide_as_the_screen(browser, view):
@@ -653,8 +771,8 @@ def test_the_page_is_as_wide_as_the_screen(browser, view):
     assert widths[1] <= widths[0]
 
 
-def test_the_rendered_numbers_are_those_of_metrics_json(browser, view, full):
-    assert_shows(browser.execute_script(CELLS), full)
+def test_the_rendered_numbers_are_those_of_metrics_json(browser, view, full, tabular):
+    assert_shows(browser.execute_script(CELLS), {"full": full, "tabular": tabular}[view["of"]])
 
 
 def test_pictures_are_seen(browser, view):
@@ -662,8 +780,17 @@ def test_pictures_are_seen(browser, view):
         "return [...document.images].map(e => [e.naturalWidth, e.clientWidth, e.clientHeight]);"
     )
 
-    assert len(sizes) == 21
-    assert np.min(sizes) > 20
+    assert len(sizes) == (21 if view["of"] == "full" else 0)
+    assert np.min(sizes, initial=100) > 20
+
+
+def test_charts_are_seen(browser, view):
+    sizes = browser.execute_script(
+        "return [...document.querySelectorAll('svg')].map(e => [e.clientWidth, e.clientHeight]);"
+    )
+
+    assert len(sizes) == (4 if view["of"] == "full" else 10)
+    assert np.min(sizes) > 100
 
 
 def test_text_is_light_on_dark_or_dark_on_light_with_contrast(browser, view):

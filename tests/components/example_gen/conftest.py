@@ -1,19 +1,13 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 from tfx import types
-from tfx.types import standard_artifacts
-from tfx.utils import dependency_utils
 
-from components.example_gen import sources
-from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
-from components.example_gen.executor import Executor
 from components.example_gen.idx import write_idx
 
 DATA = Path(__file__).parents[3] / "data"
@@ -66,33 +60,26 @@ def idx_folder(tmp_path: Path) -> Callable[..., str]:
     return write
 
 
-def _run(config: DataConfig, folder: Path) -> types.Artifact:
-    splits = sources.find(config.reader(), config.path, config.splits).splits
-    examples = standard_artifacts.Examples()
-    examples.uri = str(folder / "examples")
-    context = Executor.Context(
-        beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(folder / "tmp"), unique_id="1"
-    )
-    component = ImageExampleGen(config, splits)
-    # TFX packs itself up for remote workers, which takes longer than most of these runs.
-    with mock.patch.object(dependency_utils, "make_beam_dependency_flags", lambda flags: flags):
-        Executor(context).Do({}, {"examples": [examples]}, dict(component.exec_properties))
-    return examples
-
-
 @pytest.fixture(scope="session")
-def run_example_gen() -> Callable[[DataConfig, Path], types.Artifact]:
-    """Runs the stage on a data set and returns the examples, which lie below a folder."""
-    return _run
-
-
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> types.Artifact:
+def digits(run_example_gen: Callable, tmp_path_factory: pytest.TempPathFactory) -> types.Artifact:
     config = DataConfig(path=str(DATA / "digits"), format="idx", image_shape=(8, 8, 1))
-    return _run(config, tmp_path_factory.mktemp("digits"))
+    return run_example_gen(config, tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture(scope="session")
-def fashion_mnist(tmp_path_factory: pytest.TempPathFactory) -> types.Artifact:
+def fashion_mnist(
+    run_example_gen: Callable, tmp_path_factory: pytest.TempPathFactory
+) -> types.Artifact:
     config = DataConfig(path=str(DATA / "fashion_mnist"), format="idx", image_shape=(28, 28, 1))
-    return _run(config, tmp_path_factory.mktemp("fashion_mnist"))
+    return run_example_gen(config, tmp_path_factory.mktemp("fashion_mnist"))
+
+
+@pytest.fixture(scope="session")
+def weather(run_example_gen: Callable, tmp_path_factory: pytest.TempPathFactory) -> types.Artifact:
+    config = DataConfig(
+        path=str(DATA / "weather"),
+        columns=("day", "precipitation", "temp_max", "temp_min", "wind"),
+        features={"label": "location"},
+        eval_fraction=0.3,
+    )
+    return run_example_gen(config, tmp_path_factory.mktemp("weather"))

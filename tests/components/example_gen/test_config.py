@@ -43,6 +43,41 @@ def test_impossible_values_name_the_key(key, value, message):
         DataConfig.model_validate({**SECTION, key: value})
 
 
+COLUMNS = {"path": "data/weather", "columns": ["wind", "rain"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_shape": [8, 8, 1]}, "found both of image_shape and columns"),
+        ({"columns": None}, "found neither of image_shape and columns"),
+        ({"columns": []}, "columns.*at least 1 item"),
+        ({"columns": ["wind", "wind"]}, "columns.*found 'wind' 2 times; name it once"),
+        ({"format": "idx"}, "columns: IdxReader has no use for it"),
+        ({"format": "parquet"}, "columns: ParquetReader has no use for it"),
+        ({"columns": None, "image_shape": [8, 8, 1], "format": "table"}, "columns: a table needs"),
+        ({"fit": "crop"}, "fit: columns have no use for it, found 'crop'"),
+        ({"filter": "box"}, "filter: columns have no use"),
+        ({"background": "black"}, "background: columns have no use"),
+        ({"max_pixels": 9}, "max_pixels: columns have no use"),
+        ({"labels": "labels.csv"}, "labels: TableReader has no use"),
+        ({"features": {"image": "x"}}, "features.image: a table has no images"),
+        ({"features": {"label": "wind"}}, "features.label: 'wind' is one of data.columns"),
+    ],
+)
+@pytest.mark.parametrize("table", ["auto", "table"])
+def test_what_columns_have_no_use_for(table, changes, message):
+    with pytest.raises(ValidationError, match=f"(?s){message}"):
+        DataConfig.model_validate({**COLUMNS, "format": table, **changes})
+
+
+def test_the_configuration_of_columns_comes_back():
+    config = DataConfig.model_validate({**COLUMNS, "features": {"label": "kind"}})
+    again = DataConfig.from_reading(config.for_reading())
+    assert (again.spec, again.features) == (config.spec, config.features)
+    assert again.spec.shape == (2,)
+
+
 @pytest.mark.parametrize("splits", [{"train": "a*", "eval": "b*"}, {"everything": "*"}, None])
 def test_splits(splits):
     assert DataConfig.model_validate({**SECTION, "splits": splits}).splits == splits

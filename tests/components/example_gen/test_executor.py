@@ -3,12 +3,14 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components import examples
+from components import examples, vectors
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import bucket_of
 from components.example_gen.idx import read_idx
@@ -44,7 +46,8 @@ def test_splits_of_the_data_are_kept(digits, data_folder):
         images = read_idx(str(data_folder / f"digits/{name}-images-idx3-ubyte.gz"))
         labels = read_idx(str(data_folder / f"digits/{name}-labels-idx1-ubyte.gz"))
         found = parsed(digits, split)
-        assert len(found) == len(images)
+        # In the order in which they were read, of one file here.
+        assert list(found) == [f"{name}-images-idx3-ubyte.gz#{i}" for i in range(len(images))]
         for index in range(len(images)):
             feature = found[f"{name}-images-idx3-ubyte.gz#{index}"]
             decoded = tf.io.decode_image(feature[examples.ENCODED].bytes_list.value[0]).numpy()
@@ -130,7 +133,7 @@ def test_bad_records_end_the_stage(three_classes, tmp_path, run_example_gen):
 def test_a_leak_ends_the_stage(tree, png, tmp_path, run_example_gen):
     names = {"train/1.png": 1, "train/2.png": 2, "test/1.png": 2, "test/2.png": 2}
     base = tree({name: png(seed) for name, seed in names.items()})
-    with pytest.raises(ValueError, match="1 images of train are in eval too: train/2.png"):
+    with pytest.raises(ValueError, match="1 records of train are in eval too: train/2.png"):
         run_example_gen(DataConfig(path=base, image_shape=(8, 8, 1)), tmp_path)
 
 
@@ -226,6 +229,73 @@ def test_hash_split_of_a_run(tree, tmp_path, png, run_example_gen):
     assert held_out <= more_held_out
     pixels = tf.io.decode_png(images[0]).numpy()
     assert hashlib.sha256(pixels.tobytes()).hexdigest()[:16].encode() in train | held_out
+
+
+def rows_of(artifact, split):
+    """Label and source of the examples of a split, by the values of a and b."""
+    found = {}
+    for record in tf.data.TFRecordDataset(split_files([artifact], split), "GZIP"):
+        feature = tf.train.Example.FromString(record.numpy()).features.feature
+        values = tuple(feature[vectors.COLUMN + name].float_list.value[0] for name in "ab")
+        label = next(iter(feature[vectors.LABEL].int64_list.value), None)
+        found[values] = label, feature[vectors.SOURCE].bytes_list.value[0].decode()
+    return found
+
+
+def test_rows_of_a_table(tmp_path, run_example_gen):
+    base = tmp_path / "table"
+    base.mkdir()
+    (base / "train.csv").write_text("a,b,label\n1,2,x\n3,n/a,x\n1,2,y\n5,6,y\n7,8\n9,1,x\n")
+    (base / "test.csv").write_text("b,a,label\n6,5,x\n1,0,z\n")
+    config = DataConfig(
+        path=str(base),
+        columns=("a", "b"),
+        on_bad_record="quarantine",
+        max_rejected_fraction=0.5,
+        on_leak="drop",
+    )
+    artifact = run_example_gen(config, tmp_path)
+
+    assert rows_of(artifact, "train") == {(1, 2): (1, "train.csv#2"), (9, 1): (0, "train.csv#5")}
+    assert rows_of(artifact, "eval") == {(5, 6): (0, "test.csv#0"), (0, 1): (2, "test.csv#1")}
+    assert lines(artifact, "rejected") == {
+        ("train.csv#1", "bad"): "the column 'b' holds 'n/a', expected a number (finite, 32 bits)",
+        ("train.csv#4", "bad"): "2 fields, the first row has 3",
+        ("train.csv#3", "leak"): "the same as test.csv#0 in eval",
+    }
+    assert lines(artifact, "notes") == {("train.csv#2", "duplicate"): "the same as train.csv#0"}
+    assert counts(artifact) == {
+        "examples": 5,
+        "rejected": 2,
+        "dropped": 1,
+        "duplicates": 1,
+        "leaked": 1,
+    }
+
+
+def test_the_split_of_a_row_depends_on_its_numbers_alone(tmp_path, run_example_gen):
+    """In another order and format, beside other rows and columns, all stay where they were."""
+    once = [(float(n), n / 7) for n in range(300)]
+    again = [*once[::-1], *((-1.0 - n, 0.5) for n in range(50))]
+
+    def divided(folder):
+        config = DataConfig(path=str(tmp_path / folder), columns=("a", "b"), eval_fraction=0.3)
+        artifact = run_example_gen(config, tmp_path / "out" / folder)
+        return [set(rows_of(artifact, split)) for split in ("train", "eval")]
+
+    (tmp_path / "once").mkdir()
+    (tmp_path / "once" / "a.csv").write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in once))
+    (tmp_path / "again").mkdir()
+    table = pa.table({"c": range(350), "b": [b for _, b in again], "a": [a for a, _ in again]})
+    pq.write_table(table, tmp_path / "again" / "a.parquet", row_group_size=100)
+    train, held_out = divided("once")
+    more_train, more_held_out = divided("again")
+
+    assert (len(train) + len(held_out), len(more_train) + len(more_held_out)) == (300, 350)
+    # 90 expected, with a standard deviation of 7.9.
+    assert 60 < len(held_out) < 120
+    assert train < more_train
+    assert held_out < more_held_out
 
 
 def test_a_damaged_file_ends_the_stage_without_output(data_folder, tmp_path, run_example_gen):

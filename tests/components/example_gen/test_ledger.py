@@ -53,7 +53,7 @@ def ledger(inputs=1000, rejected=0, dropped=0, leaks=0, eval_examples=100):
         "examples/eval": eval_examples,
     }
     lines = [Line("train", f"{n}.png", "bad", "it is broken") for n in range(min(rejected, 3))]
-    leaked = [Line("train", "x.png", "leak", "the same image as y.png in eval")] * min(leaks, 1)
+    leaked = [Line("train", "x.png", "leak", "the same as y.png in eval")] * min(leaks, 1)
     return Ledger(counts, lines, leaked)
 
 
@@ -91,9 +91,14 @@ def test_accepted(found, options):
         (
             ledger(leaks=2),
             {},
-            "2 images of train are in eval too: x.png: the same image as y.png in eval; and 1 more",
+            "2 records of train are in eval too: x.png: the same as y.png in eval; and 1 more",
         ),
         (ledger(eval_examples=0), {}, "split 'eval' has no example, of 1000 records"),
+        (
+            ledger(rejected=900),
+            {**QUARANTINE, "max_rejected_fraction": 0.99},
+            "split 'train' has no example, of 1000 records, 900 of them bad: 0.png: it is broken; ",
+        ),
         (
             Ledger({"inputs/train": 5, "examples/train": 4}),
             {},

@@ -15,7 +15,7 @@ from components.example_gen.prepare import (
     ANIMATED,
     FILTERS,
     MISNAMED,
-    BadImageError,
+    BadRecordError,
     Preparation,
     RawImage,
     prepare,
@@ -161,7 +161,7 @@ def test_filters_do_not_alias(name):
 
 def test_another_size_is_refused_under_exact():
     message = "the image is 8x24 .*data.image_shape asks for 8x8; data.fit: crop, pad or stretch"
-    with pytest.raises(BadImageError, match=message):
+    with pytest.raises(BadRecordError, match=message):
         pixels(file(STRIPES), image_shape=(8, 8, 3))
 
 
@@ -222,13 +222,13 @@ BAD = {
 
 @pytest.mark.parametrize(("content", "reason"), BAD.values(), ids=BAD)
 def test_bad_records_have_a_reason_of_one_line(content, reason):
-    with pytest.raises(BadImageError, match=reason) as caught:
+    with pytest.raises(BadRecordError, match=reason) as caught:
         prepare(RawImage(content, "a"), Preparation())
     assert "\n" not in str(caught.value)
 
 
 def test_what_the_reader_says_is_the_reason():
-    with pytest.raises(BadImageError, match="no such row"):
+    with pytest.raises(BadRecordError, match="no such row"):
         prepare(RawImage(b"", "a", error="no such row"), Preparation())
 
 
@@ -238,7 +238,7 @@ def test_no_bytes_are_more_than_a_bad_record(garbage, at):
     for content in (garbage, WHOLE[:at] + garbage + WHOLE[at + len(garbage) :]):
         try:
             prepared = prepare(RawImage(content, "a"), Preparation())
-        except BadImageError:
+        except BadRecordError:
             continue
         assert prepared.record.height > 0
 

@@ -98,6 +98,47 @@ class ConditionalGenerator(Generator):
         return tf.function(of_class, input_signature=[count, seed, label])
 
 
+COLUMNS = ("wind", "rain")
+
+
+class VectorGenerator(tf.Module):
+    """Wind in m/s and whole millimetres of rain, of two latents; `fault` as above."""
+
+    def __init__(self, fault=None):
+        super().__init__()
+        self.fault = fault
+
+    def serve(self, latents):
+        wind, rain = tf.unstack(latents, axis=1)
+        if self.fault == "not finite":
+            wind = tf.math.log(-tf.square(wind))
+        return {"vectors": tf.stack([20 + 5 * wind, 40 * tf.nn.relu(rain)], axis=1)}
+
+    def sample(self, count, seed):
+        if self.fault == "seed ignored":
+            seed = tf.zeros_like(seed)
+        latents = tf.random.stateless_normal([count, 2], tf.stack([seed, 0]))
+        vectors = tf.round(self.serve(latents)["vectors"])
+        return {"vectors": tf.cast(vectors, tf.int32) if self.fault == "whole type" else vectors}
+
+    def columns(self):
+        names = {"one name": COLUMNS[:1], "a name twice": ("wind", "wind")}.get(self.fault, COLUMNS)
+        return {"names": tf.constant(names)}
+
+    def signatures(self):
+        latents = tf.TensorSpec([None, 2], tf.float32, name="latents")
+        count = tf.TensorSpec([], tf.int32, name="count")
+        seed = tf.TensorSpec([], tf.int64, name="seed")
+        signatures = {
+            "serving_default": tf.function(self.serve, input_signature=[latents]),
+            "sample": tf.function(self.sample, input_signature=[count, seed]),
+            "columns": tf.function(self.columns, input_signature=[]),
+        }
+        if self.fault == "no names":
+            del signatures["columns"]
+        return signatures
+
+
 @pytest.fixture
 def export():
     """Writes a generator with the given fault, or none, as a SavedModel."""
@@ -105,6 +146,16 @@ def export():
     def save(path, fault=None, kind=Generator):
         module = kind(fault)
         tf.saved_model.save(module, str(path), signatures=module.signatures())
+
+    return save
+
+
+@pytest.fixture
+def export_vectors(export):
+    """Writes a generator of vectors."""
+
+    def save(path, fault=None):
+        export(path, fault, VectorGenerator)
 
     return save
 

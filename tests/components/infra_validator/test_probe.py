@@ -56,6 +56,30 @@ def test_a_broken_contract_of_classes_is_named(export_classes, tmp_path, fault, 
         probe.probe(str(tmp_path))
 
 
+def test_a_generator_of_vectors_passes_in_any_units(export_vectors, tmp_path):
+    export_vectors(tmp_path)
+
+    assert probe.probe(str(tmp_path)) == {"latent_size": 2, "columns": ["wind", "rain"]}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("no names", "no signature 'columns', only "),
+        ("one name", "columns: wind are not 2 names, one for each column of vectors"),
+        ("a name twice", "columns: wind, wind are not 2 names"),
+        ("whole type", "sample: outputs are vectors int32, not vectors float32"),
+        ("not finite", "serving_default: vectors are not finite"),
+        ("seed ignored", "sample: two seeds give the same vectors"),
+    ],
+)
+def test_a_broken_contract_of_vectors_is_named(export_vectors, tmp_path, fault, reason):
+    export_vectors(tmp_path, fault)
+
+    with pytest.raises(ValueError, match=reason):
+        probe.probe(str(tmp_path))
+
+
 def test_the_command_prints_one_line_of_json(export, tmp_path):
     export(tmp_path)
 

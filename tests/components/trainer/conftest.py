@@ -6,10 +6,11 @@ import textwrap
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_wine
 
 from components.trainer import GANTrainer
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
+from components.trainer.scaling import Scaling
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,17 @@ def digits():
 def labels():
     """The classes of the digits, int64 [1797]."""
     return load_digits().target
+
+
+@pytest.fixture(scope="session")
+def wine():
+    """Real chemistry of wines, float32 [178, 13] in units of its own a column."""
+    return load_wine().data.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def scaling(wine):
+    return Scaling.learn(wine, load_wine().feature_names)
 
 
 @pytest.fixture

@@ -126,6 +126,54 @@ def test_epochs_have_orders_of_their_own_and_the_seed_decides_them():
     assert not np.array_equal(first, other)
 
 
+def test_shuffles_move_data_as_far_as_permutations_do():
+    """Mean distances from the files' order, and from one epoch to the next, are a third of all."""
+    count = 1000
+    orders = [np.arange(count)]
+    for element in _steps(_numbered(count), 3, batch_size=count):
+        orders.append(np.argsort(_indices(element).ravel()))
+    for before, after in itertools.pairwise(orders):
+        # The standard deviation over random permutations is 0.007.
+        assert abs(np.abs(after - before).mean() / count - 1 / 3) < 0.03
+        # Neighbours do not stay together: next to each other by chance twice in all.
+        assert np.count_nonzero(np.abs(np.diff(after)) == 1) < 12
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    """Maps a file that holds an array."""
+
+    def make(array):
+        path = tmp_path / "data"
+        array.tofile(path)
+        return np.memmap(path, array.dtype, "r", shape=array.shape)
+
+    return make
+
+
+def test_a_map_of_a_file_gives_the_batches_of_an_array(mapped):
+    images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
+    labels = np.arange(50)
+    options = {"batch_size": 7, "with_labels": True}
+    for one, other in zip(
+        _steps((images, labels), 20, **options),
+        _steps((mapped(images), labels), 20, **options),
+        strict=True,
+    ):
+        for name, value in one.items():
+            np.testing.assert_array_equal(value, other[name])
+
+
+def test_data_beyond_memory(tmp_path):
+    """60 GB, in a file with holes: a copy of them would be refused, or take minutes."""
+    shape = (2**20, 128, 128, 4)
+    images = np.memmap(tmp_path / "data", np.uint8, "w+", shape=shape)
+    source = data.open_source(images)
+    assert source.take(5, seed=0)[0].shape == (5, *shape[1:])
+    batches = data.step_batches(source, batch_size=4, discriminator_steps=1, latent_dim=2, seed=0)
+    assert next(batches.as_numpy_iterator())["real"].shape == (4, 1, *shape[1:])
+
+
 def test_a_stream_keeps_its_order():
     elements = _steps(_stream(10, batch=4), 3, batch_size=4)
     seen = np.concatenate([_indices(element).ravel() for element in elements])

@@ -1,14 +1,19 @@
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.datasets import load_wine
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
-from components import examples
+from components import examples, vectors
 from components.contract import DataSpec
-from components.trainer.config import TrainerConfig
+from components.infra_validator import probe
+from components.trainer.config import ConditioningConfig, TrainerConfig
 from components.trainer.executor import Executor
+from components.trainer.scaling import Scaling
+from components.vectors import VectorRecord
 
 CONFIG = TrainerConfig(
     networks={"generator": "mlp", "discriminator": "mlp"},
@@ -20,28 +25,35 @@ CONFIG = TrainerConfig(
     checkpoint_every_images=320,
 )
 
+DIGITS = DataSpec(image_shape=(8, 8, 1))
 
-@pytest.fixture
-def inputs(tmp_path, digits):
-    """Digits as examples, and clean anomalies."""
+
+def _inputs(tmp_path, made):
+    """Examples, and clean anomalies."""
     data, anomalies = standard_artifacts.Examples(), standard_artifacts.ExampleAnomalies()
     for artifact, name in ((data, "examples"), (anomalies, "anomalies")):
         artifact.uri = str(tmp_path / name)
         artifact.split_names = artifact_utils.encode_split_names(["train"])
         (tmp_path / name / "Split-train").mkdir(parents=True)
     with tf.io.TFRecordWriter(f"{data.uri}/Split-train/data.gz", options="GZIP") as writer:
-        for number, image in enumerate(digits[:100]):
-            record = examples.from_array(image, f"digits#{number}")
-            writer.write(examples.to_example(record).SerializeToString())
+        for example in made:
+            writer.write(example.SerializeToString())
     anomalies.set_json_value_custom_property("blessed", {"train": 1})
     return {"examples": [data], "anomalies": [anomalies]}
+
+
+@pytest.fixture
+def inputs(tmp_path, digits):
+    """Digits."""
+    records = (examples.from_array(image, f"digits#{n}") for n, image in enumerate(digits[:100]))
+    return _inputs(tmp_path, map(examples.to_example, records))
 
 
 @pytest.fixture
 def run(inputs, tmp_path):
     """Runs the executor; returns the folders of model and model_run."""
 
-    def do(config=CONFIG, attempt="1", image_shape=(8, 8, 1)):
+    def do(config=CONFIG, attempt="1", data=DIGITS, inputs=inputs):
         outputs = {
             "model": [standard_artifacts.Model()],
             "model_run": [standard_artifacts.ModelRun()],
@@ -50,7 +62,7 @@ def run(inputs, tmp_path):
             artifact.uri = str(tmp_path / f"{key}-{attempt}")
         properties = {
             "config": config.model_dump_json(),
-            "data": DataSpec(image_shape=image_shape).model_dump_json(),
+            "data": data.model_dump_json(),
             "checkpoint_dir": str(tmp_path / "checkpoints"),
             "code_version": "1",
         }
@@ -101,4 +113,30 @@ def test_refuses_data_with_anomalies(run, inputs):
 
 def test_refuses_images_of_another_size(run):
     with pytest.raises(ValueError, match=r"digits#0: the image is 8x8x1 .* is 12x12x1"):
-        run(image_shape=(12, 12, 1))
+        run(data=DataSpec(image_shape=(12, 12, 1)))
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_table_becomes_a_model_that_answers_in_its_units(
+    run, wine, scaling, tmp_path, conditional
+):
+    target = load_wine().target
+    rows = [dict(zip(scaling.columns, row.tolist(), strict=True)) for row in wine]
+    records = (VectorRecord(row, f"wine#{n}", int(target[n])) for n, row in enumerate(rows))
+    inputs = _inputs(tmp_path / "wine", map(vectors.to_example, records))
+    changes = {"images": 320, "conditioning": ConditioningConfig() if conditional else None}
+
+    model, _ = run(
+        CONFIG.model_copy(update=changes), data=DataSpec(columns=scaling.columns), inputs=inputs
+    )
+
+    known = probe.probe(str(model / "Format-Serving"))
+    assert known == {"latent_size": 8, "columns": list(scaling.columns)}
+    signatures = tf.saved_model.load(str(model / "Format-Serving")).signatures
+    assert ("sample_class" in signatures) == conditional
+    made = signatures["sample"](count=tf.constant(500), seed=tf.constant(0, tf.int64))
+    made = made["vectors"].numpy()
+    assert (made >= wine.min(axis=0)).all()
+    assert (made <= wine.max(axis=0)).all()
+    assert (np.ptp(made, axis=0) > 0).all()
+    assert Scaling.learn(made, scaling.columns).decimals == scaling.decimals

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.trainer import export
+from components.trainer.scaling import Scaling
 
 CLIENT = """
     import json, sys
@@ -86,6 +87,27 @@ def test_classes_are_served_by_label_and_by_their_shares(make_trainer, digits, l
     by_class = [trainer.sample(count, seed=3, label=label) for label in range(3)]
     found = [np.mean([(a == b).all() for a, b in zip(sampled, c, strict=True)]) for c in by_class]
     np.testing.assert_allclose(found, shares, atol=0.1)
+
+
+def test_vectors_are_served_in_the_units_of_the_data(make_trainer, wine, scaling, tmp_path):
+    trainer = make_trainer(dataset=scaling.to_unit(wine), scaling=scaling)
+    trainer.export(str(tmp_path / "model"))
+
+    model = tf.saved_model.load(str(tmp_path / "model"))
+    assert set(model.signatures) == {"serving_default", "sample", "columns"}
+    names = model.signatures["columns"]()["names"].numpy()
+    assert [name.decode() for name in names] == list(scaling.columns)
+    arguments = {"count": tf.constant(50), "seed": tf.constant(1, tf.int64)}
+    sampled = model.signatures["sample"](**arguments)["vectors"]
+    np.testing.assert_allclose(sampled, trainer.sample(50, seed=1), rtol=1e-6)
+    # Served, nothing is rounded.
+    served = model.signatures["serving_default"](latents=tf.random.normal([50, 8]))["vectors"]
+    for rows, decimals in ((sampled, scaling.decimals), (served, (None,) * 13)):
+        rows = rows.numpy()
+        assert (rows >= scaling.low).all()
+        assert (rows <= scaling.high).all()
+        found = Scaling.learn(rows, scaling.columns).decimals
+        assert found[:3] == decimals[:3]
 
 
 def test_an_export_overwrites_nothing_and_leaves_nothing_half_done(make_trainer, tmp_path):

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 
@@ -6,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer import GANTrainer, losses
+from components.trainer import GANTrainer, losses, quality
 from components.trainer.config import TrainerConfig
+from components.trainer.quality import identity
+from components.trainer.scaling import Scaling
 from components.trainer.training import CollapseError
 
 
@@ -213,6 +216,44 @@ def test_vectors_train_through_the_same_code(make_trainer):
     samples = trainer.sample(3)
     assert (samples.shape, samples.dtype) == ((3, 5), np.float32)
     assert line["fid"] > 0
+
+
+def test_scaled_vectors_leave_in_the_units_of_the_data(make_trainer, wine, scaling, tmp_path):
+    shown = []
+
+    def extract(rows):
+        shown.append(rows)
+        return identity(rows)
+
+    options = {"scaling": scaling, "quality": {"every_images": 32, "samples": 50}}
+    unit = scaling.to_unit(wine)
+    trainer = make_trainer(dataset=unit, extract=extract, **options)
+    trainer.train(images=64, folder=str(tmp_path))
+    trainer.evaluate(unit[:60])
+    # The data themselves come first: the median wine has a proline of some 670.
+    assert np.median(shown[0][:, -1]) == pytest.approx(np.median(wine[:, -1]), rel=0.2)
+    for made in (trainer.sample(50), *shown):
+        assert made.dtype == np.float32
+        assert (made >= scaling.low).all()
+        assert (made <= scaling.high).all()
+        decimals = Scaling.learn(made, scaling.columns).decimals
+        assert np.less_equal(decimals, scaling.decimals).all()
+    assert not (tmp_path / "log" / "grids").exists()
+
+    other = dataclasses.replace(scaling, high=tuple(2 * high for high in scaling.high))
+    trainer = make_trainer(dataset=unit, **{**options, "scaling": other})
+    with pytest.raises(ValueError, match=r"another configuration \(scaling\.high: "):
+        trainer.train(images=64, folder=str(tmp_path))
+
+
+def test_a_scaling_of_other_columns_is_refused(make_trainer, digits, scaling):
+    with pytest.raises(ValueError, match=r"scaling: of 13 columns, the data have \[8, 8, 1\]"):
+        make_trainer(dataset=digits, scaling=scaling)
+
+
+def test_unscaled_units_outweigh_no_column_where_there_is_no_extractor(wine, scaling):
+    features = quality.scaled(scaling)(wine)["features"]
+    assert np.ptp(features, axis=0) == pytest.approx(np.full(13, 2))
 
 
 def test_the_best_generator_is_sampled_and_exported(make_trainer):

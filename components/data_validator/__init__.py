@@ -1,0 +1,1 @@
+"""Whether the data are what they should be, and what they were."""

@@ -1,0 +1,245 @@
+"""All that is checked of a data set, from its statistics."""
+
+import itertools
+from collections.abc import Container, Iterator, Mapping
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from components import examples, notes, vectors
+from components.data_validator.config import ValidationConfig
+from components.data_validator.statistics import LABELS, counts, features_of, shares
+from components.examples import EVAL_SPLIT, TRAIN_SPLIT
+from components.notes import Noted
+
+# Environments of a schema: data to learn from, and data that a model meets in use.
+TRAINING, SERVING = "TRAINING", "SERVING"
+
+Statistics = statistics_pb2.DatasetFeatureStatisticsList
+
+_Info = anomalies_pb2.AnomalyInfo
+_Measurement = anomalies_pb2.DriftSkewInfo.Measurement
+# What a comparator of the schema can say, and the measurement that it follows from.
+_COMPARED = {number for name, number in _Info.Type.items() if name.startswith("COMPARATOR_")}
+_MEASURED = {
+    _Info.COMPARATOR_L_INFTY_HIGH: _Measurement.L_INFTY,
+    _Info.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH: _Measurement.JENSEN_SHANNON_DIVERGENCE,
+}
+# Kind of a note, the feature that it is about, what is said where there are too many, what helps.
+_NOTES = (
+    (
+        notes.DUPLICATE,
+        (examples.HASH, vectors.HASH),
+        "Duplicates",
+        "repeat another of their split",
+        "data.drop_duplicates: true takes them out",
+    ),
+    (
+        notes.MISNAMED,
+        (examples.SOURCE, vectors.SOURCE),
+        "Misnamed files",
+        "are files of another format than their names say",
+        "rename them",
+    ),
+)
+_NAMED = 3
+
+
+def validate(
+    statistics: Mapping[str, Statistics],
+    schema: schema_pb2.Schema,
+    noted: Mapping[str, Noted],
+    config: ValidationConfig,
+    *,
+    previous: Statistics | None = None,
+    reference: Statistics | None = None,
+    environment: str = TRAINING,
+) -> dict[str, anomalies_pb2.Anomalies]:
+    """Anomalies by split; a split without any has an empty message.
+
+    What concerns all splits together is said of train, or of the only split.
+
+    Args:
+      statistics: by split, made with `statistics.options`: of train and eval, or in SERVING of any.
+      schema: of the data; its comparators say how far splits, spans and the reference may differ.
+      noted: what ExampleGen has remarked, by kind, from `notes.read`.
+      config: the recipe's section `validation`.
+      previous: statistics of the train split of an earlier span.
+      reference: those of the train split of the data that the schema was made from; in SERVING,
+        of what the model was trained on.
+      environment: TRAINING, or SERVING for data that a model meets in use, whose splits are all
+        compared with `reference`.
+    """
+    checked = environment if environment in schema.default_environment else None
+    found = {
+        split: tfdv.validate_statistics(each, schema, checked) for split, each in statistics.items()
+    }
+    whole = TRAIN_SPLIT if TRAIN_SPLIT in found else next(iter(found))
+    _check_notes(found[whole], statistics, noted, config)
+
+    def compare(split: str, control: Statistics | None, name: str, comparator: str) -> None:
+        if control is not None:
+            subject = f"{split} against {name}"
+            _check_shift(
+                found[split], subject, statistics[split], control, schema, checked, comparator
+            )
+
+    if environment == SERVING:
+        for split in statistics:
+            compare(split, reference, "the training data", "skew_comparator")
+    else:
+        for split, each in statistics.items():
+            _name_missing_classes(found[split], each, schema)
+        # Of eval, a sample that may be small, the comparison with train says enough.
+        _check_balance(found[TRAIN_SPLIT], statistics[TRAIN_SPLIT], config)
+        compare(EVAL_SPLIT, statistics[TRAIN_SPLIT], TRAIN_SPLIT, "skew_comparator")
+        compare(TRAIN_SPLIT, previous, "the last good span", "drift_comparator")
+        compare(TRAIN_SPLIT, reference, "the reference", "drift_comparator")
+    return found
+
+
+def _name_missing_classes(
+    anomalies: anomalies_pb2.Anomalies, statistics: Statistics, schema: schema_pb2.Schema
+) -> None:
+    """Says which classes TFDV misses, which only counts them."""
+    low = _Info.FEATURE_TYPE_LOW_UNIQUE
+    for name, found in _classes(statistics):
+        said = anomalies.anomaly_info[name].reason if name in anomalies.anomaly_info else ()
+        missing = _missing(schema, name, found)
+        if missing and any(reason.type == low for reason in said):
+            _add(
+                _info_of(anomalies, name),
+                low,
+                "Classes missing",
+                f"No example has label {missing}; add some, or lower unique_constraints in the "
+                "schema.",
+            )
+
+
+def _check_balance(
+    anomalies: anomalies_pb2.Anomalies, statistics: Statistics, config: ValidationConfig
+) -> None:
+    for name, found in _classes(statistics):
+        rare, common = (of(sorted(found, key=int), key=found.get) for of in (min, max))
+        if found[rare] < config.min_class_balance * found[common]:
+            _add(
+                _info_of(anomalies, name),
+                _Info.UNKNOWN_TYPE,
+                "Classes out of balance",
+                f"Label {rare} has {found[rare]:g} examples, label {common} has "
+                f"{found[common]:g}; the smallest class must have "
+                f"{config.min_class_balance:g} of the largest (validation.min_class_balance).",
+            )
+
+
+def _classes(statistics: Statistics) -> Iterator[tuple[str, dict[str, float]]]:
+    """The name of the labels' feature and the examples by label, where there are any."""
+    for name, feature in features_of(statistics).items():
+        if name in LABELS and (found := counts(feature)):
+            yield name, found
+
+
+def _check_notes(
+    anomalies: anomalies_pb2.Anomalies,
+    statistics: Mapping[str, Statistics],
+    noted: Mapping[str, Noted],
+    config: ValidationConfig,
+) -> None:
+    """What ExampleGen counted, against what may be."""
+    total = sum(each.datasets[0].num_examples for each in statistics.values())
+    features = features_of(next(iter(statistics.values())))
+    for kind, names, short, words, remedy in _NOTES:
+        found, most = noted.get(kind, Noted()), getattr(config, f"max_{kind}_fraction")
+        if found.count > most * total:
+            _add(
+                _info_of(anomalies, next(name for name in names if name in features)),
+                _Info.UNKNOWN_TYPE,
+                short,
+                f"{found.count} of {total} examples {words} ({', '.join(found.sources)}"
+                f"{', …' if found.count > len(found.sources) else ''}); at most {most:g} of them "
+                f"may (validation.max_{kind}_fraction); {remedy}.",
+            )
+
+
+def _check_shift(
+    anomalies: anomalies_pb2.Anomalies,
+    subject: str,
+    current: Statistics,
+    control: Statistics,
+    schema: schema_pb2.Schema,
+    environment: str | None,
+    comparator: str,
+) -> None:
+    """Adds the features whose distribution is another than in `control`."""
+    skew = comparator == "skew_comparator"
+    options = {"serving_statistics" if skew else "previous_statistics": control}
+    compared = tfdv.validate_statistics(current, schema, environment, **options)
+    measured = {
+        ("/".join(info.path.step), each.type): each
+        for info in compared.drift_skew_info
+        for each in (*info.skew_measurements, *info.drift_measurements)
+    }
+    now, then = features_of(current), features_of(control)
+    for name, info in compared.anomaly_info.items():
+        path = "/".join(info.path.step)
+        for reason in info.reason:
+            if reason.type not in _COMPARED:
+                continue
+            words = reason.description
+            if reason.type in _MEASURED:
+                measure = measured[path, _MEASURED[reason.type]]
+                words = (
+                    f"{_difference(now[path], then[path], measure)}; the schema's {comparator} "
+                    f"allows {measure.threshold:.3g}; raise it where this is meant."
+                )
+            _add(
+                _info_of(anomalies, name),
+                reason.type,
+                "Another distribution",
+                f"{subject}: {words}",
+            )
+    for reason in compared.dataset_anomaly_info.reason:
+        if reason.type in _COMPARED:
+            words = f"{subject}: {reason.description}"
+            _add(anomalies.dataset_anomaly_info, reason.type, reason.short_description, words)
+
+
+def _difference(
+    now: statistics_pb2.FeatureNameStatistics,
+    then: statistics_pb2.FeatureNameStatistics,
+    measure: anomalies_pb2.DriftSkewInfo.Measurement,
+) -> str:
+    if measure.type == _Measurement.L_INFTY:
+        share, earlier = shares(now), shares(then)
+        value = max(
+            sorted(share.keys() | earlier.keys()),
+            key=lambda value: abs(share.get(value, 0) - earlier.get(value, 0)),
+        )
+        return f"the share of {value} is {share.get(value, 0):.3g}, not {earlier.get(value, 0):.3g}"
+    words = f"Jensen-Shannon divergence {measure.value:.3g}"
+    if now.HasField("num_stats"):
+        words += f", mean {now.num_stats.mean:.3g}, not {then.num_stats.mean:.3g}"
+    return words
+
+
+def _missing(schema: schema_pb2.Schema, name: str, found: Container[str]) -> str:
+    """The first labels that the schema knows and no example has."""
+    domains = [feature.int_domain for feature in schema.feature if feature.name == name]
+    known = (str(label) for domain in domains for label in range(domain.min, domain.max + 1))
+    missing = list(itertools.islice((label for label in known if label not in found), _NAMED + 1))
+    return ", ".join([*missing[:_NAMED], *(["…"] if len(missing) > _NAMED else [])])
+
+
+def _info_of(anomalies: anomalies_pb2.Anomalies, name: str) -> anomalies_pb2.AnomalyInfo:
+    """What is said of a feature; an entry of its own where nothing was."""
+    if name not in anomalies.anomaly_info:
+        anomalies.anomaly_info[name].path.step.append(name)
+    return anomalies.anomaly_info[name]
+
+
+def _add(info: anomalies_pb2.AnomalyInfo, kind: int, short: str, description: str) -> None:
+    """Adds a reason to what is said, as TFDV does it."""
+    info.short_description = "Multiple errors" if info.reason else short
+    info.reason.add(type=kind, short_description=short, description=description)
+    info.description = " ".join(reason.description for reason in info.reason)
+    info.severity = _Info.ERROR

@@ -1,0 +1,147 @@
+"""What is wrong with data, and what they are like, as HTML."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+import tensorflow_data_validation as tfdv
+from tensorflow_data_validation.utils import display_util
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+
+from components import examples, vectors
+from components.data_validator.checks import Statistics
+from components.data_validator.statistics import features_of, shares
+
+# Where an anomaly is none of a feature: of the examples as a whole, and of what became none.
+DATA_SET, RECORDS = "data set", "records"
+
+REFERENCE = "reference"
+
+# Another value in each example: a page of them says nothing.
+_OF_ONE_EXAMPLE = (
+    examples.ENCODED,
+    examples.HASH,
+    examples.SOURCE,
+    vectors.HASH,
+    vectors.SOURCE,
+)
+# Shares that are shown.
+_LARGEST = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One anomaly: the split, the feature, DATA_SET or RECORDS, what, and why."""
+
+    split: str
+    feature: str
+    what: str
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """A data set and what is wrong with it.
+
+    Attributes:
+      data: where it is.
+      schema: the file that it was held to.
+      examples: their number by split.
+      counts: of records that are no examples, or remarkable ones, by what they are.
+      findings: the anomalies; none is a good data set.
+      rejected: source and reason of a few of the records that are no examples.
+    """
+
+    data: str
+    schema: str
+    examples: Mapping[str, int]
+    counts: Mapping[str, int]
+    findings: tuple[Finding, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+def findings(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> tuple[Finding, ...]:
+    """Every anomaly, by split and feature."""
+    found = []
+    for split, proto in anomalies.items():
+        listed = sorted(proto.anomaly_info.items())
+        if proto.HasField("dataset_anomaly_info"):
+            listed.append((DATA_SET, proto.dataset_anomaly_info))
+        for name, info in listed:
+            found += [
+                Finding(split, name, each.short_description, each.description)
+                for each in info.reason or [info]
+            ]
+    return tuple(found)
+
+
+def anomalies_page(judgement: Judgement) -> str:
+    """The anomalies as HTML that needs nothing beside it."""
+    return _template("anomalies.html.jinja").render(judgement=judgement)
+
+
+def statistics_page(
+    statistics: Mapping[str, Statistics], reference: Statistics | None = None
+) -> str:
+    """The splits in numbers, and in TFDV's view of them beside those they should be like.
+
+    Facets draws the latter; the browser that opens the page fetches it from the network.
+
+    Args:
+      statistics: by split.
+      reference: those of other data, if any.
+    """
+    shown = {**statistics, **({REFERENCE: reference} if reference else {})}
+    first, *others = shown
+    features = {name: features_of(each) for name, each in shown.items()}
+    rows = {
+        feature: [_words(own[feature]) if feature in own else "" for own in features.values()]
+        for feature in features[first]
+        if feature not in _OF_ONE_EXAMPLE
+    }
+    frames = {
+        f"{first} and {other}": _side_by_side(shown[first], first, shown[other], other)
+        for other in others
+    }
+    return _template("statistics.html.jinja").render(
+        columns=list(shown),
+        rows={feature: words for feature, words in rows.items() if any(words)},
+        frames=frames or {first: _side_by_side(shown[first], first, None, "")},
+    )
+
+
+def _words(feature: statistics_pb2.FeatureNameStatistics) -> str:
+    """Mean, deviation and range of numbers; the shares of values that are counted."""
+    if feature.HasField("num_stats"):
+        found = feature.num_stats
+        return f"{found.mean:.4g} ± {found.std_dev:.3g}, {found.min:.4g} to {found.max:.4g}"
+    found = shares(feature)
+    largest = sorted(found, key=found.get, reverse=True)[:_LARGEST]
+    # Numbers in their order, so that splits can be compared.
+    ordered = sorted(largest, key=lambda value: (len(value), value))
+    words = ", ".join(f"{value}: {100 * found[value]:.3g} %" for value in ordered)
+    return words + (f" and {len(found) - _LARGEST} more" if len(found) > _LARGEST else "")
+
+
+def _side_by_side(left: Statistics, left_name: str, right: Statistics | None, name: str) -> str:
+    return display_util.get_statistics_html(
+        left,
+        right,
+        left_name,
+        name,
+        denylist_features=[tfdv.FeaturePath([each]) for each in _OF_ONE_EXAMPLE],
+    )
+
+
+@functools.cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)

@@ -1,0 +1,239 @@
+"""A schema for a new data set, proposed from its statistics for a person to curate.
+
+A proposal is what the data are, with room for others of their kind:
+
+- A range of numbers (pixel statistics, columns) gets half of its width on each side; what is never
+  negative stays so.
+- Two samples are never quite alike: a threshold of skew (eval against train) or of drift (train
+  against earlier data) is a tolerance, plus the noise of samples as large as train and the
+  smallest split, of which four standard deviations are allowed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from components import examples, vectors
+from components.contract import DataSpec
+from components.data_validator.checks import SERVING, TRAINING, Statistics
+from components.data_validator.statistics import LABELS, features_of, shares
+from components.examples import TRAIN_SPLIT
+
+_MARGIN = 0.5
+# Of the share of a class, and of Jensen-Shannon divergence in bits.
+_SHARE_TOLERANCE = 0.05
+_DIVERGENCE_TOLERANCE = 0.1
+_DEVIATIONS = 4
+# Two quantile histograms of ten buckets each, laid over one another.
+_BUCKETS = 20
+# Of the examples in the smallest split.
+_FEWEST = 0.5
+# Of values in [0, 1].
+_POSSIBLE = {examples.MEAN: (0.0, 1.0), examples.CONTRAST: (0.0, 0.5)}
+
+_HEADER = """\
+# Proposed from {count} examples ({splits}): look at it, and change what is not so.
+# A range is what was found and half of its width on each side. A threshold is {share:g} of the
+# share of a class or {divergence:g} bits of divergence, and the noise of samples as large as these:
+# docs/data.md, "The schema".
+
+"""
+_COMMENTS = {
+    examples.ENCODED: "As it is stored: PNG.",
+    examples.MEAN: "Of all pixel values, of 255.",
+    examples.CONTRAST: "Their standard deviation.",
+    examples.BLANK: "Whether all pixels are the same.",
+    examples.HASH: "Of the pixels: equal images have equal ones.",
+    examples.DECODE_OK: "ExampleGen sets aside what does not decode.",
+    vectors.HASH: "Of the numbers: equal rows have equal ones.",
+}
+
+# One feature in every split.
+_Found = Sequence[statistics_pb2.FeatureNameStatistics]
+
+
+def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.Schema:
+    """The schema of data like these, which they pass unless their own eval is unlike train.
+
+    Args:
+      statistics: by split, of `statistics.options`.
+      spec: what one datum is.
+    """
+    sizes = _sizes(statistics)
+    by_split = [features_of(each) for each in statistics.values()]
+    schema = schema_pb2.Schema(default_environment=[TRAINING, SERVING])
+    for inferred in tfdv.infer_schema(statistics[TRAIN_SPLIT]).feature:
+        feature = schema.feature.add(name=inferred.name, type=inferred.type)
+        feature.presence.min_fraction = 1
+        feature.presence.min_count = 1
+        # One value in each example.
+        feature.shape.SetInParent()
+        found = [features[inferred.name] for features in by_split if inferred.name in features]
+        _constrain(feature, found, spec, sizes)
+    schema.dataset_constraints.min_examples_count = max(1, int(_FEWEST * min(sizes.values())))
+    return schema
+
+
+def to_text(schema: schema_pb2.Schema, statistics: Mapping[str, Statistics]) -> str:
+    """The text of a proposal, with comments for whoever curates it.
+
+    Args:
+      schema: from `propose`.
+      statistics: what it was proposed from.
+    """
+    sizes = _sizes(statistics)
+    parts = [
+        _HEADER.format(
+            count=sum(sizes.values()),
+            splits=", ".join(f"{split} {size}" for split, size in sizes.items()),
+            share=_SHARE_TOLERANCE,
+            divergence=_DIVERGENCE_TOLERANCE,
+        )
+    ]
+    for feature in schema.feature:
+        comment = _COMMENTS.get(feature.name)
+        parts.append(f"# {comment}\n" if comment else "")
+        parts.append(text_format.MessageToString(schema_pb2.Schema(feature=[feature])))
+    rest = schema_pb2.Schema()
+    rest.CopyFrom(schema)
+    del rest.feature[:]
+    return "".join([*parts, text_format.MessageToString(rest)])
+
+
+def read(path: str) -> schema_pb2.Schema:
+    """The schema in a text file; raises ValueError that names it where it is none."""
+    with tf.io.gfile.GFile(path) as file:
+        text = file.read()
+    try:
+        return text_format.Parse(text, schema_pb2.Schema())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a schema (text of a protocol buffer): {error}") from error
+
+
+def spec_of(schema: schema_pb2.Schema) -> DataSpec:
+    """What one datum is, by the schema: `propose`'s argument.
+
+    Raises:
+      ValueError: for a schema that gives neither one size of images nor columns.
+    """
+    features = {feature.name: feature for feature in schema.feature}
+    columns = tuple(
+        name.removeprefix(vectors.COLUMN) for name in features if name.startswith(vectors.COLUMN)
+    )
+    if columns:
+        return DataSpec(columns=columns)
+    sizes = (examples.HEIGHT, examples.WIDTH, examples.CHANNELS)
+    for name in sizes:
+        domain = features[name].int_domain if name in features else None
+        if domain is None or not domain.min == domain.max > 0:
+            raise ValueError(
+                f"the schema has no column/<name>, and {name} has no int_domain with one size; "
+                "give the data's section of a recipe"
+            )
+    return DataSpec(image_shape=tuple(features[name].int_domain.min for name in sizes))
+
+
+def compared(statistics: Statistics, schema: schema_pb2.Schema) -> Statistics:
+    """Of statistics, the features that the schema has comparators for: a small file to keep."""
+    names = {
+        each.name
+        for each in schema.feature
+        if each.HasField("drift_comparator") or each.HasField("skew_comparator")
+    }
+    kept = Statistics()
+    for dataset in statistics.datasets:
+        kept.datasets.add(name=dataset.name, num_examples=dataset.num_examples).features.extend(
+            each for each in dataset.features if each.path.step[0] in names
+        )
+    return kept
+
+
+def _constrain(
+    feature: schema_pb2.Feature, found: _Found, spec: DataSpec, sizes: Mapping[str, int]
+) -> None:
+    """Says what the values of a feature must be."""
+    name = feature.name
+    fixed = {examples.DECODE_OK: 1}
+    if spec.image_shape:
+        fixed |= dict(
+            zip((examples.HEIGHT, examples.WIDTH, examples.CHANNELS), spec.image_shape, strict=True)
+        )
+    if name in fixed:
+        feature.int_domain.min = feature.int_domain.max = fixed[name]
+    elif name == examples.ENCODED:
+        feature.image_domain.SetInParent()
+    elif name == examples.BLANK:
+        feature.string_domain.name = "blank"
+        feature.string_domain.value.append(examples.NOT_BLANK)
+        blank = max(1 - shares(each).get(examples.NOT_BLANK, 0) for each in found)
+        if blank:
+            # Twice as many may be.
+            feature.distribution_constraints.min_domain_mass = max(0.0, _down(1 - 2 * blank))
+    elif name in LABELS:
+        _constrain_label(feature, found, sizes)
+    elif name in (examples.MEAN, examples.CONTRAST) or name.startswith(vectors.COLUMN):
+        _constrain_number(feature, found, sizes)
+
+
+def _constrain_label(feature: schema_pb2.Feature, found: _Found, sizes: Mapping[str, int]) -> None:
+    by_split = [shares(each) for each in found]
+    labels = [int(label) for split in by_split for label in split]
+    feature.int_domain.name = "label"
+    feature.int_domain.min, feature.int_domain.max = min(labels), max(labels)
+    feature.int_domain.is_categorical = True
+    feature.unique_constraints.min = min(map(len, by_split))
+    feature.unique_constraints.max = len(set(labels))
+    feature.not_in_environment.append(SERVING)
+    largest = max(max(split.values()) for split in by_split)
+    # The deviation of the difference of two shares, which for most classes is smaller.
+    deviation = math.sqrt(largest * (1 - largest) * _per_example(sizes))
+    threshold = _up(_SHARE_TOLERANCE + _DEVIATIONS * deviation)
+    feature.skew_comparator.infinity_norm.threshold = threshold
+    feature.drift_comparator.infinity_norm.threshold = threshold
+
+
+def _constrain_number(feature: schema_pb2.Feature, found: _Found, sizes: Mapping[str, int]) -> None:
+    low = min(each.num_stats.min for each in found)
+    high = max(each.num_stats.max for each in found)
+    margin = _MARGIN * (high - low)
+    signed = (0.0 if low >= 0 else -math.inf, 0.0 if high <= 0 else math.inf)
+    least, most = _POSSIBLE.get(feature.name, signed)
+    limits = feature.float_domain
+    limits.min = max(least, _down(low - margin))
+    limits.max = min(most, _up(high + margin))
+    limits.disallow_nan = limits.disallow_inf = True
+    # For equal distributions 8 times the divergence, in nats, is about (1/n + 1/m) chi-squared.
+    freedom = _BUCKETS - 1
+    noise = (freedom + _DEVIATIONS * math.sqrt(2 * freedom)) * _per_example(sizes)
+    threshold = _up(_DIVERGENCE_TOLERANCE + noise / (8 * math.log(2)))
+    for comparator in (feature.skew_comparator, feature.drift_comparator):
+        divergence = comparator.jensen_shannon_divergence
+        divergence.threshold = threshold
+        # Buckets of equal counts: of equal width, one far value leaves one for all the others.
+        divergence.source.type = schema_pb2.HistogramSelection.QUANTILES
+
+
+def _sizes(statistics: Mapping[str, Statistics]) -> dict[str, int]:
+    return {split: found.datasets[0].num_examples for split, found in statistics.items()}
+
+
+def _per_example(sizes: Mapping[str, int]) -> float:
+    """1/n + 1/m of the largest difference in size that is compared."""
+    return 1 / sizes[TRAIN_SPLIT] + 1 / min(sizes.values())
+
+
+def _down(value: float) -> float:
+    """Rounded to three digits, never up."""
+    return -_up(-value)
+
+
+def _up(value: float) -> float:
+    """Rounded to three digits, never down."""
+    if not value:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
+    return float(f"{math.ceil(value / unit) * unit:.12g}")

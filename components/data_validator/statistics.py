@@ -1,0 +1,64 @@
+"""Statistics of a data set: what is counted, and where it lies."""
+
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+from google.protobuf.message import DecodeError
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from components import examples, vectors
+
+LABELS = (examples.LABEL, vectors.LABEL)
+
+
+def options() -> tfdv.StatsOptions:
+    """What StatisticsGen counts.
+
+    Labels are whole numbers; said to be classes, each has its own count, which class balance and
+    label shift are read from.
+    """
+    labels = [
+        schema_pb2.Feature(
+            name=name, type=schema_pb2.INT, int_domain=schema_pb2.IntDomain(is_categorical=True)
+        )
+        for name in LABELS
+    ]
+    return tfdv.StatsOptions(
+        schema=schema_pb2.Schema(feature=labels),
+        enable_semantic_domain_stats=True,
+        # Exact counts of all values would hold every image, for no two are the same.
+        use_sketch_based_topk_uniques=True,
+    )
+
+
+def read(path: str) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """The statistics in a binary file; raises ValueError that names it where they are none."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        content = file.read()
+    try:
+        found = statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
+    except DecodeError as error:
+        raise ValueError(f"{path}: not a file of statistics") from error
+    if not found.datasets:
+        raise ValueError(f"{path}: the file holds no statistics")
+    return found
+
+
+def features_of(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+) -> dict[str, statistics_pb2.FeatureNameStatistics]:
+    """The features by name."""
+    return {"/".join(each.path.step): each for each in statistics.datasets[0].features}
+
+
+def counts(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
+    """Examples by value; empty for a feature that is not counted by value."""
+    return {
+        bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets
+    }
+
+
+def shares(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
+    """Shares of the examples by value, of `counts`."""
+    found = counts(feature)
+    total = sum(found.values())
+    return {value: count / total for value, count in found.items()}

@@ -1,0 +1,77 @@
+"""A first look at images of which nothing is known yet."""
+
+import dataclasses
+import io
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from components.example_gen.base import Reader
+from components.example_gen.prepare import RawImage
+
+_LOOKED_AT = 512
+_GRAY = ("1", "L", "LA", "I", "I;16")
+# EXIF orientations that lie on their side.
+_TURNED = (5, 6, 7, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What a sample of the images is like.
+
+    Attributes:
+      sizes: how many have each (height, width).
+      channels: 1 where all are gray, else 3.
+    """
+
+    sizes: Mapping[tuple[int, int], int]
+    channels: int
+
+    @property
+    def short_side(self) -> int:
+        """The median of the images' shorter sides."""
+        sides = [min(size) for size, count in self.sizes.items() for _ in range(count)]
+        return int(np.median(sides))
+
+
+def survey(reader: Reader, shards: Sequence) -> Survey:
+    """Looks at some hundred images from all over the data, without decoding them.
+
+    Args:
+      reader: of the data's format.
+      shards: of the data, or of a split.
+
+    Raises:
+      ValueError: where none of the records is an image.
+    """
+    step = max(1, len(shards) // _LOOKED_AT)
+    chosen = shards[::step]
+    each = -(-_LOOKED_AT // max(1, len(chosen)))
+    records = [raw for shard in chosen for raw in itertools.islice(reader.records(shard), each)]
+    shapes = [shape for raw in records if (shape := _shape(raw)) is not None]
+    if not shapes:
+        reason = next((f": {raw.source}: {raw.error}" for raw in records if raw.error), "")
+        raise ValueError(f"none of {len(records)} records is an image{reason}")
+    return Survey(
+        Counter(shape[:2] for shape in shapes), max(channels for _, _, channels in shapes)
+    )
+
+
+def _shape(raw: RawImage) -> tuple[int, int, int] | None:
+    """(height, width, 1 or 3), None for what is no image."""
+    if isinstance(raw.content, np.ndarray):
+        height, width, *channels = raw.content.shape
+        return height, width, 1 if channels in ([], [1]) else 3
+    try:
+        # Reads no further than the header.
+        with Image.open(io.BytesIO(raw.content)) as image:
+            width, height = image.size
+            if image.getexif().get(ExifTags.Base.Orientation) in _TURNED:
+                width, height = height, width
+            return height, width, 1 if image.mode in _GRAY else 3
+    except Exception:  # noqa: BLE001
+        # As many errors as there are ways to be damaged; ExampleGen names them.
+        return None

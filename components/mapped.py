@@ -1,0 +1,52 @@
+"""Rows of arrays that may lie in a mapped file, larger than memory."""
+
+import mmap
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+
+def gather(data: np.ndarray, rows: tf.Tensor) -> tf.Tensor:
+    """`data[rows]` inside of a tf.data pipeline.
+
+    Unlike tf.gather it takes no copy of the data into a tensor, so that a mapped file stays one.
+
+    Args:
+      data: [n, ...], in memory or in a mapped file.
+      rows: whole numbers [m] in [0, n).
+    """
+    data = np.asarray(data)
+    announce = _announcer(data)
+
+    def take(rows: np.ndarray) -> np.ndarray:
+        announce(rows)
+        # Unlike data[rows] it lets other threads run meanwhile.
+        return np.take(data, rows, axis=0)
+
+    found = tf.numpy_function(take, [rows], data.dtype, stateful=False)
+    return tf.ensure_shape(found, (*rows.shape, *data.shape[1:]))
+
+
+def _announcer(data: np.ndarray) -> Callable[[np.ndarray], None]:
+    """What tells the system which rows will be read, of a mapped file; nothing, of memory.
+
+    It then reads them all at the same time, and nothing else. Untold, it reads a row when it is
+    touched, and what lies around it: measured with a file of ten times the memory, 1/200 as fast.
+    """
+    file = data
+    while isinstance(file, np.ndarray):
+        file = file.base
+    if not isinstance(file, mmap.mmap) or not data.flags.c_contiguous:
+        return lambda rows: None
+    # A map begins with a page, the data need not.
+    offset = data.ctypes.data - np.frombuffer(file, np.uint8).ctypes.data
+    size = data.strides[0]
+
+    def announce(rows: np.ndarray) -> None:
+        for row in rows.tolist():
+            begin = offset + row * size
+            start = begin - begin % mmap.PAGESIZE
+            file.madvise(mmap.MADV_WILLNEED, start, begin + size - start)
+
+    return announce

@@ -1,0 +1,182 @@
+"""Data held to a schema, without a run: `tfx-gan validate`."""
+
+import contextlib
+import dataclasses
+import math
+import os
+from collections.abc import Callable
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components import files
+from components.config import validate as validated
+from components.data_validator import checks, pages, proposal, statistics
+from components.data_validator.checks import Statistics
+from components.data_validator.config import ValidationConfig
+from components.data_validator.pages import Finding, Judgement
+from components.example_gen.config import DataConfig
+from pipeline import config, observation
+from pipeline.observation import Observed
+
+ANOMALIES_PAGE = "anomalies.html"
+STATISTICS_PAGE = "statistics.html"
+
+# Records are counted before they are divided.
+_BEFORE_SPLITS = "-"
+
+
+def validate(
+    path: str,
+    *,
+    schema: str | None = None,
+    recipe: config.Recipe | None = None,
+    reference: str | None = None,
+    serving: bool = False,
+    out: str | None = None,
+    tell: Callable[[str], None],
+) -> Judgement:
+    """Reads all of the data, whatever is wrong with them, and says what is.
+
+    Args:
+      path: of the data; a path or URI.
+      schema: file of what they must be; the recipe's if left out.
+      recipe: how they are read and what they may be like; if left out, as the schema says, and the
+        defaults of the sections `data` and `validation`.
+      reference: file of the statistics to compare with; if left out, the recipe's, or those that
+        `tfx-gan schema` has left beside the schema.
+      serving: whether a model meets these data in use: they have no labels, are not divided, and
+        are compared with the reference as eval is with train.
+      out: folder to make with the pages, which appears when it is whole.
+      tell: receives lines of progress.
+
+    Raises:
+      FileExistsError: where `out` exists.
+      FileNotFoundError: for files that are missing.
+      ValueError: for files that are no schema or no statistics, data that are none at all, and
+        `serving` without a reference.
+    """
+    schema = schema or (recipe and recipe.data.schema_path)
+    if not schema:
+        raise ValueError("--schema: missing, and the recipe has no data.schema")
+    held_to = proposal.read(schema)
+    path = path if "://" in path else os.path.abspath(path)
+    if recipe:
+        data, validation = recipe.data.model_copy(update={"path": path}), recipe.validation
+    else:
+        spec = proposal.spec_of(held_to)
+        data = validated(DataConfig, {"path": path, **spec.model_dump()})
+        validation = ValidationConfig()
+    beside = reference_of(schema)
+    reference = reference or validation.reference or (beside if os.path.exists(beside) else None)
+    if serving and not reference:
+        raise ValueError(
+            f"--reference: missing, and there is no {beside}; name the statistics of "
+            "what the model was trained on"
+        )
+    compared = statistics.read(reference) if reference else None
+
+    with files.whole_folder(out) if out else contextlib.nullcontext() as folder:
+        observed = observation.observe(
+            _all_of(data, divided=not serving), tell, recipe.beam if recipe else config.LOCAL_BEAM
+        )
+        judgement = judge(
+            observed,
+            data,
+            held_to,
+            validation,
+            schema_path=schema,
+            reference=compared,
+            environment=checks.SERVING if serving else checks.TRAINING,
+        )
+        if folder:
+            for name, text in (
+                (ANOMALIES_PAGE, pages.anomalies_page(judgement)),
+                (STATISTICS_PAGE, pages.statistics_page(observed.statistics, compared)),
+            ):
+                files.write(os.path.join(folder, name), text.encode())
+    return judgement
+
+
+def reference_of(schema: str) -> str:
+    """Where the statistics lie that belong to a schema."""
+    return os.path.splitext(schema)[0] + ".statistics.pb"
+
+
+def _all_of(data: DataConfig, *, divided: bool) -> DataConfig:
+    """The section `data` with which nothing that can be read is refused."""
+    update = {
+        "on_bad_record": "quarantine",
+        # Any: the configuration has no 1.
+        "max_rejected_fraction": math.nextafter(1, 0),
+        "on_leak": "keep" if data.on_leak == "fail" else data.on_leak,
+    }
+    if not divided:
+        # What no recipe can say: a run needs both splits.
+        update["eval_fraction"] = None
+    return data.model_copy(update=update)
+
+
+def judge(
+    observed: Observed,
+    data: DataConfig,
+    schema: schema_pb2.Schema,
+    validation: ValidationConfig,
+    *,
+    schema_path: str,
+    reference: Statistics | None = None,
+    environment: str = checks.TRAINING,
+) -> Judgement:
+    """What a run would refuse the data for: all of it, not the first.
+
+    Args:
+      observed: what there is.
+      data: which says how many records may be bad; its path names the data.
+      schema: what the data must be.
+      validation: what they may be like beyond that.
+      schema_path: names the schema.
+      reference: see `checks.validate`.
+      environment: see `checks.validate`.
+    """
+    anomalies = checks.validate(
+        observed.statistics,
+        schema,
+        observed.noted,
+        validation,
+        reference=reference,
+        environment=environment,
+    )
+    refusals = [
+        Finding(_BEFORE_SPLITS, pages.RECORDS, "Records refused", text)
+        for text in observed.ledger.refusals(data)
+    ]
+    counts = observed.ledger.properties
+    del counts["examples"]
+    return Judgement(
+        data=data.path if isinstance(data.path, str) else ", ".join(data.path),
+        schema=schema_path,
+        examples={
+            split: int(each.datasets[0].num_examples) for split, each in observed.statistics.items()
+        },
+        counts=counts,
+        findings=(*refusals, *pages.findings(anomalies)),
+        rejected=tuple(observed.rejected),
+    )
+
+
+def table(judgement: Judgement) -> RenderableType:
+    """The numbers and the anomalies for a terminal."""
+    numbers = Table("data", escape(judgement.data))
+    for split, count in judgement.examples.items():
+        numbers.add_row(f"examples of {split}", str(count))
+    for name, count in judgement.counts.items():
+        numbers.add_row(name, str(count))
+    if not judgement.findings:
+        return numbers
+    found = Table("split", "feature", "what", "why")
+    for finding in judgement.findings:
+        found.add_row(*(Text(text) for text in dataclasses.astuple(finding)))
+    return Group(numbers, found)

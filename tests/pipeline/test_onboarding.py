@@ -1,0 +1,315 @@
+"""`tfx-gan new`, `schema` and `validate`, from data to files and exit codes."""
+
+import csv
+import os
+import random
+from unittest import mock
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from PIL import Image
+from sklearn.datasets import load_digits
+from tensorflow_data_validation.statistics import stats_impl
+from tfx.utils import dependency_utils
+from tfx_bsl.coders import example_coder
+
+from components import examples, vectors
+from components.data_validator import proposal, statistics
+from components.example_gen.ledger import Ledger
+from pipeline import cli, config, observation, onboarding, validation
+from pipeline.observation import Observed
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+def write_digits(folder, count=400):
+    """As `<class>/<number>.png`."""
+    images, labels = load_digits(return_X_y=True)
+    for number in range(count):
+        path = folder / str(labels[number]) / f"{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.uint8(images[number].reshape(8, 8) * 255 / 16)).save(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_packing():
+    """TFX packs itself up for remote workers, which takes longer than these runs."""
+    with mock.patch.object(dependency_utils, "make_beam_dependency_flags", lambda flags: flags):
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Digits with one bad file, and what `tfx-gan new` makes of them."""
+    folder = tmp_path_factory.mktemp("new")
+    write_digits(folder / "digits")
+    (folder / "digits" / "3" / "bad.png").write_bytes(b"no image")
+    return folder, invoke("new", folder / "digits", "--out", folder / "My Digits!")
+
+
+def test_new_makes_a_recipe_that_can_run(made):
+    folder, result = made
+    assert result.exit_code == 0, result.output
+    out = folder / "My Digits!"
+    assert sorted(os.listdir(out)) == ["recipe.yaml", "schema.pbtxt", "schema.statistics.pb"]
+    assert sorted(os.listdir(folder)) == ["My Digits!", "digits"]
+
+    recipe = config.load(str(out / "recipe.yaml"))
+    assert recipe.name == "my-digits"
+    assert recipe.data.path == str(folder / "digits")
+    assert recipe.data.image_shape == (8, 8, 1)
+    assert recipe.data.on_bad_record == "quarantine"
+    assert recipe.data.schema_path == str(out / "schema.pbtxt")
+    assert recipe.validation.reference == str(out / "schema.statistics.pb")
+    assert recipe.feature_extractor.kind == "classifier"
+    assert proposal.spec_of(proposal.read(recipe.data.schema_path)) == recipe.data.spec
+    assert set(config.find_data(recipe)) == {"all"}
+
+    assert "rejected" in result.stdout
+    assert "refuses" not in result.stderr
+
+
+def test_what_is_there_is_not_overwritten(made):
+    folder, _ = made
+    again = invoke("new", folder / "digits", "--out", folder / "My Digits!")
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+
+    schema = folder / "My Digits!" / "schema.pbtxt"
+    again = invoke("schema", folder / "digits", "--out", schema)
+    assert again.exit_code == 1
+    assert "schema.pbtxt: exists already; --force replaces it" in again.stderr
+
+
+def test_half_garbage_is_a_table_pages_and_an_exit_code(made, tmp_path):
+    folder, _ = made
+    write_digits(tmp_path / "data")
+    files = sorted((tmp_path / "data").rglob("*.png"))
+    for path in random.Random(0).sample(files, len(files) // 2):
+        path.write_bytes(b"garbage" * 10)
+    out = tmp_path / "out"
+    schema = folder / "My Digits!" / "schema.pbtxt"
+    result = invoke("validate", tmp_path / "data", "--schema", schema, "--out", out)
+
+    assert result.exit_code == 3, result.output
+    rows = [line.split("│")[1:3] for line in result.stdout.splitlines() if line.count("│") == 3]
+    counts = {name.strip(): value.strip() for name, value in rows}
+    assert counts["rejected"] == "200"
+    assert int(counts["examples of train"]) + int(counts["examples of eval"]) == 200
+    assert "200 of 400 records are bad" in " ".join(result.stdout.split())
+    page = (out / "anomalies.html").read_text()
+    assert "The first 20 of 200." in page
+    assert "not an image file" in page
+    assert "Train and reference" in (out / "statistics.html").read_text()
+
+
+def test_serving_data_are_compared_with_what_was_trained_on(made, tmp_path):
+    folder, _ = made
+    images, _ = load_digits(return_X_y=True)
+    for number in range(200):
+        pixels = 255 - np.uint8(images[number].reshape(8, 8) * 255 / 16)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    found = validation.validate(
+        str(tmp_path),
+        schema=str(folder / "My Digits!" / "schema.pbtxt"),
+        serving=True,
+        tell=lambda line: None,
+    )
+    assert found.examples == {"all": 200}
+    assert {each.feature for each in found.findings} == {"image/mean"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--schema: missing, and the recipe has no data.schema"),
+        (["--schema", "nowhere.pbtxt"], "nowhere.pbtxt"),
+        (["--schema", "{tmp}/loose.pbtxt"], "has no int_domain with one size"),
+        (["--schema", "{tmp}/loose.pbtxt", "--recipe", "nowhere.yaml"], "no such recipe"),
+    ],
+)
+def test_validate_names_what_it_lacks(tmp_path, arguments, message):
+    (tmp_path / "loose.pbtxt").write_text('feature { name: "image/height" type: INT }')
+    result = invoke("validate", tmp_path, *(each.format(tmp=tmp_path) for each in arguments))
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def statistics_of():
+    """Counts serialized tf.Examples, as StatisticsGen does."""
+
+    def count(records):
+        batch = example_coder.ExamplesToRecordBatchDecoder().DecodeBatch(records)
+        return stats_impl.generate_statistics_in_memory(batch, statistics.options())
+
+    return count
+
+
+def observed(records, statistics_of, **counts):
+    """As if ExampleGen and StatisticsGen had run on the records, of which a fifth are for eval."""
+    held_out = len(records) // 5
+    splits = {"train": records[held_out:], "eval": records[:held_out]}
+    return Observed(
+        {split: statistics_of(each) for split, each in splits.items()},
+        Ledger({f"examples/{split}": len(each) for split, each in splits.items()} | counts),
+        {},
+        (),
+    )
+
+
+def images(count, size, label=lambda n: None):
+    random = np.random.default_rng(0)
+    return [
+        examples.to_example(
+            examples.from_array(random.integers(0, 256, size, np.uint8), f"{n}.png", label(n))
+        ).SerializeToString()
+        for n in range(count)
+    ]
+
+
+def test_a_schema_comes_with_statistics_and_says_what_is_wrong(
+    tmp_path, monkeypatch, statistics_of
+):
+    Image.new("L", (30, 20)).save(tmp_path / "1.png")
+    found = observed(images(200, (16, 16), lambda n: int(n % 20 == 0)), statistics_of)
+    read = []
+    monkeypatch.setattr(observation, "observe", lambda data, tell: read.append(data) or found)
+    out = tmp_path / "s.pbtxt"
+    command = ["schema", tmp_path, "--out", out, "--image-shape", "16,16,1", "--fit", "pad"]
+    result = invoke(*command)
+
+    assert result.exit_code == 0, result.output
+    assert (read[0].image_shape, read[0].fit) == ((16, 16, 1), "pad")
+    assert proposal.spec_of(proposal.read(str(out))) == read[0].spec
+    kept = statistics.read(str(tmp_path / "s.statistics.pb"))
+    assert kept.datasets[0].num_examples == 160
+    assert "Classes out of balance" in result.stdout
+
+    written = out.read_bytes()
+    out.write_bytes(b"")
+    assert invoke(*command, "--force").exit_code == 0
+    assert out.read_bytes() == written
+
+
+def new(folder, out, found, monkeypatch):
+    """The recipe for data that are read as `found`."""
+    monkeypatch.setattr(observation, "observe", lambda data, tell: found)
+    onboarding.write_recipe(str(folder), str(out), lambda line: None)
+    return yaml.safe_load((out / "recipe.yaml").read_text())
+
+
+def test_a_batch_is_no_larger_than_the_data(tmp_path, monkeypatch, statistics_of):
+    for number in range(12):
+        Image.new("L", (8, 8)).save(tmp_path / f"{number}.png")
+    found = observed(images(12, (8, 8)), statistics_of)
+    recipe = new(tmp_path, tmp_path / "out", found, monkeypatch)
+    assert recipe["trainer"]["batch_size"] == 5
+
+
+def test_many_images_are_seen_less_often(tmp_path, monkeypatch, statistics_of):
+    for number in range(40):
+        Image.new("L", (8, 8)).save(tmp_path / f"{number}.png")
+    found = observed(images(40, (8, 8)), statistics_of)
+    found.statistics["train"].datasets[0].num_examples = 5000
+    recipe = new(tmp_path, tmp_path / "out", found, monkeypatch)
+    assert recipe["feature_extractor"] == {"kind": "self_supervised", "epochs": 4}
+
+
+def test_a_table_has_columns(tmp_path, monkeypatch, statistics_of):
+    random = np.random.default_rng(0)
+    path = tmp_path / "weather.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["wind", "date", "température", "label"])
+        writer.writerows([n / 7, f"2026-01-{n}", -n, "rain"] for n in range(50))
+    records = [
+        vectors.to_example(
+            vectors.VectorRecord({"wind": wind, "température": 0.5}, "weather.csv#0", 0)
+        ).SerializeToString()
+        for wind in random.uniform(size=100)
+    ]
+    found = observed(records, statistics_of, **{"noted/leak": 3})
+    recipe = new(path, tmp_path / "out", found, monkeypatch)
+    assert recipe["data"]["path"] == str(path)
+    assert recipe["data"]["columns"] == ["wind", "température"]
+    assert recipe["data"]["on_leak"] == "drop"
+    assert recipe["trainer"]["networks"] == {"generator": "mlp", "discriminator": "mlp"}
+    assert "feature_extractor" not in recipe
+
+
+@pytest.mark.parametrize(
+    ("options", "fit"),
+    [({}, "exact"), ({"image_shape": [8, 8, 1]}, "crop"), ({"fit": "stretch"}, "stretch")],
+)
+def test_images_are_fitted_where_they_must_be(tmp_path, options, fit):
+    Image.new("L", (12, 12)).save(tmp_path / "1.png")
+    assert onboarding.look(str(tmp_path), **options).data.fit == fit
+
+
+def test_a_table_is_not_fitted(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    assert onboarding.look(str(tmp_path)).data.columns == ("x", "y")
+    with pytest.raises(ValueError, match="fit: columns have no use for it"):
+        onboarding.look(str(tmp_path), fit="crop")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "mode", "shape", "fit"),
+    [
+        ([(48, 32)], "L", [32, 48, 1], "exact"),
+        ([(640, 480)], "RGB", [64, 64, 3], "crop"),
+        ([(90, 40), (30, 50)], "RGB", [32, 32, 3], "crop"),
+        ([(30, 30)], "L", [24, 24, 1], "crop"),
+        ([(5, 5)], "L", [8, 8, 1], "crop"),
+    ],
+)
+def test_the_size_is_one_that_networks_can_make(
+    tmp_path, monkeypatch, statistics_of, sizes, mode, shape, fit
+):
+    for number in range(40):
+        path = tmp_path / "data" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new(mode, sizes[number % len(sizes)]).save(path)
+    found = observed(images(40, shape), statistics_of)
+    recipe = new(tmp_path / "data", tmp_path / "out", found, monkeypatch)
+    assert recipe["data"]["image_shape"] == shape
+    assert recipe["data"].get("fit", "exact") == fit
+    assert recipe["feature_extractor"] == {"kind": "self_supervised", "epochs": 12}
+
+
+def test_classes_with_few_images_are_not_for_a_classifier(tmp_path, monkeypatch, statistics_of):
+    for number in range(40):
+        Image.new("L", (8, 8)).save(tmp_path / f"{number}.png")
+    kinds = []
+    for classes in (2, 40):
+        found = observed(images(200, (8, 8), lambda n, k=classes: n % k), statistics_of)
+        recipe = new(tmp_path, tmp_path / f"out{classes}", found, monkeypatch)
+        kinds.append(recipe["feature_extractor"]["kind"])
+    assert kinds == ["classifier", "self_supervised"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["new", "{tmp}/nowhere", "--out", "{tmp}/out"], 1, "{tmp}/nowhere: no such folder"),
+        (["new", "{tmp}/*.png", "--out", "{tmp}/out"], 1, "no such file"),
+        (["new", "{tmp}", "--out", "{tmp}/out"], 1, "none of 1 records is an image"),
+        (["schema", "{tmp}", "--out", "{tmp}/s", "--fit", "fill"], 1, "none of 1 records"),
+        (["schema", "{tmp}", "--out", "{tmp}/s", "--image-shape", "64x64"], 2, "64,64,3"),
+        (["schema", "{tmp}", "--out", "{tmp}/s", "--format", "pngs"], 1, "unknown data format"),
+    ],
+)
+def test_data_that_cannot_be_looked_at_are_named_and_nothing_is_left(
+    tmp_path, arguments, code, message
+):
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    result = invoke(*(each.format(tmp=tmp_path) for each in arguments))
+    assert result.exit_code == code
+    assert message.format(tmp=tmp_path) in result.stderr
+    assert os.listdir(tmp_path) == ["a.jpg"]
