@@ -1,10 +1,18 @@
 """Rows of arrays that may lie in a mapped file, larger than memory."""
 
+import atexit
 import mmap
+import time
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+
+# A pipeline that has not asked for rows for so long, in seconds, has filled its buffers.
+_QUIET = 0.2
+_LONGEST_WAIT = 10.0
+
+_last_call = 0.0
 
 
 def gather(data: np.ndarray, rows: tf.Tensor) -> tf.Tensor:
@@ -20,12 +28,27 @@ def gather(data: np.ndarray, rows: tf.Tensor) -> tf.Tensor:
     announce = _announcer(data)
 
     def take(rows: np.ndarray) -> np.ndarray:
+        global _last_call
         announce(rows)
         # Unlike data[rows] it lets other threads run meanwhile.
-        return np.take(data, rows, axis=0)
+        found = np.take(data, rows, axis=0)
+        _last_call = time.monotonic()
+        return found
 
     found = tf.numpy_function(take, [rows], data.dtype, stateful=False)
     return tf.ensure_shape(found, (*rows.shape, *data.shape[1:]))
+
+
+@atexit.register
+def _wait_for_pipelines() -> None:
+    """Lets pipelines that are still there come to rest before the interpreter goes.
+
+    One that calls Python after that waits for ever, and the process with it. Nobody takes from
+    them any more, so that they rest once their buffers are full.
+    """
+    started = time.monotonic()
+    while (now := time.monotonic()) - _last_call < _QUIET and now - started < _LONGEST_WAIT:
+        time.sleep(_QUIET / 4)
 
 
 def _announcer(data: np.ndarray) -> Callable[[np.ndarray], None]:

@@ -112,7 +112,7 @@ def test_refuses_data_with_anomalies(run, inputs):
 
 
 def test_refuses_images_of_another_size(run):
-    with pytest.raises(ValueError, match=r"digits#0: the image is 8x8x1 .* is 12x12x1"):
+    with pytest.raises(ValueError, match=r"digits#0: the image is 8x8x1 .* expected 12x12x1"):
         run(data=DataSpec(image_shape=(12, 12, 1)))
 
 
