@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+_COPIED_BYTES = 2**30
+
 # A pipeline that has not asked for rows for so long, in seconds, has filled its buffers.
 _QUIET = 0.2
 _LONGEST_WAIT = 10.0
@@ -15,16 +17,20 @@ _LONGEST_WAIT = 10.0
 _last_call = 0.0
 
 
-def gather(data: np.ndarray, rows: tf.Tensor) -> tf.Tensor:
-    """`data[rows]` inside of a tf.data pipeline.
+def gatherer(data: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What makes `data[rows]` of `rows`, whole numbers [m] in [0, n), in a pipeline of tf.data.
 
-    Unlike tf.gather it takes no copy of the data into a tensor, so that a mapped file stays one.
+    Data of up to 1 GiB are copied into a tensor. Larger ones stay where they are: memory does not
+    grow with them, but Python is called for each batch.
 
     Args:
       data: [n, ...], in memory or in a mapped file.
-      rows: whole numbers [m] in [0, n).
     """
     data = np.asarray(data)
+    if data.nbytes <= _COPIED_BYTES:
+        with tf.device("CPU"):
+            content = tf.constant(data)
+        return lambda rows: tf.gather(content, rows)
     announce = _announcer(data)
 
     def take(rows: np.ndarray) -> np.ndarray:
@@ -35,8 +41,11 @@ def gather(data: np.ndarray, rows: tf.Tensor) -> tf.Tensor:
         _last_call = time.monotonic()
         return found
 
-    found = tf.numpy_function(take, [rows], data.dtype, stateful=False)
-    return tf.ensure_shape(found, (*rows.shape, *data.shape[1:]))
+    def gather(rows: tf.Tensor) -> tf.Tensor:
+        found = tf.numpy_function(take, [rows], data.dtype, stateful=False)
+        return tf.ensure_shape(found, (*rows.shape, *data.shape[1:]))
+
+    return gather
 
 
 @atexit.register

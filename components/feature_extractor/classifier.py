@@ -58,8 +58,10 @@ def train(
 def _labelled(split: examples.Split, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
     """Batches of (images, labels)."""
 
+    images, labels = mapped.gatherer(split.data), mapped.gatherer(split.labels)
+
     def pairs(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return mapped.gather(split.data, rows), mapped.gather(split.labels, rows)
+        return images(rows), labels(rows)
 
     # Keras would copy an array into memory, which a map of a file may not fit.
     rows = network.in_batches(len(split), batch_size, shuffled=shuffled)

@@ -78,10 +78,11 @@ def _turned(
     images: np.ndarray, turns: tuple[int, ...], batch_size: int, *, shuffled: bool
 ) -> tf.data.Dataset:
     """Batches of (`batch_size` images in every turn, which turn it is)."""
+    gather = mapped.gatherer(images)
 
     # Turned as they are shown: all of them at once are four times the data.
     def turn(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = mapped.gather(images, rows)
+        batch = gather(rows)
         shown = [tf.image.rot90(batch, count) for count in turns]
         return tf.concat(shown, axis=0), tf.repeat(tf.range(len(turns)), tf.shape(rows)[0])
 

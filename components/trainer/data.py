@@ -91,9 +91,9 @@ class _ArraySource(Source):
     def batches(self, size: int, first: int, seed: int, own: slice) -> tf.data.Dataset:
         count = len(self.data)
         epoch, within = divmod(first * size, count)
-        columns = {"real": self.data}
+        columns = {"real": mapped.gatherer(self.data)}
         if self.labels is not None:
-            columns["labels"] = self.labels
+            columns["labels"] = mapped.gatherer(self.labels)
 
         def order(epoch: tf.Tensor) -> tf.data.Dataset:
             stream = tf.random.experimental.stateless_fold_in([seed, _ORDER_STREAM], epoch)
@@ -102,7 +102,7 @@ class _ArraySource(Source):
 
         def rows(indices: tf.Tensor) -> dict[str, tf.Tensor]:
             own_rows = indices[own]
-            return {name: mapped.gather(column, own_rows) for name, column in columns.items()}
+            return {name: gather(own_rows) for name, gather in columns.items()}
 
         indices = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).flat_map(order).skip(within)
         batches = indices.batch(size, drop_remainder=True)
