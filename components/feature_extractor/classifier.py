@@ -57,15 +57,9 @@ def train(
 
 def _labelled(split: examples.Split, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
     """Batches of (images, labels)."""
-
-    images, labels = mapped.gatherer(split.data), mapped.gatherer(split.labels)
-
-    def pairs(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return images(rows), labels(rows)
-
     # Keras would copy an array into memory, which a map of a file may not fit.
     rows = network.in_batches(len(split), batch_size, shuffled=shuffled)
-    return rows.map(pairs, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return mapped.gather(rows, (split.data, split.labels)).prefetch(tf.data.AUTOTUNE)
 
 
 def _chance(train_split: examples.Split, eval_split: examples.Split) -> float:

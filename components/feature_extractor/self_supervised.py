@@ -78,16 +78,15 @@ def _turned(
     images: np.ndarray, turns: tuple[int, ...], batch_size: int, *, shuffled: bool
 ) -> tf.data.Dataset:
     """Batches of (`batch_size` images in every turn, which turn it is)."""
-    gather = mapped.gatherer(images)
 
     # Turned as they are shown: all of them at once are four times the data.
-    def turn(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = gather(rows)
+    def turn(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shown = [tf.image.rot90(batch, count) for count in turns]
-        return tf.concat(shown, axis=0), tf.repeat(tf.range(len(turns)), tf.shape(rows)[0])
+        return tf.concat(shown, axis=0), tf.repeat(tf.range(len(turns)), tf.shape(batch)[0])
 
     rows = network.in_batches(len(images), batch_size, shuffled=shuffled)
-    return rows.map(turn, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batches = mapped.gather(rows, images)
+    return batches.map(turn, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 base.EXTRACTORS.register("self_supervised")(base.Kind(build, network.OPTIONS - {"feature_dim"}))

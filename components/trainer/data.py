@@ -91,22 +91,18 @@ class _ArraySource(Source):
     def batches(self, size: int, first: int, seed: int, own: slice) -> tf.data.Dataset:
         count = len(self.data)
         epoch, within = divmod(first * size, count)
-        columns = {"real": mapped.gatherer(self.data)}
+        columns = {"real": self.data}
         if self.labels is not None:
-            columns["labels"] = mapped.gatherer(self.labels)
+            columns["labels"] = self.labels
 
         def order(epoch: tf.Tensor) -> tf.data.Dataset:
             stream = tf.random.experimental.stateless_fold_in([seed, _ORDER_STREAM], epoch)
             shuffled = tf.random.experimental.stateless_shuffle(tf.range(count), stream)
             return tf.data.Dataset.from_tensor_slices(shuffled)
 
-        def rows(indices: tf.Tensor) -> dict[str, tf.Tensor]:
-            own_rows = indices[own]
-            return {name: gather(own_rows) for name, gather in columns.items()}
-
         indices = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).flat_map(order).skip(within)
-        batches = indices.batch(size, drop_remainder=True)
-        return batches.map(rows, num_parallel_calls=tf.data.AUTOTUNE)
+        rows = indices.batch(size, drop_remainder=True).map(lambda indices: indices[own])
+        return mapped.gather(rows, columns)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import examples, mapped
+from components import examples
 from components.trainer import data
 
 
@@ -140,9 +140,8 @@ def test_shuffles_move_data_as_far_as_permutations_do():
 
 
 @pytest.fixture
-def in_file(tmp_path, monkeypatch):
-    """Maps a file that holds an array, too large to be copied."""
-    monkeypatch.setattr(mapped, "_COPIED_BYTES", 0)
+def in_file(tmp_path):
+    """Maps a file that holds an array."""
 
     def make(array):
         path = tmp_path / "data"
