@@ -20,6 +20,7 @@ HEIGHT = "image/height"
 WIDTH = "image/width"
 CHANNELS = "image/channels"
 LABEL = "image/class/label"
+CLASS_NAME = "image/class/text"
 SOURCE = "image/source"
 DECODE_OK = "image/decode_ok"
 MEAN = "image/mean"
@@ -58,6 +59,7 @@ class ImageRecord:
       height, width, channels: in pixels and colour bands; 0 where the bytes do not decode.
       source: where it came from, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
       label: the class, from 0, or None.
+      class_name: of the class, or None where it has only a number.
       decode_ok: whether `encoded` decodes to the last row.
       mean, contrast: mean and standard deviation of all values, of 255; None where unknown.
       blank: BLACK, WHITE, PLAIN or NOT_BLANK; None where unknown.
@@ -70,6 +72,7 @@ class ImageRecord:
     channels: int
     source: str
     label: int | None = None
+    class_name: str | None = None
     decode_ok: bool = True
     mean: float | None = None
     contrast: float | None = None
@@ -77,7 +80,9 @@ class ImageRecord:
     digest: str | None = None
 
 
-def from_array(image: np.ndarray, source: str, label: int | None = None) -> ImageRecord:
+def from_array(
+    image: np.ndarray, source: str, label: int | None = None, class_name: str | None = None
+) -> ImageRecord:
     """A record of a uint8 array [height, width] or [height, width, channels], stored as PNG."""
     if image.ndim == 2:
         image = image[..., np.newaxis]
@@ -91,6 +96,7 @@ def from_array(image: np.ndarray, source: str, label: int | None = None) -> Imag
         channels,
         source,
         label,
+        class_name,
         mean=float(image.mean() / 255),
         contrast=float(image.std() / 255),
         blank=_blank(image),
@@ -127,6 +133,8 @@ def to_example(record: ImageRecord) -> tf.train.Example:
     }
     if record.label is not None:
         feature[LABEL] = ints(record.label)
+    if record.class_name is not None:
+        feature[CLASS_NAME] = blob(record.class_name.encode())
     if record.digest is not None:
         feature[MEAN] = floats(record.mean)
         feature[CONTRAST] = floats(record.contrast)

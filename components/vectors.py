@@ -15,6 +15,7 @@ from components.examples import NO_LABEL, Split, labels_of
 # Before the name of a column.
 COLUMN = "column/"
 LABEL = "row/class/label"
+CLASS_NAME = "row/class/text"
 SOURCE = "row/source"
 HASH = "row/hash"
 
@@ -30,11 +31,13 @@ class VectorRecord:
       values: by name of column, finite, in the units of the data.
       source: where it came from, e.g. `weather.csv#17`.
       label: the class, from 0, or None.
+      class_name: of the class, or None where it has only a number.
     """
 
     values: dict[str, float]
     source: str
     label: int | None = None
+    class_name: str | None = None
 
     @property
     def digest(self) -> str:
@@ -48,12 +51,15 @@ class VectorRecord:
 
 
 def to_example(record: VectorRecord) -> tf.train.Example:
-    """The tf.Example of a record; a label of None is left out."""
+    """The tf.Example of a record; what is None is left out."""
     feature = {
         COLUMN + name: tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
         for name, value in record.values.items()
     }
-    for name, text in ((SOURCE, record.source), (HASH, record.digest)):
+    texts = {SOURCE: record.source, HASH: record.digest}
+    if record.class_name is not None:
+        texts[CLASS_NAME] = record.class_name
+    for name, text in texts.items():
         feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
     if record.label is not None:
         feature[LABEL] = tf.train.Feature(int64_list=tf.train.Int64List(value=[record.label]))

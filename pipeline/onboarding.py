@@ -193,13 +193,8 @@ def _recipe(seen: Look, observed: Observed, out: str) -> str:
 
 def _extractor(train: Statistics) -> str:
     """A classifier where there are classes to learn."""
-    features = statistics.features_of(train)
-    sizes = [
-        count
-        for name in statistics.LABELS
-        if name in features
-        for count in statistics.counts(features[name]).values()
-    ]
+    name = statistics.class_feature(train)
+    sizes = statistics.counts(statistics.features_of(train)[name]).values() if name else ()
     learns = len(sizes) > 1 and min(sizes) >= _CLASS_OF_A_CLASSIFIER
     return "classifier" if learns else "self_supervised"
 

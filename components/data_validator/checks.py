@@ -1,14 +1,14 @@
 """All that is checked of a data set, from its statistics."""
 
 import itertools
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components import examples, notes, vectors
 from components.data_validator.config import ValidationConfig
-from components.data_validator.statistics import LABELS, counts, features_of, shares
+from components.data_validator.statistics import class_feature, counts, features_of, shares
 from components.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.notes import Noted
 
@@ -103,40 +103,44 @@ def _name_missing_classes(
 ) -> None:
     """Says which classes TFDV misses, which only counts them."""
     low = _Info.FEATURE_TYPE_LOW_UNIQUE
-    for name, found in _classes(statistics):
-        said = anomalies.anomaly_info[name].reason if name in anomalies.anomaly_info else ()
-        missing = _missing(schema, name, found)
-        if missing and any(reason.type == low for reason in said):
-            _add(
-                _info_of(anomalies, name),
-                low,
-                "Classes missing",
-                f"No example has label {missing}; add some, or lower unique_constraints in the "
-                "schema.",
-            )
+    name, found = _classes(statistics)
+    if not found:
+        return
+    said = anomalies.anomaly_info[name].reason if name in anomalies.anomaly_info else ()
+    missing = _missing(schema, name, found)
+    if missing and any(reason.type == low for reason in said):
+        _add(
+            _info_of(anomalies, name),
+            low,
+            "Classes missing",
+            f"No example has label {missing}; add some, or lower unique_constraints in the schema.",
+        )
 
 
 def _check_balance(
     anomalies: anomalies_pb2.Anomalies, statistics: Statistics, config: ValidationConfig
 ) -> None:
-    for name, found in _classes(statistics):
-        rare, common = (of(sorted(found, key=int), key=found.get) for of in (min, max))
-        if found[rare] < config.min_class_balance * found[common]:
-            _add(
-                _info_of(anomalies, name),
-                _Info.UNKNOWN_TYPE,
-                "Classes out of balance",
-                f"Label {rare} has {found[rare]:g} examples, label {common} has "
-                f"{found[common]:g}; the smallest class must have "
-                f"{config.min_class_balance:g} of the largest (validation.min_class_balance).",
-            )
+    name, found = _classes(statistics)
+    if not found:
+        return
+    # The first of those that are alike: 2 is before 10.
+    in_order = sorted(found, key=lambda label: (len(label), label))
+    rare, common = (of(in_order, key=found.get) for of in (min, max))
+    if found[rare] < config.min_class_balance * found[common]:
+        _add(
+            _info_of(anomalies, name),
+            _Info.UNKNOWN_TYPE,
+            "Classes out of balance",
+            f"Label {rare} has {found[rare]:g} examples, label {common} has {found[common]:g}; "
+            f"the smallest class must have {config.min_class_balance:g} of the largest "
+            "(validation.min_class_balance).",
+        )
 
 
-def _classes(statistics: Statistics) -> Iterator[tuple[str, dict[str, float]]]:
-    """The name of the labels' feature and the examples by label, where there are any."""
-    for name, feature in features_of(statistics).items():
-        if name in LABELS and (found := counts(feature)):
-            yield name, found
+def _classes(statistics: Statistics) -> tuple[str | None, dict[str, float]]:
+    """The feature that says the classes, and the examples of each; None and nothing without."""
+    name = class_feature(statistics)
+    return name, counts(features_of(statistics)[name]) if name else {}
 
 
 def _check_notes(
@@ -222,10 +226,16 @@ def _difference(
     return words
 
 
-def _missing(schema: schema_pb2.Schema, name: str, found: Container[str]) -> str:
+def _missing(schema: schema_pb2.Schema, name: str | None, found: Container[str]) -> str:
     """The first labels that the schema knows and no example has."""
-    domains = [feature.int_domain for feature in schema.feature if feature.name == name]
-    known = (str(label) for domain in domains for label in range(domain.min, domain.max + 1))
+    known = itertools.chain.from_iterable(
+        # A range may be long.
+        map(str, range(feature.int_domain.min, feature.int_domain.max + 1))
+        if feature.HasField("int_domain")
+        else feature.string_domain.value
+        for feature in schema.feature
+        if feature.name == name
+    )
     missing = list(itertools.islice((label for label in known if label not in found), _NAMED + 1))
     return ", ".join([*missing[:_NAMED], *(["…"] if len(missing) > _NAMED else [])])
 

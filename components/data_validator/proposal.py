@@ -10,7 +10,8 @@ A proposal is what the data are, with room for others of their kind:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
@@ -20,7 +21,13 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from components import examples, vectors
 from components.contract import DataSpec
 from components.data_validator.checks import SERVING, TRAINING, Statistics
-from components.data_validator.statistics import LABELS, features_of, shares
+from components.data_validator.statistics import (
+    CLASS_NAMES,
+    LABELS,
+    class_feature,
+    features_of,
+    shares,
+)
 from components.examples import TRAIN_SPLIT
 
 _MARGIN = 0.5
@@ -65,6 +72,7 @@ def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.
     """
     sizes = _sizes(statistics)
     by_split = [features_of(each) for each in statistics.values()]
+    classes = class_feature(statistics[TRAIN_SPLIT])
     schema = schema_pb2.Schema(default_environment=[TRAINING, SERVING])
     for inferred in tfdv.infer_schema(statistics[TRAIN_SPLIT]).feature:
         feature = schema.feature.add(name=inferred.name, type=inferred.type)
@@ -74,6 +82,8 @@ def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.
         feature.shape.SetInParent()
         found = [features[inferred.name] for features in by_split if inferred.name in features]
         _constrain(feature, found, spec, sizes)
+        if feature.name == classes:
+            _constrain_classes(feature, found, sizes)
     schema.dataset_constraints.min_examples_count = max(1, int(_FEWEST * min(sizes.values())))
     return schema
 
@@ -174,20 +184,31 @@ def _constrain(
             # Twice as many may be.
             feature.distribution_constraints.min_domain_mass = max(0.0, _down(1 - 2 * blank))
     elif name in LABELS:
-        _constrain_label(feature, found, sizes)
+        labels = _values(found, int)
+        feature.int_domain.name = "label"
+        feature.int_domain.min, feature.int_domain.max = labels[0], labels[-1]
+        feature.int_domain.is_categorical = True
+        feature.not_in_environment.append(SERVING)
+    elif name in CLASS_NAMES:
+        feature.string_domain.name = "class"
+        feature.string_domain.value.extend(_values(found, str))
+        feature.not_in_environment.append(SERVING)
     elif name in (examples.MEAN, examples.CONTRAST) or name.startswith(vectors.COLUMN):
         _constrain_number(feature, found, sizes)
 
 
-def _constrain_label(feature: schema_pb2.Feature, found: _Found, sizes: Mapping[str, int]) -> None:
+def _values(found: _Found, kind: Callable[[str], Any]) -> list[Any]:
+    """All values, of all splits, in order."""
+    return sorted({kind(value) for each in found for value in shares(each)})
+
+
+def _constrain_classes(
+    feature: schema_pb2.Feature, found: _Found, sizes: Mapping[str, int]
+) -> None:
+    """Says how many classes there must be, and how far their shares may move."""
     by_split = [shares(each) for each in found]
-    labels = [int(label) for split in by_split for label in split]
-    feature.int_domain.name = "label"
-    feature.int_domain.min, feature.int_domain.max = min(labels), max(labels)
-    feature.int_domain.is_categorical = True
     feature.unique_constraints.min = min(map(len, by_split))
-    feature.unique_constraints.max = len(set(labels))
-    feature.not_in_environment.append(SERVING)
+    feature.unique_constraints.max = len(set().union(*by_split))
     largest = max(max(split.values()) for split in by_split)
     # The deviation of the difference of two shares, which for most classes is smaller.
     deviation = math.sqrt(largest * (1 - largest) * _per_example(sizes))

@@ -8,6 +8,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from components import examples, vectors
 
 LABELS = (examples.LABEL, vectors.LABEL)
+CLASS_NAMES = (examples.CLASS_NAME, vectors.CLASS_NAME)
 
 
 def options() -> tfdv.StatsOptions:
@@ -48,6 +49,15 @@ def features_of(
 ) -> dict[str, statistics_pb2.FeatureNameStatistics]:
     """The features by name."""
     return {"/".join(each.path.step): each for each in statistics.datasets[0].features}
+
+
+def class_feature(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> str | None:
+    """The feature that says the classes: their names where they have some, else their labels.
+
+    Names stay what they are where a class is missing; the labels after it do not.
+    """
+    features = features_of(statistics)
+    return next((name for name in (*CLASS_NAMES, *LABELS) if name in features), None)
 
 
 def counts(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:

@@ -124,7 +124,7 @@ class ArchiveReader(Reader[Members]):
             if isinstance(content, Exception):
                 error = error or f"the archive's member cannot be read ({content})"
                 content = b""
-            yield RawImage(content, entry.name, entry.label, error)
+            yield RawImage(content, entry.name, entry.of.label, error, entry.of.name)
 
 
 def _chosen(path: str, pattern: str) -> list[str]:

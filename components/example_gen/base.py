@@ -4,7 +4,7 @@ import abc
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from components.example_gen.paths import INSIDE, described, parts, visible_names, walk
 from components.example_gen.prepare import BadRecordError, Preparation, RawImage, prepare
@@ -112,7 +112,9 @@ class Reader(abc.ABC, Generic[ShardT]):
             try:
                 yield prepare(raw, Preparation()).record
             except BadRecordError:
-                yield ImageRecord(b"", 0, 0, 0, raw.source, raw.label, decode_ok=False)
+                yield ImageRecord(
+                    b"", 0, 0, 0, raw.source, raw.label, raw.class_name, decode_ok=False
+                )
 
     def shape(self, shards: Sequence[ShardT]) -> tuple[int, int, int] | None:
         """(height, width, channels) of the first image that decodes; None where none does."""
@@ -188,13 +190,20 @@ def container_names(
     return found
 
 
-def as_label(value: int | str | None, column: str, classes: Mapping[str, int] | None) -> int:
-    """The label that a column holds.
+class Class(NamedTuple):
+    """A class: its label, and its name where it has one; or none of both."""
+
+    label: int | None = None
+    name: str | None = None
+
+
+def as_class(value: int | str | None, column: str, classes: Mapping[str, Class] | None) -> Class:
+    """The class that a column holds.
 
     Args:
       value: a whole number, a name, or None for nothing.
       column: its name, for messages.
-      classes: labels by name, where there are names.
+      classes: by name, where there are names.
 
     Raises:
       BadRecordError: for nothing, a negative number, and what is no class.
@@ -209,12 +218,12 @@ def as_label(value: int | str | None, column: str, classes: Mapping[str, int] | 
         return classes[value]
     if value < 0:
         raise BadRecordError(f"the column {column!r} holds {value}, labels count from 0")
-    return value
+    return Class(value)
 
 
-def as_labels(values: Iterable[str]) -> dict[str, int]:
-    """Class names to labels: the number itself where all are numbers, else by order of name."""
+def as_classes(values: Iterable[str]) -> dict[str, Class]:
+    """Classes by name: labels are the names where all are numbers, else count in their order."""
     values = set(values)
     if all(value.isascii() and value.isdigit() for value in values):
-        return {value: int(value) for value in values}
-    return {value: index for index, value in enumerate(sorted(values))}
+        return {value: Class(int(value)) for value in values}
+    return {value: Class(index, value) for index, value in enumerate(sorted(values))}

@@ -25,12 +25,10 @@ _SHARD_FILES = 256
 
 @dataclasses.dataclass(frozen=True)
 class ImageFile:
-    """A file that is, or should be, an image; `source` is its path relative to the data's."""
+    """A file that is, or should be, an image; the entry's name is relative to the data's folder."""
 
     path: str
-    source: str
-    label: int | None = None
-    error: str | None = None
+    entry: layout.Entry
 
 
 class FolderReader(Reader[list[ImageFile]]):
@@ -92,7 +90,7 @@ class FolderReader(Reader[list[ImageFile]]):
         entries = layout.labelled(names, splits, table)
         return {
             split: [
-                [ImageFile(posixpath.join(base, e.name), e.name, e.label, e.error) for e in chunk]
+                [ImageFile(posixpath.join(base, entry.name), entry) for entry in chunk]
                 for chunk in chunks(listed, _SHARD_FILES)
             ]
             for split, listed in entries.items()
@@ -101,14 +99,15 @@ class FolderReader(Reader[list[ImageFile]]):
     def records(self, shard: list[ImageFile]) -> Iterator[RawImage]:
         """The bytes of every file."""
         for file in shard:
-            content, error = b"", file.error
+            entry = file.entry
+            content, error = b"", entry.error
             if error is None:
                 try:
                     with open_file(file.path) as opened:
                         content = opened.read()
                 except (OSError, tf.errors.OpError) as reason:
                     error = f"the file cannot be read ({reason})"
-            yield RawImage(content, file.source, file.label, error)
+            yield RawImage(content, entry.name, entry.of.label, error, entry.of.name)
 
 
 def chunks(items: Sequence, size: int) -> list[list]:

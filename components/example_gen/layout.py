@@ -6,7 +6,7 @@ import io
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
-from components.example_gen.base import SPLIT_OF, UNSPLIT, as_labels, split_by_name
+from components.example_gen.base import SPLIT_OF, UNSPLIT, Class, as_classes, split_by_name
 from components.example_gen.paths import ALTERNATIVE, INSIDE, WILDCARDS
 
 _FLAT = "*"
@@ -15,10 +15,10 @@ _CLASSES = "*/*"
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A file by name, with its label, or with what is wrong with that."""
+    """A file by name, with its class, or with what is wrong with that."""
 
     name: str
-    label: int | None = None
+    of: Class = Class()
     error: str | None = None
 
 
@@ -139,8 +139,8 @@ class LabelTable:
 
     def entries(self, names: Iterable[str]) -> list[Entry]:
         """Every file with its label, or with what is wrong with that."""
-        numbers = as_labels(label for labels in self.classes.values() for label in labels if label)
-        return [self._entry(name, numbers) for name in names]
+        known = as_classes(label for labels in self.classes.values() for label in labels if label)
+        return [self._entry(name, known) for name in names]
 
     def missing(self, names: Iterable[str]) -> list[Entry]:
         """The rows that no file has."""
@@ -148,7 +148,7 @@ class LabelTable:
         error = f"{self.name} lists it, there is no such file"
         return [Entry(file, error=error) for file in self.classes if file not in known]
 
-    def _entry(self, name: str, numbers: Mapping[str, int]) -> Entry:
+    def _entry(self, name: str, known: Mapping[str, Class]) -> Entry:
         labels = self.classes.get(name)
         if labels is None:
             return Entry(name, error=f"{self.name} has no row for it")
@@ -157,7 +157,7 @@ class LabelTable:
             return Entry(name, error=f"{self.name} gives it {len(labels)} labels: {listed}")
         if not labels[0]:
             return Entry(name, error=f"{self.name} gives it an empty label")
-        return Entry(name, numbers[labels[0]])
+        return Entry(name, known[labels[0]])
 
 
 def labelled(
@@ -183,18 +183,18 @@ def labelled(
         first = next(iter(entries))
         entries[first] += table.missing(name for files in names.values() for name in files)
         return entries
-    classes = {
+    folders = {
         split: [
             _folder(name, archived) if _has_classes(splits[split], archived) else None
             for name in files
         ]
         for split, files in names.items()
     }
-    numbers = as_labels(name for found in classes.values() for name in found if name is not None)
+    known = as_classes(name for found in folders.values() for name in found if name is not None)
     return {
         split: [
-            Entry(name, None if found is None else numbers[found])
-            for name, found in zip(files, classes[split], strict=True)
+            Entry(name) if folder is None else Entry(name, known[folder])
+            for name, folder in zip(files, folders[split], strict=True)
         ]
         for split, files in names.items()
     }

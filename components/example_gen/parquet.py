@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 
 from components.example_gen.base import (
     LABEL_COLUMNS,
+    Class,
     Reader,
-    as_label,
-    as_labels,
+    as_class,
+    as_classes,
     container_names,
     split_by_name,
 )
@@ -40,7 +41,7 @@ class RowGroup:
     count: int
     image: str
     label: str | None
-    classes: Mapping[str, int] | None
+    classes: Mapping[str, Class] | None
 
 
 class ParquetReader(Reader[RowGroup]):
@@ -70,7 +71,7 @@ class ParquetReader(Reader[RowGroup]):
             for split, files in self.files(base, splits).items()
         }
         groups = [group for listed in found.values() for group in listed]
-        classes = as_labels(
+        classes = as_classes(
             name for each in groups for name in class_names(each.path, each.group, each.label)
         )
         if not classes:
@@ -145,9 +146,10 @@ def _raw(
     if shard.label is None:
         return RawImage(content, source)
     try:
-        return RawImage(content, source, as_label(label, shard.label, shard.classes))
+        found = as_class(label, shard.label, shard.classes)
     except BadRecordError as error:
         return RawImage(content, source, error=str(error))
+    return RawImage(content, source, found.label, class_name=found.name)
 
 
 def class_names(path: str, group: int, label: str | None) -> list[str]:

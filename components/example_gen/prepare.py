@@ -44,12 +44,14 @@ class RawImage:
       source: where it came from, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
       label: the class, from 0, or None.
       error: why the record cannot be had, or None.
+      class_name: of the class, or None.
     """
 
     content: bytes | np.ndarray
     source: str
     label: int | None = None
     error: str | None = None
+    class_name: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +103,7 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared:
         height, width, channels = how.image_shape
         image = image.convert("L" if channels == 1 else "RGB")
         image = _FITS[how.fit](image, (width, height), how)
-    record = examples.from_array(np.asarray(image), raw.source, raw.label)
+    record = examples.from_array(np.asarray(image), raw.source, raw.label, raw.class_name)
     return Prepared(record, tuple(notes))
 
 

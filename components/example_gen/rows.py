@@ -22,12 +22,14 @@ class RawRow:
       source: where it came from, e.g. `weather.csv#17`.
       label: the class, from 0, or None.
       error: why the row cannot be had, or None.
+      class_name: of the class, or None.
     """
 
     values: Mapping[str, str | float | None]
     source: str
     label: int | None = None
     error: str | None = None
+    class_name: str | None = None
 
 
 def prepare(raw: RawRow, columns: Sequence[str]) -> Prepared:
@@ -40,7 +42,7 @@ def prepare(raw: RawRow, columns: Sequence[str]) -> Prepared:
     if raw.error is not None:
         raise BadRecordError(raw.error)
     values = {name: _number(name, raw.values[name]) for name in columns}
-    return Prepared(VectorRecord(values, raw.source, raw.label))
+    return Prepared(VectorRecord(values, raw.source, raw.label, raw.class_name))
 
 
 def _number(column: str, value: str | float | None) -> float:

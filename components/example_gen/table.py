@@ -17,9 +17,10 @@ import pyarrow as pa
 from components.example_gen import parquet, rows
 from components.example_gen.base import (
     LABEL_COLUMNS,
+    Class,
     Reader,
-    as_label,
-    as_labels,
+    as_class,
+    as_classes,
     container_names,
     split_by_name,
 )
@@ -58,7 +59,7 @@ class Rows:
       first: the index in the file of the first row, from 0.
       count: of rows.
       label: the column of labels, or None.
-      classes: labels by name, where they are names.
+      classes: by name, where labels are names.
     """
 
     path: str
@@ -67,7 +68,7 @@ class Rows:
     first: int
     count: int
     label: str | None
-    classes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    classes: Mapping[str, Class] = dataclasses.field(default_factory=dict)
 
 
 class TableReader(Reader[Rows]):
@@ -107,7 +108,7 @@ class TableReader(Reader[Rows]):
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Rows]]:
         """Row groups of Parquet files, and whole CSV files, which are read through for it."""
-        classes: set[str] = set()
+        known: set[str] = set()
         found: dict[str, list[Rows]] = {split: [] for split in splits}
         for split, paths in self.files(base, splits).items():
             for path in paths:
@@ -117,11 +118,11 @@ class TableReader(Reader[Rows]):
                 source, first = posixpath.relpath(path, base), 0
                 for group, (count, names) in enumerate(file.groups(label)):
                     found[split].append(Rows(path, source, group, first, count, label))
-                    classes |= names
+                    known |= names
                     first += count
-        labels = as_labels(classes)
+        classes = as_classes(known)
         return {
-            split: [dataclasses.replace(each, classes=labels) for each in listed]
+            split: [dataclasses.replace(each, classes=classes) for each in listed]
             for split, listed in found.items()
         }
 
@@ -146,13 +147,13 @@ class TableReader(Reader[Rows]):
         wanted = [*self.columns, *([shard.label] if shard.label else [])]
         found = _opened(shard.path).rows(shard.group, wanted)
         for index, (values, error) in enumerate(found, shard.first):
-            source, label = f"{shard.source}{INSIDE}{index}", None
+            source, of = f"{shard.source}{INSIDE}{index}", Class()
             if shard.label and error is None:
                 try:
-                    label = as_label(values[shard.label], shard.label, shard.classes)
+                    of = as_class(values[shard.label], shard.label, shard.classes)
                 except BadRecordError as reason:
                     error = str(reason)
-            yield RawRow(values, source, label, error)
+            yield RawRow(values, source, of.label, error, of.name)
 
     def read(self, shard: Rows) -> Iterator[VectorRecord]:
         """The rows of a shard; ValueError names the first that is bad."""

@@ -17,13 +17,17 @@ from sklearn.datasets import load_digits
 from tfx.types import artifact_utils, standard_artifacts
 
 from components import files, stage
+from components.contract import DataSpec
+from components.data_validator import proposal
 from components.data_validator.config import ValidationConfig
 from components.data_validator.executor import Executor
+from components.data_validator.statistics import read as read_statistics
 from components.example_gen.config import DataConfig
 
 DIGITS = Path(__file__).parents[3] / "data" / "digits"
 REFERENCE = str(DIGITS / "schema.statistics.pb")
 PER_CLASS = {"train": 40, "eval": 10}
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
 def png(pixels) -> bytes:
@@ -73,6 +77,15 @@ def removed(of, keep=0):
 def renamed(pattern, to):
     """Renames files by a regular expression."""
     return lambda files: {re.sub(pattern, to, name): files[name] for name in files}
+
+
+def named(names):
+    """Gives the folders of the classes other names."""
+
+    def plant(files):
+        return {re.sub("/([0-9])/", lambda m: f"/{names[int(m[1])]}/", n): files[n] for n in files}
+
+    return plant
 
 
 def garbage(content: bytes) -> bytes:
@@ -226,15 +239,45 @@ SPANS = {
 }
 
 
+NAME = "feature 'image/class/text'"
+# What becomes of folders that are called one, two, three, …, and what is said.
+NAMED_FAULTS = {
+    "none": (dict, None),
+    "a class missing": (
+        removed("train/three"),
+        f"'train': {NAME}: .*No example has label three; add some",
+    ),
+    "a class under another name": (
+        renamed("/three/", "/drei/"),
+        f"'train': {NAME}: .*Unexpected string values: .*schema: drei ",
+    ),
+    "a class that is rare": (
+        removed("train/three", keep=2),
+        f"'train': {NAME}: .*Label three has 2 examples, label one has 40",
+    ),
+    "numbers for names": (renamed("/[a-z]+/(?=\\d)", "/7/"), f"'train': {NAME}: Column dropped"),
+}
+
+
 @pytest.fixture(scope="module")
-def schema_artifact(tmp_path_factory):
+def make_schema(tmp_path_factory):
+    """Writes a schema for a stage; returns its artifact."""
+
+    def make(schema):
+        artifact = standard_artifacts.Schema()
+        artifact.uri = str(tmp_path_factory.mktemp("schema"))
+        tfdv.write_schema_text(schema, f"{artifact.uri}/schema.pbtxt")
+        return artifact
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def schema_artifact(make_schema):
     """The digits' own schema, for fewer of them."""
     schema = tfdv.load_schema_text(str(DIGITS / "schema.pbtxt"))
     schema.dataset_constraints.min_examples_count = 20
-    artifact = standard_artifacts.Schema()
-    artifact.uri = str(tmp_path_factory.mktemp("schema"))
-    tfdv.write_schema_text(schema, f"{artifact.uri}/schema.pbtxt")
-    return artifact
+    return make_schema(schema)
 
 
 @pytest.fixture(scope="module")
@@ -270,13 +313,13 @@ def clean(data_set):
 def validate(schema_artifact, tmp_path):
     """Does what comes before the first stage that learns; raises what ends the run."""
 
-    def run(examples, statistics, previous=(), reference=None):
+    def run(examples, statistics, previous=(), reference=None, schema=schema_artifact):
         anomalies = standard_artifacts.ExampleAnomalies()
         anomalies.uri = str(tmp_path / "anomalies")
         inputs = {
             "examples": [examples],
             "statistics": [statistics],
-            "schema": [schema_artifact],
+            "schema": [schema],
             "previous": list(previous),
         }
         config = ValidationConfig(reference=reference).model_dump_json()
@@ -311,3 +354,20 @@ def test_a_planted_fault_is_named_and_refused(data_set, validate, plant, options
 def test_a_span_that_is_another_is_refused(data_set, validate, clean, plant, message):
     with refusal(message):
         validate(*data_set(plant(digits(skip=60)), {}), previous=clean[1:])
+
+
+@pytest.fixture(scope="module")
+def schema_of_names(data_set, make_schema):
+    """The schema that is proposed for digits whose classes have names."""
+    _, statistics = data_set(named(NAMES)(digits()), {})
+    found = {
+        split: read_statistics(f"{statistics.uri}/Split-{split}/FeatureStats.pb")
+        for split in PER_CLASS
+    }
+    return make_schema(proposal.propose(found, DataSpec(image_shape=(8, 8, 1))))
+
+
+@pytest.mark.parametrize(("plant", "message"), NAMED_FAULTS.values(), ids=NAMED_FAULTS)
+def test_classes_with_names_are_told_by_name(data_set, validate, schema_of_names, plant, message):
+    with refusal(message):
+        validate(*data_set(plant(named(NAMES)(digits())), {}), schema=schema_of_names)

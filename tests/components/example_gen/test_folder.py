@@ -177,7 +177,7 @@ def test_shards_hold_every_file_once(tree, png, monkeypatch):
     base = tree({f"{index}.png": png() for index in range(8)})
     shards = FolderReader().shards(base, {"all": "*"})["all"]
     assert [len(shard) for shard in shards] == [3, 3, 2]
-    sources = [file.source for shard in shards for file in shard]
+    sources = [file.entry.name for shard in shards for file in shard]
     assert sources == [f"{index}.png" for index in range(8)]
 
 

@@ -188,7 +188,7 @@ ROWS = {
 
 
 def read(reader, base):
-    """Split to {pixels as bytes: label}, and what the readers say of themselves."""
+    """Split to {pixels as bytes: class}, and what the readers say of themselves."""
     found = sources.find(reader, base)
     shards = reader.shards(found.base, found.splits)
     result, names = {}, []
@@ -197,7 +197,8 @@ def read(reader, base):
         assert len(records) == reader.count(listed)
         assert reader.shape(listed) == IMAGES.shape[1:]
         result[split] = {
-            tf.io.decode_png(record.encoded).numpy().tobytes(): record.label for record in records
+            tf.io.decode_png(record.encoded).numpy().tobytes(): (record.label, record.class_name)
+            for record in records
         }
         names += [record.source for record in records]
     assert len(set(names)) == COUNT
@@ -210,9 +211,14 @@ def test_every_format_gives_the_same(tmp_path, request, kind, name, write_to, op
     place = f"ram://{request.node.name.replace('/', '')}/data" if kind == "ram" else tmp_path / "d"
     base = str(place)
     write_to(base)
-    every = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
-    train = {image.tobytes(): label for image, label in zip(IMAGES[TRAIN], LABELS, strict=False)}
-    rest = {image: label for image, label in every.items() if image not in train}
+    # The other formats hold numbers.
+    names = (
+        CLASSES if name in ("folder", "archive") or write_to is parquet_with_names else [None] * 3
+    )
+    classes = [(label, names[label]) for label in LABELS]
+    every = {image.tobytes(): found for image, found in zip(IMAGES, classes, strict=True)}
+    train = {image.tobytes(): found for image, found in zip(IMAGES[TRAIN], classes, strict=False)}
+    rest = {image: found for image, found in every.items() if image not in train}
     expected = {"all": every} if "labels" in options else {"train": train, "eval": rest}
     assert read(READERS.get(name)(**options), base) == expected
     assert read(READERS.get(AUTO)(**options), base) == expected

@@ -65,7 +65,7 @@ def test_one_path_a_list_or_a_glob(photos, paths, splits, sources_of):
     found = sources.find(reader, full)
     assert found.patterns == found.splits == splits
     (shards,) = reader.shards(found.base, found.splits).values()
-    assert [file.source for shard in shards for file in shard] == sources_of
+    assert [file.entry.name for shard in shards for file in shard] == sources_of
 
 
 def test_labels_agree_over_a_list(photos):

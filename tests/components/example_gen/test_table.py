@@ -54,12 +54,14 @@ def write(base, files):
 
 
 def read(base, **options):
-    """The rows of every split, by source: values and label."""
+    """The rows of every split, by source: values and class."""
     reader = READERS.get(AUTO)(columns=options.pop("columns", COLUMNS), **options)
     found = sources.find(reader, base)
     shards = reader.shards(found.base, found.splits)
     records = {
-        split: {r.source: ([r.values[c] for c in reader.columns], r.label) for r in rows}
+        split: {
+            r.source: ([r.values[c] for c in reader.columns], (r.label, r.class_name)) for r in rows
+        }
         for split, listed in shards.items()
         for rows in [[record for shard in listed for record in reader.read(shard)]]
     }
@@ -68,7 +70,10 @@ def read(base, **options):
     return records
 
 
-ALL = [([row["wind"], row["rain"]], label) for row, label in zip(ROWS, LABELS, strict=True)]
+ALL = [
+    ([row["wind"], row["rain"]], (label, row["kind"]))
+    for row, label in zip(ROWS, LABELS, strict=True)
+]
 FORMATS = {
     "csv": {"all.csv": text()},
     "csv with a byte order mark and carriage returns": {
@@ -100,7 +105,7 @@ def test_every_format_gives_the_same(tmp_path, request, place, files):
     expected = {f"{name}#{index}": row for index, row in enumerate(ALL)}
     assert read(base, features={"label": "kind"}) == {"all": expected}
     assert read(f"{base}/{name}", features={"label": "kind"}) == {"all": expected}
-    unlabelled = {source: (values, None) for source, (values, _) in expected.items()}
+    unlabelled = {source: (values, (None, None)) for source, (values, _) in expected.items()}
     assert read(base) == {"all": unlabelled}
 
 
@@ -130,7 +135,8 @@ def test_labels_in_text(tmp_path, labels, expected):
     rows = [{"x": index, "class": label} for index, label in enumerate(labels)]
     base = write(tmp_path / "data", {"a.csv": text(rows)})
     found = read(base, columns=("x",))["all"]
-    assert [label for _, label in found.values()] == expected
+    names = labels if "b" in labels or "-1" in labels else [None] * len(labels)
+    assert [of for _, of in found.values()] == list(zip(expected, names, strict=True))
 
 
 @settings(max_examples=20, deadline=None)
