@@ -28,6 +28,8 @@ CONTRAST = "image/contrast"
 BLANK = "image/blank"
 HASH = "image/hash"
 
+# What TFX puts before the name of a split, for the name of its folder.
+SPLIT_FOLDER = "Split-"
 TRAIN_SPLIT = "train"
 EVAL_SPLIT = "eval"
 

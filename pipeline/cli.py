@@ -256,14 +256,14 @@ def validate(data: str, recipe: str | None, out: str | None, **options: object) 
 @_one_line_errors(tensorflow=False)
 def runs_(root: str, metrics: tuple[str, ...], as_json: bool) -> None:
     """List the runs of a root: state, metrics, gate, pushed version, lineage; newest last."""
-    from pipeline import runs
+    from pipeline import listing, runs
 
     listed = runs.rows(root)
     if as_json:
         click.echo(runs.to_json(listed))
     elif listed:
         console = _console()
-        console.print(runs.table(listed, metrics, console.width))
+        console.print(listing.table(listed, metrics, console.width))
     else:
         click.echo(f"no runs yet in {root}")
 
@@ -279,14 +279,14 @@ def compare(run_a: str, run_b: str, root: str, as_json: bool) -> None:
 
     A run is named by its id, by the beginning of one, or as latest, latest~1 (the one before), …
     """
-    from pipeline import runs
+    from pipeline import listing, runs
 
     found = runs.load(root)
     comparison = runs.compare(runs.choose(found, run_a), runs.choose(found, run_b))
     if as_json:
         click.echo(runs.to_json(comparison))
     else:
-        _console().print(runs.tables(comparison))
+        _console().print(listing.tables(comparison))
 
 
 @main.command()

@@ -71,15 +71,6 @@ class Recipe(Config):
     )
     resources: dict[Stage, Resources] = Field({}, description="per stage, on a cluster")
 
-    @field_validator("trainer")
-    @classmethod
-    def _networks_make_the_images(
-        cls, trainer: TrainerConfig, info: pydantic.ValidationInfo
-    ) -> TrainerConfig:
-        if "data" in info.data:
-            trainer.check_shape(info.data["data"].spec.shape)
-        return trainer
-
     @field_validator("feature_extractor", mode="before")
     @classmethod
     def _extractor_is_of_the_data(cls, section: object, info: pydantic.ValidationInfo) -> object:
@@ -87,14 +78,14 @@ class Recipe(Config):
             return section
         return {"kind": DEFAULT_KINDS[len(info.data["data"].spec.shape)], **section}
 
-    @field_validator("feature_extractor")
+    @field_validator("trainer", "feature_extractor")
     @classmethod
-    def _extractor_takes_the_data(
-        cls, extractor: FeatureExtractorConfig, info: pydantic.ValidationInfo
-    ) -> FeatureExtractorConfig:
+    def _section_fits_the_data(
+        cls, section: TrainerConfig | FeatureExtractorConfig, info: pydantic.ValidationInfo
+    ) -> TrainerConfig | FeatureExtractorConfig:
         if "data" in info.data:
-            extractor.check_shape(info.data["data"].spec.shape)
-        return extractor
+            section.check_shape(info.data["data"].spec.shape)
+        return section
 
     def to_yaml(self) -> str:
         """The resolved configuration."""
@@ -132,16 +123,16 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     data = recipe.data.model_copy(
         update={
             "path": _all_absolute(recipe.data.path, folder),
-            "schema_path": recipe.data.schema_path and _absolute(recipe.data.schema_path, folder),
+            "schema_path": recipe.data.schema_path and absolute(recipe.data.schema_path, folder),
         }
     )
     validation = recipe.validation
     if validation.reference:
-        reference = _absolute(validation.reference, folder)
+        reference = absolute(validation.reference, folder)
         validation = validation.model_copy(update={"reference": reference})
     extractor = recipe.feature_extractor
     if extractor.weights_file:
-        weights = _absolute(extractor.weights_file, folder)
+        weights = absolute(extractor.weights_file, folder)
         extractor = extractor.model_copy(update={"weights": weights})
     return recipe.model_copy(
         update={"data": data, "validation": validation, "feature_extractor": extractor}
@@ -186,14 +177,15 @@ def find_data(recipe: Recipe) -> dict[str, str]:
     return dict(found.patterns)
 
 
+def absolute(path: str, folder: str = "") -> str:
+    """A path that may be relative to `folder`, by default the current one; URIs are as they are."""
+    return path if "://" in path else os.path.abspath(os.path.join(folder, path))
+
+
 def _all_absolute(path: str | tuple[str, ...], folder: str) -> str | tuple[str, ...]:
     if isinstance(path, str):
-        return _absolute(path, folder)
-    return tuple(_absolute(each, folder) for each in path)
-
-
-def _absolute(path: str, folder: str) -> str:
-    return path if "://" in path else os.path.normpath(os.path.join(folder, path))
+        return absolute(path, folder)
+    return tuple(absolute(each, folder) for each in path)
 
 
 def _override(tree: dict[str, Any], override: str) -> None:

@@ -13,7 +13,7 @@ from components.example_gen import table
 from components.example_gen.base import UNSPLIT, Reader
 from components.example_gen.paths import list_names
 from components.example_gen.readers import AUTO, READERS, table_files
-from components.examples import ImageRecord, Split
+from components.examples import SPLIT_FOLDER, ImageRecord, Split
 from components.registry import nearest
 from components.vectors import VectorRecord
 
@@ -21,8 +21,6 @@ EXAMPLES = "examples"
 FORMATS = (*READERS.names(), EXAMPLES)
 
 _TFRECORD = "tfrecord"
-# As TFX lays out the splits of an Examples artifact.
-_SPLIT_FOLDER = "Split-"
 _CHANNELS = (1, 3)
 
 
@@ -79,7 +77,7 @@ def find(path: str, data_format: str = AUTO, columns: Sequence[str] | None = Non
     elif not list_names(path):
         raise FileNotFoundError(f"{path}: no data, the folder is empty")
 
-    laid_out = names is None and any(name.startswith(_SPLIT_FOLDER) for name in list_names(path))
+    laid_out = names is None and any(name.startswith(SPLIT_FOLDER) for name in list_names(path))
     if data_format == EXAMPLES or (data_format == AUTO and laid_out):
         return _examples(path, base, names, columns)
     files = table_files(base, names) if data_format in (AUTO, table.FORMAT) else []

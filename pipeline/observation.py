@@ -12,11 +12,10 @@ from components.data_validator import statistics
 from components.data_validator.checks import Statistics
 from components.example_gen import ledger, sources
 from components.example_gen.config import DataConfig
-from components.examples import TRAIN_SPLIT
+from components.examples import SPLIT_FOLDER, TRAIN_SPLIT
 from components.notes import Noted
 from pipeline import config, local_runner
 
-_SPLIT_FOLDER = "Split-"
 _STATISTICS_FILE = "FeatureStats.pb"
 # Of the records that are set aside.
 _NAMED = 20
@@ -55,11 +54,11 @@ def observe(
     found = sources.find(data.reader(), data.path, data.splits)
     with tempfile.TemporaryDirectory(prefix="tfx-gan-") as root:
         examples, counted = local_runner.examine(data, found.patterns, root, tell, beam)
-        splits = [name.removeprefix(_SPLIT_FOLDER) for name in os.listdir(counted)]
+        splits = [name.removeprefix(SPLIT_FOLDER) for name in os.listdir(counted)]
         return Observed(
             {
                 split: statistics.read(
-                    os.path.join(counted, _SPLIT_FOLDER + split, _STATISTICS_FILE)
+                    os.path.join(counted, SPLIT_FOLDER + split, _STATISTICS_FILE)
                 )
                 for split in sorted(splits, key=lambda split: (split != TRAIN_SPLIT, split))
             },

@@ -68,7 +68,7 @@ def look(
     Raises:
       FileNotFoundError, ValueError: for data that are not there, or are neither images nor numbers.
     """
-    path = path if "://" in path else os.path.abspath(path)
+    path = config.absolute(path)
     options = {
         "path": path,
         "format": data_format,

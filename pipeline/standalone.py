@@ -22,7 +22,7 @@ from components.feature_extractor import FeatureExtractorConfig, make
 from components.feature_extractor.base import find
 from components.features import Extractor
 from components.files import whole_folder
-from pipeline import datasets, runs
+from pipeline import datasets, listing
 from pipeline.config import Recipe
 from pipeline.datasets import Dataset, by
 
@@ -145,9 +145,9 @@ def table(evaluation: Evaluation) -> Table:
         floor = halves.get(name)
         made.add_row(
             name,
-            runs.number(found.value),
-            Text(runs.interval(found.to_json())),
-            runs.number(floor and floor.value),
+            listing.number(found.value),
+            Text(listing.interval(found.to_json())),
+            listing.number(floor and floor.value),
         )
     return made
 

@@ -63,7 +63,7 @@ def validate(
     if not schema:
         raise ValueError("--schema: missing, and the recipe has no data.schema")
     held_to = proposal.read(schema)
-    path = path if "://" in path else os.path.abspath(path)
+    path = config.absolute(path)
     if recipe:
         data, validation = recipe.data.model_copy(update={"path": path}), recipe.validation
     else:

@@ -5,22 +5,18 @@ products propose; whatever rounding could have changed is decided in float64, fr
 """
 
 import dataclasses
-import itertools
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import numpy as np
 
 from components.distances import checked, checked_pair
+from components.evaluator import tiles
+from components.evaluator.tiles import Points
 
-# Rows and columns of a tile: 16 MB of float32, and large enough for products at full speed.
-_TILE = 2048
 # Neighbours that are kept beyond those asked for, as float32 may have the order wrong.
 _SPARE = 2
 # A tile of which more than this share needs float64 is made in float64.
 _FEW = 1 / 64
-_PAIR_VALUES = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +80,10 @@ def manifolds(
         if neighbours < 1:
             raise ValueError(f"{name}: {neighbours}, expected 1 or more")
     real, fake = checked_pair(real, fake, at_least=max(k, density_k) + 1)
-    unit, (real, fake) = _points(real, fake)
-    advance = _meter(_half(len(real)) + _half(len(fake)) + len(real) * len(fake), progress)
+    unit, (real, fake) = tiles.centred(real, fake)
+    advance = _meter(
+        tiles.half(len(real)) + tiles.half(len(fake)) + len(real) * len(fake), progress
+    )
     own_real = _own_nearest(real, max(k, density_k), advance)[1]
     own_fake = _own_nearest(fake, k, advance)[1]
     dense = _Balls.around(real, own_real[:, density_k - 1], border_belongs=False)
@@ -105,7 +103,7 @@ def manifolds(
     to_real = _Nearest(len(fake), min(1 + _SPARE, len(real)))
     to_fake = _Nearest(len(real), min(1 + _SPARE, len(fake)))
     realistic = _Nearest(len(fake), min(1 + _SPARE, len(real)))
-    for rows, columns, tile in _tiles(real, fake):
+    for rows, columns, tile in tiles.between(real, fake):
         to_fake.see(tile, rows, columns.start)
         to_real.see(tile.T, columns, rows.start)
         in_ball, in_dense, in_fake_ball = _inside(tile, balls, real, fake, rows, columns)
@@ -154,58 +152,12 @@ def nearest_neighbours(
         raise ValueError(
             f"queries: {queries.shape[1]} features, expected {reference.shape[1]} as in reference"
         )
-    unit, (reference, queries) = _points(reference, queries)
+    unit, (reference, queries) = tiles.centred(reference, queries)
     nearest = _Nearest(len(queries), min(count + _SPARE, len(reference)))
-    for rows, columns, tile in _tiles(queries, reference):
+    for rows, columns, tile in tiles.between(queries, reference):
         nearest.see(tile, rows, columns.start)
     indices, squared = _settled(queries, reference, nearest, count)
     return indices, unit * np.sqrt(squared)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Points:
-    """Features as given, and centred, in a unit that keeps float32 from overflow.
-
-    Attributes:
-      given: float32 or float64 [n, d].
-      centre: float64 [d].
-      unit: a power of two.
-      small: float32 [n, d], (given - centre) / unit.
-      squares: float64 [n], their squared norms.
-    """
-
-    given: np.ndarray
-    centre: np.ndarray
-    unit: float
-    small: np.ndarray
-    squares: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.given)
-
-    def precise(self, rows: slice | np.ndarray) -> np.ndarray:
-        """float64 rows of `small`, without its rounding."""
-        block = self.given[rows].astype(np.float64)
-        block -= self.centre
-        block /= self.unit
-        return block
-
-
-def _points(*sets: np.ndarray) -> tuple[float, list[_Points]]:
-    """The unit and the sets, all about the mean of the first."""
-    # Squared distances are differences of squared norms: the smaller the norms, the better.
-    centre = sets[0].mean(axis=0, dtype=np.float64)
-    largest = max(max(abs(float(x.max())), abs(float(x.min()))) for x in sets)
-    unit = float(2.0 ** np.ceil(np.log2(2 * largest))) if largest else 1.0
-    result = []
-    for given in sets:
-        small, squares = np.empty(given.shape, np.float32), np.empty(len(given))
-        points = _Points(given, centre, unit, small, squares)
-        for rows in _parts(len(given)):
-            block = points.precise(rows)
-            small[rows], squares[rows] = block, _squares(block)
-        result.append(points)
-    return unit, result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,11 +175,9 @@ class _Balls:
     border_belongs: bool
 
     @classmethod
-    def around(
-        cls, points: _Points, squared_radii: np.ndarray, *, border_belongs: bool
-    ) -> "_Balls":
+    def around(cls, points: Points, squared_radii: np.ndarray, *, border_belongs: bool) -> "_Balls":
         """[n], around all the points."""
-        tie = 2 * _rounding(points, np.float64) * squared_radii + np.finfo(np.float64).tiny
+        tie = 2 * tiles.rounding(points, np.float64) * squared_radii + np.finfo(np.float64).tiny
         border = squared_radii + tie if border_belongs else squared_radii - tie
         return cls(border, _reach(points.squares, squared_radii), border_belongs)
 
@@ -294,11 +244,11 @@ class _Nearest:
 
 
 def _own_nearest(
-    points: _Points, count: int, advance: Callable[[int], None]
+    points: Points, count: int, advance: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `_settled`, of each point among the others."""
     nearest = _Nearest(len(points), min(count + _SPARE, len(points) - 1))
-    for rows, columns, tile in _tiles(points, points):
+    for rows, columns, tile in tiles.between(points, points):
         if rows == columns:
             np.fill_diagonal(tile, np.inf)
         else:
@@ -308,9 +258,7 @@ def _own_nearest(
     return _settled(points, points, nearest, count)
 
 
-def _settled(
-    x: _Points, y: _Points, nearest: _Nearest, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _settled(x: Points, y: Points, nearest: _Nearest, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The `count` nearest of y to each of x, from what float32 found nearest.
 
     Where x is y, a point is no neighbour of its own.
@@ -322,13 +270,13 @@ def _settled(
     others = len(y) - (x is y)
     if indices.shape[1] < others:
         farthest = squared[:, count - 1]
-        error = _rounding(x, np.float32) * _reach(x.squares, farthest)
+        error = tiles.rounding(x, np.float32) * _reach(x.squares, farthest)
         unsure = np.flatnonzero(farthest > nearest.values.max(axis=1) - error)
-        for start in range(0, len(unsure), _TILE):
-            rows = unsure[start : start + _TILE]
+        for part in tiles.parts(len(unsure)):
+            rows = unsure[part]
             again = _Nearest(len(rows), indices.shape[1], np.float64)
-            for columns in _parts(len(y)):
-                tile = _precise_tile(x, y, rows, columns)
+            for columns in tiles.parts(len(y)):
+                tile = tiles.precise(x, y, rows, columns)
                 if x is y:
                     own = np.flatnonzero((rows >= columns.start) & (rows < columns.stop))
                     tile[own, rows[own] - columns.start] = np.inf
@@ -338,24 +286,24 @@ def _settled(
 
 
 def _sorted(
-    x: _Points, y: _Points, rows: np.ndarray, columns: np.ndarray
+    x: Points, y: Points, rows: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    squared = _pairs(x, y, np.repeat(rows, columns.shape[1]), columns.ravel())
+    squared = tiles.pairs(x, y, np.repeat(rows, columns.shape[1]), columns.ravel())
     squared = squared.reshape(columns.shape)
     order = np.lexsort((columns, squared), axis=1)
     return np.take_along_axis(columns, order, 1), np.take_along_axis(squared, order, 1)
 
 
 def _inside(
-    tile: np.ndarray, balls: list[_Balls], x: _Points, y: _Points, rows: slice, columns: slice
+    tile: np.ndarray, balls: list[_Balls], x: Points, y: Points, rows: slice, columns: slice
 ) -> list[np.ndarray]:
     """For each kind of balls, around rows or columns: bool [rows, columns], who is within."""
     whole = slice(None)
     here = [b[(rows, whole) if b.border.shape[1] == 1 else (whole, columns)] for b in balls]
-    inside, unsure = _sure(tile, here, _rounding(x, tile.dtype))
+    inside, unsure = _sure(tile, here, tiles.rounding(x, tile.dtype))
     if np.count_nonzero(unsure) > _FEW * tile.size:
-        tile = _precise_tile(x, y, rows, columns)
-        rounding = _rounding(x, tile.dtype)
+        tile = tiles.precise(x, y, rows, columns)
+        rounding = tiles.rounding(x, tile.dtype)
         inside, unsure = _sure(tile, here, rounding)
         if np.count_nonzero(unsure) > _FEW * tile.size:  # so many copies: what is left are ties
             return [
@@ -363,7 +311,7 @@ def _inside(
                 for b in here
             ]
     i, j = np.nonzero(unsure)
-    squared = _pairs(x, y, i + rows.start, j + columns.start)
+    squared = tiles.pairs(x, y, i + rows.start, j + columns.start)
     for ball, found in zip(here, inside, strict=True):
         found[i, j] = squared <= np.broadcast_to(ball.border, tile.shape)[i, j]
     return inside
@@ -381,99 +329,20 @@ def _sure(
 
 
 def _realism(
-    real: _Points, fake: _Points, nearest: _Nearest, radii: np.ndarray, copies: np.ndarray
+    real: Points, fake: Points, nearest: _Nearest, radii: np.ndarray, copies: np.ndarray
 ) -> np.ndarray:
     found = np.isfinite(nearest.values)
     rows, _ = np.nonzero(found)
     columns = nearest.columns[found]
-    squared = _pairs(fake, real, rows, columns)
+    squared = tiles.pairs(fake, real, rows, columns)
     ratios = np.zeros(found.shape)
     ratios[found] = np.divide(radii[columns], squared, where=squared > 0, out=squared * 0)
     return np.where(copies, np.inf, np.sqrt(ratios.max(axis=1)))
 
 
-def _tiles(x: _Points, y: _Points) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Rows, columns and `_tile` of all of the matrix, or of its upper half where x is y."""
-    if x is y:
-        places = list(itertools.combinations_with_replacement(_parts(len(x)), 2))
-    else:
-        places = list(itertools.product(_parts(len(x)), _parts(len(y))))
-    # The next one is made while the caller looks at this one.
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(_tile, x, y, *places[0])
-        for place, following in itertools.zip_longest(places, places[1:]):
-            tile = coming.result()
-            if following is not None:
-                coming = pool.submit(_tile, x, y, *following)
-            yield *place, tile
-
-
-def _tile(x: _Points, y: _Points, rows: slice, columns: slice) -> np.ndarray:
-    """Squared distances in float32."""
-    tile = x.small[rows] @ y.small[columns].T
-    tile *= -2
-    tile += y.squares[columns].astype(np.float32)
-    tile += x.squares[rows, np.newaxis].astype(np.float32)
-    return tile
-
-
-def _precise_tile(x: _Points, y: _Points, rows: slice | np.ndarray, columns: slice) -> np.ndarray:
-    """The same in float64."""
-    left, right = x.precise(rows), y.precise(columns)
-    tile = left @ right.T
-    tile *= -2
-    tile += _squares(right)
-    tile += _squares(left)[:, np.newaxis]
-    return tile
-
-
-def _pairs(x: _Points, y: _Points, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Squared distances of single pairs in float64, by differences: exactly 0 for copies."""
-    squared = np.empty(len(i))
-    step = max(1, _PAIR_VALUES // x.given.shape[1])
-
-    def fill(start: int) -> None:
-        part = slice(start, start + step)
-        apart = np.subtract(x.given[i[part]], y.given[j[part]], dtype=np.float64)
-        apart /= x.unit
-        squared[part] = _squares(apart)
-
-    _in_threads(fill, range(0, len(i), step))
-    return squared
-
-
-def _in_threads(function: Callable[[int], None], arguments: Iterable[int]) -> None:
-    """Calls of NumPy that wait for memory more than for each other."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(function, arguments):
-            pass
-
-
-def _squares(rows: np.ndarray) -> np.ndarray:
-    return np.einsum("nd,nd->n", rows, rows)
-
-
-def _rounding(points: _Points, dtype: type) -> float:
-    """Bound of a tile's error, as a share of the two squared norms' sum.
-
-    d roundings in the product (Higham, "Accuracy and Stability of Numerical Algorithms", section
-    3.1), 9 in the rest of the formula, rounded up.
-    """
-    return (points.given.shape[1] + 16) * float(np.finfo(dtype).eps) / 2
-
-
 def _reach(squares: np.ndarray, squared_radii: np.ndarray) -> np.ndarray:
     """The largest sum of the squared norms of a point and of another within the radius."""
     return squares + (np.sqrt(squares) + np.sqrt(squared_radii)) ** 2
-
-
-def _parts(rows: int) -> list[slice]:
-    return [slice(start, min(start + _TILE, rows)) for start in range(0, rows, _TILE)]
-
-
-def _half(rows: int) -> int:
-    """Values in the tiles of one half of a symmetric matrix, the diagonal's tiles whole."""
-    return (rows**2 + sum((part.stop - part.start) ** 2 for part in _parts(rows))) // 2
 
 
 def _meter(total: int, progress: Callable[[float], None] | None) -> Callable[[int], None]:

@@ -3,7 +3,7 @@ training draws what it would have drawn."""
 
 import tensorflow as tf
 
-# Apart from the streams of `data`.
+# Apart from the streams of `sources` and `data`.
 _STEP_STREAM = 2
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.config import validate
-from components.trainer import data, devices, networks, preemption, quality
+from components.trainer import data, devices, networks, preemption, quality, sources
 from components.trainer.assembly import assemble
 from components.trainer.checkpoints import Checkpoints, State
 from components.trainer.config import TrainerConfig, TrainingConfig
@@ -46,7 +46,7 @@ class GANTrainer:
         [n, ...] in [-1, 1]. Any Keras model.
       discriminator: data [n, ...] to logits; see `networks.Discriminator` for conditioning.
       dataset: uint8 images, or floats in [-1, 1]: an array [n, ...], (array, labels [n]), a
-        tf.data.Dataset of data or (data, label), or the path of tf.Examples; see `data`.
+        tf.data.Dataset of data or (data, label), or the path of tf.Examples; see `sources`.
       strategy: default `devices.strategy()`. Networks must be unbuilt, or built in its scope.
       extract: features for the quality measured while training goes on, of data as `sample` gives
         them; default: pixels.
@@ -82,7 +82,7 @@ class GANTrainer:
         self.strategy = strategy or devices.strategy()
         self._refuse_devices()
         self.generator, self.discriminator = generator, discriminator
-        self.source = data.open_source(dataset)
+        self.source = sources.open_source(dataset)
         self.data_shape = tuple(self.source.data_shape)
         self.scaling = scaling
         if scaling and self.data_shape != (len(scaling.columns),):
@@ -135,7 +135,7 @@ class GANTrainer:
     ) -> "GANTrainer":
         """The trainer that a recipe's `trainer` section describes."""
         strategy = strategy or devices.strategy()
-        source = data.open_source(dataset)
+        source = sources.open_source(dataset)
         named, conditioning = config.networks, config.conditioning
         common = {"width": named.width, "self_attention": named.self_attention}
         common |= {"dtype": config.precision}
@@ -309,7 +309,7 @@ class GANTrainer:
           discriminator_loss, generator_loss; confidence: the share of the pairs of real and fake
           that the discriminator ranks right; fid, kid, coverage, diversity: see `quality`.
         """
-        source = data.open_source(dataset, self.data_shape)
+        source = sources.open_source(dataset, self.data_shape)
         real, labels = source.take(count, self.options.seed)
         size, totals = self.options.batch_size, Means()
         latents, fake_labels = self._inputs(_EVALUATION_INDEX, len(real))

@@ -185,7 +185,7 @@ def stages(name: str, folder: Path) -> list[dict]:
 def training(name: str, folder: Path) -> list[dict]:
     """The input of training alone, and the default recipe's training, from each kind of store."""
     from components import examples
-    from components.trainer import GANTrainer, data
+    from components.trainer import GANTrainer, data, sources
     from pipeline import config
 
     files = sorted(str(path) for path in (folder / "examples/Split-train").iterdir())
@@ -243,7 +243,7 @@ def training(name: str, folder: Path) -> list[dict]:
     # In turn, so that other work on the machine slows all of them.
     for store, opened in list(stores.items()) * _ROUNDS:
         with opened() as content:
-            trainer.source = data.open_source(content)
+            trainer.source = sources.open_source(content)
             batches = data.step_batches(
                 trainer.source,
                 batch_size=_BATCH,

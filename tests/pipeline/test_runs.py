@@ -3,14 +3,13 @@ import io
 import json
 import math
 import os
-import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline import metadata, runs
+from pipeline import listing, metadata, runs
 
 METRICS = {"fid": 13.5, "kid": 0.25, "recall": 0.75}
 STAGES = ("ImageExampleGen", "GANTrainer", "GANEvaluator", "Pusher")
@@ -38,7 +37,7 @@ def test_a_run_is_listed_with_its_metrics_gate_version_and_lineage(root):
     assert row.lineage["examples"]["code_version"] == "aaaaaaaaaaaaaaaa"
     assert row.lineage["schema"]["source"] == "/root/schemas/5c4e3a0000000000/schema.pbtxt"
 
-    shown = _shown(runs.table([row]))
+    shown = _shown(listing.table([row]))
     for words in (
         "2026-11-22T09:47:36.5",
         "13.5",
@@ -71,7 +70,7 @@ def test_a_refused_run_says_why(root):
     assert row.blessed is False
     assert row.pushed is None
     assert row.reasons == "FID at most 10: 13.5, failed; Recall: failed"
-    shown = _shown(runs.table([row]))
+    shown = _shown(listing.table([row]))
     assert "refused: FID at most 10: 13.5, failed" in shown
     assert "Recall" not in shown
 
@@ -140,19 +139,6 @@ def test_a_folder_that_is_no_root_is_named_and_left_alone(tmp_path, name, reason
         runs.rows(str(tmp_path / name))
     assert os.listdir(tmp_path) == ["other"]
     assert os.listdir(tmp_path / "other") == ["notes.txt"]
-
-
-def test_metrics_can_be_chosen_and_an_unknown_one_is_named(root):
-    root.complete("run", {**METRICS, "density": 0.875})
-    listed = runs.rows(str(root.path))
-
-    assert "0.875" not in _shown(runs.table(listed))
-    shown = _shown(runs.table(listed, ["density"]))
-    assert "0.875" in shown
-    assert "13.5" not in shown
-    assert re.search(r"fid 13\.5\b(.|\n)*recall 0\.75", _shown(runs.table(listed, width=80)))
-    with pytest.raises(ValueError, match="--metric densty: no run has it; did you mean 'density'"):
-        runs.table(listed, ["densty"])
 
 
 IDS = ["2026-11-21T10:00:00", "2026-11-22T09:00:00", "2026-11-22T10:00:00"]
@@ -243,7 +229,7 @@ def test_differences_in_metrics_and_configuration(root, intervals):
     }
     assert len(comparison.config) == len(trained) + len(versions)
 
-    shown = _shown(runs.tables(comparison))
+    shown = _shown(listing.tables(comparison))
     assert "-1.25" in shown
     assert ("13.5 [12.5, 14.5]" in shown) is intervals
     assert "trainer.generator_optimizer.beta_1" in shown
@@ -268,7 +254,7 @@ def test_equal_runs_do_not_differ(root):
 
     assert comparison.config == {}
     assert {found["difference"] for found in comparison.metrics.values()} == {0.0}
-    assert "configuration: no difference" in _shown(runs.tables(comparison))
+    assert "configuration: no difference" in _shown(listing.tables(comparison))
 
 
 @pytest.mark.parametrize(
@@ -290,7 +276,7 @@ def test_scores_of_different_protocols_are_not_compared(root, protocol, change, 
     assert comparison.metrics == {}
     assert comparison.not_compared == [reason]
     assert comparison.config == {"trainer.batch_size": (64, 32)}
-    shown = _shown(runs.tables(comparison))
+    shown = _shown(listing.tables(comparison))
     assert reason in shown
     assert "13.5" not in shown
 

@@ -24,25 +24,6 @@ def digits():
     return images, read_idx(str(DIGITS / "t10k-labels-idx1-ubyte.gz"))
 
 
-class _Generator(tf.Module):
-    """Shows images it knows."""
-
-    def __init__(self, known):
-        super().__init__()
-        self.known = tf.Variable(known)
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([], tf.int32, name="count"),
-            tf.TensorSpec([], tf.int64, name="seed"),
-        ]
-    )
-    def sample(self, count, seed):
-        seeds = tf.stack([seed, 0])
-        chosen = tf.random.stateless_uniform([count], seeds, 0, tf.shape(self.known)[0], tf.int32)
-        return {"images": tf.gather(self.known, chosen)}
-
-
 class _Sums(tf.Module):
     """Sums of rows and columns."""
 
@@ -61,17 +42,11 @@ def extractor(tmp_path_factory):
     return path
 
 
-def _save_generator(images, path):
-    module = _Generator(images)
-    tf.saved_model.save(module, str(path), signatures={"sample": module.sample})
-    return str(path)
-
-
 @pytest.fixture(scope="module")
-def serving(digits, tmp_path_factory):
+def serving(digits, save_copier, tmp_path_factory):
     """A serving folder with one version."""
     folder = tmp_path_factory.mktemp("serving")
-    _save_generator(digits[0], folder / "7")
+    save_copier(digits[0], folder / "7")
     return str(folder)
 
 
@@ -190,13 +165,13 @@ def test_real_images_of_a_folder_bring_their_labels_and_splits(digits, extractor
 
 @pytest.mark.parametrize("made_by", ["files", "model"])
 def test_fakes_of_another_size_are_resized_as_pillow_does(
-    digits, few, extractor, tmp_path, made_by
+    digits, few, extractor, save_copier, tmp_path, made_by
 ):
     large = digits[0][:COUNT].repeat(2, axis=1).repeat(2, axis=2)
     if made_by == "files":
         path = _write_pngs(large, tmp_path / "fakes")
     else:
-        path = _save_generator(large, tmp_path / "model")
+        path = save_copier(large, tmp_path / "model")
     evaluation = standalone.evaluate(path, few, extractor=extractor, out=str(tmp_path / "out"))
     stated = json.loads((tmp_path / "out" / "metrics.json").read_text())["protocol"]["resized"]
 
@@ -348,25 +323,7 @@ def test_a_folder_that_is_there_is_refused_before_any_work(tmp_path):
 NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
 
 
-class _Rows(tf.Module):
-    """Shows rows it knows, and, as an extractor, rows as they are."""
-
-    def __init__(self, known, columns=()):
-        super().__init__()
-        self.known = tf.Variable(known)
-        self.names = list(columns)
-
-    @tf.function(input_signature=[tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int64)])
-    def sample(self, count, seed):
-        chosen = tf.random.stateless_uniform(
-            [count], tf.stack([seed, 0]), 0, tf.shape(self.known)[0], tf.int32
-        )
-        return {"vectors": tf.gather(self.known, chosen)}
-
-    @tf.function(input_signature=[])
-    def columns(self):
-        return {"names": tf.constant(self.names)}
-
+class _AsTheyAre(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="vectors")])
     def extract(self, vectors):
         return {"features": vectors}
@@ -380,9 +337,9 @@ def flowers():
 
 
 @pytest.fixture(scope="module")
-def as_they_are(flowers, tmp_path_factory):
+def as_they_are(tmp_path_factory):
     """An extractor of rows."""
-    module = _Rows(flowers)
+    module = _AsTheyAre()
     path = str(tmp_path_factory.mktemp("extractor") / "rows")
     tf.saved_model.save(module, path, signatures={"serving_default": module.extract})
     return path
@@ -396,13 +353,6 @@ def table(flowers, tmp_path_factory):
     for number, row in enumerate(flowers):
         lines.append(",".join([str(number), *map(str, row[::-1]), f"kind {number % 3}"]))
     path.write_text("\n".join(lines))
-    return str(path)
-
-
-def _save_rows(rows, path, columns=NAMES):
-    module = _Rows(rows, columns)
-    signatures = {"sample": module.sample, "columns": module.columns}
-    tf.saved_model.save(module, str(path), signatures=signatures)
     return str(path)
 
 
@@ -446,10 +396,10 @@ def test_the_same_rows_score_the_same_in_every_format(flowers, table, as_they_ar
 
 
 def test_a_generator_of_rows_is_scored_by_the_columns_it_names(
-    flowers, table, as_they_are, tmp_path
+    flowers, table, as_they_are, save_copier, tmp_path
 ):
     columns = [NAMES[2], NAMES[0]]
-    model = _save_rows(flowers[:, [2, 0]], tmp_path / "model", columns)
+    model = save_copier(flowers[:, [2, 0]], tmp_path / "model", columns=columns)
     evaluation = standalone.evaluate(
         model, table, train=table, extractor=as_they_are, out=str(tmp_path / "out"), count=100
     )
@@ -479,7 +429,7 @@ def test_an_artifact_of_rows_brings_its_splits_and_identity_their_units(flowers,
 
 
 @pytest.fixture
-def made(flowers, table, serving, few, tmp_path):
+def made(flowers, table, serving, few, save_copier, tmp_path):
     """By name, what can be scored, or scored against."""
 
     def rows(name, width=4):
@@ -497,7 +447,9 @@ def made(flowers, table, serving, few, tmp_path):
         "rows": lambda: rows("rows.csv"),
         "narrow rows": lambda: rows("narrow.csv", 3),
         "broken rows": broken,
-        "model of narrow rows": lambda: _save_rows(flowers[:, :3], tmp_path / "model"),
+        "model of narrow rows": lambda: save_copier(
+            flowers[:, :3], tmp_path / "model", columns=NAMES
+        ),
         "images": lambda: few,
         "model of images": lambda: serving,
     }

@@ -31,29 +31,6 @@ LOG = [
 ]
 
 
-class Copier(tf.Module):
-    """Shows images it knows, mixed with noise: 0 is as good as real, 1 nothing but noise."""
-
-    def __init__(self, known, noise):
-        super().__init__()
-        self.known = tf.Variable(tf.cast(known, tf.float32))
-        self.noise = noise
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([], tf.int32, name="count"),
-            tf.TensorSpec([], tf.int64, name="seed"),
-        ]
-    )
-    def sample(self, count, seed):
-        seeds = tf.stack([seed, 0])
-        chosen = tf.random.stateless_uniform([count], seeds, 0, len(self.known), tf.int32)
-        images = tf.gather(self.known, chosen)
-        noise = tf.random.stateless_uniform(tf.shape(images), seeds, 0.0, 255.0)
-        mixed = (1 - self.noise) * images + self.noise * noise
-        return {"images": tf.cast(tf.round(mixed), tf.uint8)}
-
-
 class Classifier(tf.Module):
     """The pixels as features, a linear classifier's probabilities."""
 
@@ -83,14 +60,14 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def generator(digits, tmp_path_factory):
+def generator(digits, save_copier, tmp_path_factory):
     """Writes a generator with the given share of noise; returns its Model artifact."""
 
     def make(noise):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path_factory.mktemp("generator"))
-        module = Copier(digits[0][EVAL_COUNT + TRAIN_COUNT :], noise)
-        save(module, path_utils.serving_model_dir(model.uri), {"sample": module.sample})
+        known = digits[0][EVAL_COUNT + TRAIN_COUNT :]
+        save_copier(known, path_utils.serving_model_dir(model.uri), noise)
         return model
 
     return make
@@ -122,7 +99,7 @@ def extractor(digits, tmp_path_factory):
     model.uri = str(tmp_path_factory.mktemp("extractor"))
     module = Classifier(images[EVAL_COUNT:], labels[EVAL_COUNT:])
     signatures = {"serving_default": module.extract}
-    save(module, path_utils.serving_model_dir(model.uri), signatures)
+    tf.saved_model.save(module, path_utils.serving_model_dir(model.uri), signatures=signatures)
     description = {
         "id": "0123456789abcdef",
         "kind": "classifier",
@@ -155,17 +132,12 @@ def split_examples(digits, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def model_run(digits, tmp_path_factory):
+def model_run(digits, save_copier, tmp_path_factory):
     artifact = standard_artifacts.ModelRun()
     artifact.uri = str(tmp_path_factory.mktemp("model_run"))
-    module = Copier(digits[0][:10], noise=0.9)
-    save(module, f"{artifact.uri}/untrained", {"sample": module.sample})
+    save_copier(digits[0][:10], f"{artifact.uri}/untrained", noise=0.9)
     with open(f"{artifact.uri}/log.jsonl", "w") as file:
         file.writelines(json.dumps(line) + "\n" for line in LOG)
     with open(f"{artifact.uri}/configuration.json", "w") as file:
         json.dump({"loss": "hinge"}, file)
     return artifact
-
-
-def save(module, path, signatures):
-    tf.saved_model.save(module, path, signatures=signatures)

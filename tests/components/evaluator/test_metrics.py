@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prdc import compute_prdc
 from scipy.spatial.distance import cdist
 
-from components.evaluator import metrics, neighbours
+from components.evaluator import metrics
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(7, 40), st.integers(7, 40), st.integers(1, 12))
@@ -32,7 +32,7 @@ def probabilities_of(rows, columns, seed):
 @pytest.fixture(params=[None, 5], ids=["one tile", "small tiles"])
 def tiles(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr(neighbours, "_TILE", request.param)
+        monkeypatch.setattr("components.evaluator.tiles._TILE", request.param)
 
 
 def arrays(found):
@@ -302,7 +302,7 @@ def test_realism_knows_a_good_image_from_a_bad_one():
 
 @pytest.mark.parametrize("rows", [9, 30])
 def test_progress_ends_at_one(rows, monkeypatch):
-    monkeypatch.setattr(neighbours, "_TILE", 8)
+    monkeypatch.setattr("components.evaluator.tiles._TILE", 8)
     told = []
 
     metrics.manifolds(gaussian(rows, 3), gaussian(20, 3), progress=told.append)

@@ -22,25 +22,6 @@ WIDTH = 6
 SETTINGS = {"kid_subsets": 5, "groups": 10}
 
 
-class Copier(tf.Module):
-    """Shows rows it knows."""
-
-    def __init__(self, known):
-        super().__init__()
-        self.known = tf.Variable(known)
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([], tf.int32, name="count"),
-            tf.TensorSpec([], tf.int64, name="seed"),
-        ]
-    )
-    def sample(self, count, seed):
-        seeds = tf.stack([seed, 0])
-        chosen = tf.random.stateless_uniform([count], seeds, 0, len(self.known), tf.int32)
-        return {"vectors": tf.gather(self.known, chosen)}
-
-
 @pytest.fixture(scope="module")
 def cells():
     """Eval, train and further rows of cell nuclei, and the names of their columns."""
@@ -60,13 +41,8 @@ def extractor(cells, tmp_path_factory):
     return folder
 
 
-def save(rows, path):
-    module = Copier(rows)
-    tf.saved_model.save(module, path, signatures={"sample": module.sample})
-
-
 @pytest.fixture(scope="module")
-def stage(cells, extractor, tmp_path_factory):
+def stage(cells, extractor, save_copier, tmp_path_factory):
     """Runs the stage on a generator that is as good as real; returns evaluation and blessing."""
     (real, train, good), names = cells
     folder = tmp_path_factory.mktemp("stage")
@@ -87,9 +63,9 @@ def stage(cells, extractor, tmp_path_factory):
                 record = vectors.VectorRecord(dict(zip(names, row, strict=True)), "cells", label)
                 writer.write(vectors.to_example(record).SerializeToString())
     model = artifact(standard_artifacts.Model, "model")
-    save(good.data, path_utils.serving_model_dir(model.uri))
+    save_copier(good.data, path_utils.serving_model_dir(model.uri))
     run = artifact(standard_artifacts.ModelRun, "model_run")
-    save(np.zeros((1, WIDTH), np.float32), f"{run.uri}/untrained")
+    save_copier(np.zeros((1, WIDTH), np.float32), f"{run.uri}/untrained")
     Path(run.uri, "log.jsonl").write_text("")
     Path(run.uri, "configuration.json").write_text("{}")
     features_of = standard_artifacts.Model()

@@ -129,11 +129,12 @@ WORKER = """
     strategy = devices.strategy()
     assert devices.strategy() is strategy
     import numpy as np
-    from components.trainer import data
+    from components.trainer import data, sources
 
     options = dict(
         batch_size=6, discriminator_steps=2, latent_dim=3, seed=5, first_step=4, with_labels=True)
-    source = data.open_source((np.arange(40, dtype=np.float32)[:, np.newaxis] / 40, np.arange(40)))
+    numbers = np.arange(40, dtype=np.float32)[:, np.newaxis] / 40
+    source = sources.open_source((numbers, np.arange(40)))
     batches = data.distributed_batches(strategy, source, **options)
     whole = data.step_batches(source, **options).as_numpy_iterator()
     rank = strategy.cluster_resolver.task_id
