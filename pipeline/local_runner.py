@@ -20,7 +20,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components import files
 from components.example_gen.config import DataConfig
 from pipeline import config, metadata
-from pipeline.pipeline import create_pipeline, data_stages
+from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
 
 _STAGE_MESSAGE = re.compile(r"Component (\S+) is (running|finished)\.")
 
@@ -103,7 +103,7 @@ def examine(
             pipeline_name="data",
             pipeline_root=os.path.join(root, "artifacts"),
             components=[example_gen, statistics_gen],
-            beam_pipeline_args=list(beam),
+            beam_pipeline_args=beam_arguments(beam),
             metadata_connection_config=connection,
         )
         with _stage_lines("data", connection, tell):

@@ -1,8 +1,9 @@
 """The chain: the one place that shows which stage feeds which."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base.base_component import BaseComponent
@@ -30,6 +31,20 @@ from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
 from components.trainer.component import GANTrainer
 from pipeline.config import Recipe
+
+# Its workers are of this machine and this Python.
+_LOCAL_RUNNER = "FnApiRunner"
+
+
+def beam_arguments(given: Sequence[str]) -> list[str]:
+    """The recipe's `beam`, as the stages get it.
+
+    For workers elsewhere that have no image and no package, TFX packs itself up as each stage
+    starts: seconds, and 42 MB that stay in the folder for temporary files. The local runner takes
+    no notice of an image, so that naming one says that there is nothing to pack.
+    """
+    runner = PipelineOptions(list(given)).view_as(StandardOptions).runner
+    return [*given, *(["--sdk_container_image=none"] if runner == _LOCAL_RUNNER else [])]
 
 
 def data_stages(
@@ -176,6 +191,6 @@ def create_pipeline(
             infra_validator,
             pusher,
         ],
-        beam_pipeline_args=list(recipe.beam),
+        beam_pipeline_args=beam_arguments(recipe.beam),
         **options,
     )

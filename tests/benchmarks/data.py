@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -131,11 +130,11 @@ def write_photographs(folder: Path, count: int) -> None:
 def stages(name: str, folder: Path) -> list[dict]:
     """ExampleGen and StatisticsGen over a tenth and over all; leaves the latter's examples."""
     from tfx.types import standard_artifacts
-    from tfx.utils import dependency_utils
 
     from components.example_gen import sources
     from components.example_gen.config import DataConfig
-    from pipeline.pipeline import data_stages
+    from pipeline.config import LOCAL_BEAM
+    from pipeline.pipeline import beam_arguments, data_stages
 
     def run(part: str) -> list[dict]:
         config = DataConfig(
@@ -155,7 +154,7 @@ def stages(name: str, folder: Path) -> list[dict]:
             shutil.rmtree(*(found[0].uri for found in outputs.values()), ignore_errors=True)
             executor = component.executor_spec.executor_class
             context = executor.Context(
-                beam_pipeline_args=["--runner=FnApiRunner"],
+                beam_pipeline_args=beam_arguments(LOCAL_BEAM),
                 tmp_dir=str(folder / "tmp"),
                 unique_id="1",
             )
@@ -176,10 +175,8 @@ def stages(name: str, folder: Path) -> list[dict]:
             )
         return rows
 
-    # TFX packs itself up for remote workers, of which there are none.
-    with mock.patch.object(dependency_utils, "make_beam_dependency_flags", lambda flags: flags):
-        run("few")
-        return sorted(run("tenth") + run("all"), key=lambda row: row["stage"])
+    run("few")
+    return sorted(run("tenth") + run("all"), key=lambda row: row["stage"])
 
 
 def training(name: str, folder: Path) -> list[dict]:

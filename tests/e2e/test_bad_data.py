@@ -4,7 +4,9 @@ All kinds of bad data: tests/components/data_validator/test_planted_faults.py.
 """
 
 import gzip
+import os
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -113,8 +115,12 @@ CASES = {
 
 
 @pytest.mark.parametrize(("spoil", "overrides", "message"), CASES.values(), ids=CASES)
-def test_a_run_on_bad_data_names_it_and_pushes_nothing(tmp_path, spoil, overrides, message):
-    folder, root = tmp_path / "data", tmp_path / "root"
+def test_a_run_on_bad_data_names_it_and_pushes_nothing(
+    tmp_path, monkeypatch, spoil, overrides, message
+):
+    folder, root, temporary = (tmp_path / name for name in ("data", "root", "temporary"))
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     shutil.copytree(DIGITS, folder)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text((DIGITS / "recipe.yaml").read_text())
@@ -132,3 +138,4 @@ def test_a_run_on_bad_data_names_it_and_pushes_nothing(tmp_path, spoil, override
         local_runner.run(loaded, config.find_data(loaded), str(root), told.append)
     assert not (root / "serving").exists()
     assert not any(line.startswith("GANTrainer done") for line in told)
+    assert not os.listdir(temporary)

@@ -3,7 +3,6 @@
 import csv
 import os
 import random
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from click.testing import CliRunner
 from PIL import Image
 from sklearn.datasets import load_digits
 from tensorflow_data_validation.statistics import stats_impl
-from tfx.utils import dependency_utils
 from tfx_bsl.coders import example_coder
 
 from components import examples, vectors
@@ -33,13 +31,6 @@ def write_digits(folder, count=400):
         path = folder / str(labels[number]) / f"{number:04d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.uint8(images[number].reshape(8, 8) * 255 / 16)).save(path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_packing():
-    """TFX packs itself up for remote workers, which takes longer than these runs."""
-    with mock.patch.object(dependency_utils, "make_beam_dependency_flags", lambda flags: flags):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tfx.orchestration.pipeline import Pipeline
 
 from components.example_gen.idx import write_idx
 from pipeline import config, metadata
-from pipeline.pipeline import data_stages, validation_stages
+from pipeline.pipeline import beam_arguments, data_stages, validation_stages
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"
 
@@ -54,7 +54,7 @@ def run(tmp_path):
                 components=[example_gen, statistics_gen, schema_gen, *resolvers, validator],
                 enable_cache=True,
                 metadata_connection_config=connection,
-                beam_pipeline_args=list(recipe.beam),
+                beam_pipeline_args=beam_arguments(recipe.beam),
             )
         )
         found = metadata.last_execution(connection, recipe.name, "DataValidator")

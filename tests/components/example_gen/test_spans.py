@@ -10,6 +10,8 @@ from components.example_gen import sources
 from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
 from pipeline import metadata
+from pipeline.config import LOCAL_BEAM
+from pipeline.pipeline import beam_arguments
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def run(tmp_path):
                 components=[ImageExampleGen(config, patterns)],
                 enable_cache=True,
                 metadata_connection_config=connection,
-                beam_pipeline_args=["--runner=FnApiRunner"],
+                beam_pipeline_args=beam_arguments(LOCAL_BEAM),
             )
         )
         found = metadata.last_execution(connection, "spans", "ImageExampleGen")
