@@ -16,7 +16,9 @@ run: .venv/.ready  ## train, measure and push a generator (RECIPE=, ROOT=)
 	@.venv/bin/tfx-gan run $(RECIPE) --root $(ROOT)
 
 test: .venv/.ready  ## all tests, two at a time (PYTEST_ARGS=)
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@# One thread each: those of two processes would wait for each other.
+	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: .venv/.ready  ## style, and the arrows of docs/design.md
 	@.venv/bin/ruff format --check .
