@@ -18,7 +18,7 @@ RESOLVERS = ("LatestGoodSpan", "LatestBlessedModel")
 # The generators of these short trainings are broken by every metric's own bound.
 NO_BOUNDS = "recall: null, coverage: null, modes: null, copies: null, duplicates: null"
 QUICK = {
-    "trainer.images": 60_000,
+    "trainer.images": 30_000,
     "trainer.checkpoint_every_images": 6_400,
     "feature_extractor.epochs": 6,
     "evaluator.gate": f"{{bounds: {{{NO_BOUNDS}}}, not_worse_than_blessed: {{fid: 100}}}}",
@@ -111,7 +111,7 @@ def test_a_killed_root_serves_the_next_run(finished):
     (log,) = project.root.glob("artifacts/GANTrainer/model_run/*/log.jsonl")
     images = [json.loads(line)["images"] for line in log.read_text().splitlines()]
     assert images == sorted(set(images))
-    assert images[-1] == 60_032
+    assert images[-1] == 30_016
 
 
 def test_the_summary_says_where_everything_is(finished):
@@ -183,7 +183,7 @@ def test_an_edited_stage_runs_again_and_the_model_that_is_served_is_not_pushed_a
 def test_another_model_is_compared_with_the_blessed_one_and_pushed(finished):
     project, _ = finished
     before = project.versions
-    code, out, err = project.run(**{"trainer.seed": 1, "trainer.images": 61_000})
+    code, out, err = project.run(**{"trainer.seed": 1, "trainer.images": 31_000})
 
     assert code == 0, err
     assert _ended(err)["FeatureExtractor"] == "cached"
