@@ -29,7 +29,7 @@ lock: .venv/.ready  ## pin every dependency of both lanes, with hashes, in requi
 	@.ci/lock
 
 bench-data: .venv/.ready  ## speed and memory of reading data and of training input (ARGS=)
-	@.venv/bin/python tests/benchmarks/data.py $(ARGS)
+	@.venv/bin/python benchmarks/data.py $(ARGS)
 
 clean:  ## remove everything that is not committed: .venv, runs, caches
 	@rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

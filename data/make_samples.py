@@ -30,7 +30,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from components.example_gen.idx import read_idx, write_idx
+from components.example_gen.formats.idx import read_idx, write_idx
 
 _DATA = Path(__file__).parent
 _SEED = 20170825

@@ -138,9 +138,9 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     click.echo(resolved.to_yaml())
     if dry_run:
         return
-    from pipeline import local_runner
+    from pipeline.runners import local
 
-    outcome = local_runner.run(resolved, splits, root, _progress, use_cache=not no_cache)
+    outcome = local.run(resolved, splits, root, _progress, use_cache=not no_cache)
     table = Table("metric", "value")
     for name, value in sorted(outcome.metrics.items()):
         table.add_row(name, f"{value:.4g}")
@@ -256,11 +256,11 @@ def validate(data: str, recipe: str | None, out: str | None, **options: object) 
 @_one_line_errors(tensorflow=False)
 def runs_(root: str, metrics: tuple[str, ...], as_json: bool) -> None:
     """List the runs of a root: state, metrics, gate, pushed version, lineage; newest last."""
-    from pipeline import listing, runs
+    from pipeline.runs import history, listing
 
-    listed = runs.rows(root)
+    listed = history.rows(root)
     if as_json:
-        click.echo(runs.to_json(listed))
+        click.echo(history.to_json(listed))
     elif listed:
         console = _console()
         console.print(listing.table(listed, metrics, console.width))
@@ -279,12 +279,12 @@ def compare(run_a: str, run_b: str, root: str, as_json: bool) -> None:
 
     A run is named by its id, by the beginning of one, or as latest, latest~1 (the one before), …
     """
-    from pipeline import listing, runs
+    from pipeline.runs import history, listing
 
-    found = runs.load(root)
-    comparison = runs.compare(runs.choose(found, run_a), runs.choose(found, run_b))
+    found = history.load(root)
+    comparison = history.compare(history.choose(found, run_a), history.choose(found, run_b))
     if as_json:
-        click.echo(runs.to_json(comparison))
+        click.echo(history.to_json(comparison))
     else:
         _console().print(listing.tables(comparison))
 
@@ -379,15 +379,15 @@ def _newest_version(folder: str) -> str:
 @_one_line_errors()
 def list_() -> None:
     """Show the names that a recipe can use."""
-    from components.evaluator.scores import METRICS
-    from components.example_gen.readers import READERS
+    from components.evaluator.metrics.registry import METRICS
+    from components.example_gen.formats.registry import READERS
     from components.feature_extractor import EXTRACTORS
-    from components.trainer.augmentation import AUGMENTATIONS
-    from components.trainer.losses import LOSSES
+    from components.trainer.gan.augmentation import AUGMENTATIONS
+    from components.trainer.gan.losses import LOSSES
+    from components.trainer.gan.optimizers import OPTIMIZERS
+    from components.trainer.gan.penalties import PENALTIES
+    from components.trainer.gan.schedules import SHAPES
     from components.trainer.networks import DISCRIMINATORS, GENERATORS
-    from components.trainer.optimizers import OPTIMIZERS
-    from components.trainer.penalties import PENALTIES
-    from components.trainer.schedules import SHAPES
 
     for registry in (
         READERS,
@@ -412,10 +412,11 @@ def list_() -> None:
 @_one_line_errors()
 def compile_(recipe: str, overrides: tuple[str, ...], image: str, root: str, out: str) -> None:
     """Compile RECIPE for Kubeflow Pipelines v2."""
-    from pipeline import config, kubeflow_runner
+    from pipeline import config
+    from pipeline.runners import kubeflow
 
     resolved = config.load(recipe, overrides)
-    kubeflow_runner.compile_recipe(resolved, image=image, root=root, out=out)
+    kubeflow.compile_recipe(resolved, image=image, root=root, out=out)
     click.echo(out)
 
 

@@ -9,12 +9,12 @@ import pydantic
 import yaml
 from pydantic import Field, field_validator
 
-from components.config import Config, validate
+from components.common.config import Config, validate
+from components.data.examples import TRAIN_SPLIT
 from components.data_validator.config import ValidationConfig
 from components.evaluator.config import EvaluatorConfig
 from components.example_gen import sources
 from components.example_gen.config import DataConfig
-from components.examples import TRAIN_SPLIT
 from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
 from components.trainer.config import TrainerConfig
 

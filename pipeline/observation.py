@@ -7,14 +7,15 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
-from components import notes
+from components.data import notes
+from components.data.examples import SPLIT_FOLDER, TRAIN_SPLIT
+from components.data.notes import Noted
 from components.data_validator import statistics
 from components.data_validator.checks import Statistics
 from components.example_gen import ledger, sources
 from components.example_gen.config import DataConfig
-from components.examples import SPLIT_FOLDER, TRAIN_SPLIT
-from components.notes import Noted
-from pipeline import config, local_runner
+from pipeline import config
+from pipeline.runners import local
 
 _STATISTICS_FILE = "FeatureStats.pb"
 # Of the records that are set aside.
@@ -53,7 +54,7 @@ def observe(
     """
     found = sources.find(data.reader(), data.path, data.splits)
     with tempfile.TemporaryDirectory(prefix="tfx-gan-") as root:
-        examples, counted = local_runner.examine(data, found.patterns, root, tell, beam)
+        examples, counted = local.examine(data, found.patterns, root, tell, beam)
         splits = [name.removeprefix(SPLIT_FOLDER) for name in os.listdir(counted)]
         return Observed(
             {

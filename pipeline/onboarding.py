@@ -11,15 +11,16 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from components import files
-from components.config import validate
+from components.common import files
+from components.common.config import validate
+from components.data.examples import TRAIN_SPLIT
 from components.data_validator import proposal, statistics
 from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig
 from components.data_validator.pages import Judgement
-from components.example_gen import paths, readers, sources, survey, table
+from components.example_gen import paths, sources, survey
 from components.example_gen.config import DataConfig
-from components.examples import TRAIN_SPLIT
+from components.example_gen.formats import registry, table
 from components.trainer.networks import GENERATORS
 from pipeline import config, observation, validation
 from pipeline.observation import Observed
@@ -51,7 +52,7 @@ class Look:
 def look(
     path: str,
     *,
-    data_format: str = readers.AUTO,
+    data_format: str = registry.AUTO,
     image_shape: Sequence[int] | None = None,
     fit: str | None = None,
 ) -> Look:
@@ -76,12 +77,12 @@ def look(
         "on_leak": "drop",
         **({"fit": fit} if fit else {}),
     }
-    may_be_table = data_format in (readers.AUTO, table.FORMAT) and not image_shape
+    may_be_table = data_format in (registry.AUTO, table.FORMAT) and not image_shape
     if may_be_table and (tables := _tables(path)):
         found = table.describe(tables)
         data = validate(DataConfig, {**options, "columns": found.columns})
         return Look(data, f"a table of {', '.join(found.columns)}; label: {found.label or 'none'}")
-    reader = readers.READERS.get(data_format)()
+    reader = registry.READERS.get(data_format)()
     where = sources.find(reader, path)
     shards = reader.shards(where.base, where.splits)
     seen = survey.survey(reader, [shard for listed in shards.values() for shard in listed])
@@ -141,7 +142,7 @@ def write_recipe(path: str, out: str, tell: Callable[[str], None]) -> Judgement:
 def _tables(path: str) -> list[str]:
     base = sources.base_of(path)
     below = path.removeprefix(base).lstrip("/")
-    return readers.table_files(base, paths.children(base, below) if below else None)
+    return registry.table_files(base, paths.children(base, below) if below else None)
 
 
 def _shape(seen: survey.Survey) -> tuple[int, int, int]:

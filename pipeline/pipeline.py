@@ -18,7 +18,7 @@ from tfx.types.standard_artifacts import (
     ModelBlessing,
 )
 
-from components import stage
+from components.common.code_version import code_version
 from components.data_validator import statistics as data_statistics
 from components.data_validator.component import DataValidator, SchemaGen
 from components.data_validator.previous import LatestGoodSpan
@@ -174,7 +174,7 @@ def create_pipeline(
                 base_directory=recipe.pusher.serving_dir or os.path.join(root, "serving")
             )
         ),
-        custom_config={"code_version": stage.code_version("pusher")},
+        custom_config={"code_version": code_version("pusher")},
     )
     return Pipeline(
         pipeline_name=recipe.name,

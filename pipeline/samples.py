@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from components import images, tables
+from components.common import grids, tables
 
 
 def write(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
@@ -45,7 +45,7 @@ def write(model_dir: str, count: int, seed: int, label: int | None, out: str) ->
 
 def _save_grid(model: tf.Module, samples: np.ndarray, out: str) -> None:
     del model
-    images.save_png(images.grid(samples), out)
+    grids.save_png(grids.grid(samples), out)
 
 
 def _save_table(model: tf.Module, samples: np.ndarray, out: str) -> None:

@@ -11,20 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from components import features
-from components.config import validate
+from components.common.config import validate
+from components.common.files import whole_folder
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
 from components.evaluator import evaluate as evaluator
 from components.evaluator import protocol
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation
-from components.example_gen.readers import AUTO
-from components.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
+from components.example_gen import dataset
+from components.example_gen.dataset import Dataset, by
+from components.example_gen.formats.registry import AUTO
 from components.feature_extractor import FeatureExtractorConfig, make
 from components.feature_extractor.base import find
 from components.features import Extractor
-from components.files import whole_folder
-from pipeline import datasets, listing
 from pipeline.config import Recipe
-from pipeline.datasets import Dataset, by
+from pipeline.runs import listing
 
 REPORT_FILE = evaluator.REPORT_FILE
 
@@ -80,8 +81,8 @@ def evaluate(
     config = _config(recipe, count, seed)
     with whole_folder(out) as folder:
         model = _saved_model(model_or_data)
-        source = protocol.Generator(model) if model else datasets.find(model_or_data, data_format)
-        found = datasets.find(real, data_format, _columns(source))
+        source = protocol.Generator(model) if model else dataset.find(model_or_data, data_format)
+        found = dataset.find(real, data_format, _columns(source))
         real_data = found.read(EVAL_SPLIT)
         tell(f"real   {_counted(real_data, found.columns)}")
         sets = Sets(real_data.data.shape[1:])
@@ -90,7 +91,7 @@ def evaluate(
         if train is None and {TRAIN_SPLIT, EVAL_SPLIT} <= set(found.splits):
             train = real
         if train is not None:
-            train_data = datasets.find(train, data_format, found.columns).read(TRAIN_SPLIT)
+            train_data = dataset.find(train, data_format, found.columns).read(TRAIN_SPLIT)
             tell(f"train  {_counted(train_data, found.columns)}")
             train_data = dataclasses.replace(
                 train_data, data=sets.fit(TRAIN_SPLIT, train_data.data)

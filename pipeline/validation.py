@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components import files
-from components.config import validate as validated
+from components.common import files
+from components.common.config import validate as validated
 from components.data_validator import checks, pages, proposal, statistics
 from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig

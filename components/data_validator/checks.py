@@ -6,11 +6,11 @@ from collections.abc import Container, Mapping
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from components import examples, notes, vectors
+from components.data import examples, notes, vectors
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
+from components.data.notes import Noted
 from components.data_validator.config import ValidationConfig
 from components.data_validator.statistics import class_feature, counts, features_of, shares
-from components.examples import EVAL_SPLIT, TRAIN_SPLIT
-from components.notes import Noted
 
 # Environments of a schema: data to learn from, and data that a model meets in use.
 TRAINING, SERVING = "TRAINING", "SERVING"

@@ -5,8 +5,8 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import stage
-from components.contract import DataSpec
+from components.common.code_version import code_version
+from components.data.spec import DataSpec
 from components.data_validator.config import ValidationConfig
 from components.data_validator.executor import Executor, SchemaExecutor
 
@@ -63,7 +63,7 @@ class DataValidator(base_component.BaseComponent):
                 schema=schema,
                 previous=previous,
                 config=config.model_dump_json(),
-                code_version=stage.code_version("data_validator"),
+                code_version=code_version("data_validator"),
                 anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
             )
         )
@@ -101,7 +101,7 @@ class SchemaGen(base_component.BaseComponent):
             SchemaGenSpec(
                 statistics=statistics,
                 data=data.model_dump_json(),
-                code_version=stage.code_version("data_validator"),
+                code_version=code_version("data_validator"),
                 schema=types.Channel(type=standard_artifacts.Schema),
             )
         )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.config import Config
+from components.common.config import Config
 
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 

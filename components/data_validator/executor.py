@@ -10,11 +10,12 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components import files, notes, stage
-from components.contract import DataSpec
+from components.common import files, tfx
+from components.data import notes
+from components.data.examples import TRAIN_SPLIT
+from components.data.spec import DataSpec
 from components.data_validator import checks, proposal, statistics
 from components.data_validator.config import ValidationConfig
-from components.examples import TRAIN_SPLIT
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ class Executor(base_executor.BaseExecutor):
         blessed = {}
         for split, found in anomalies.items():
             folder = artifact_utils.get_split_uri([output], split)
-            files.write(os.path.join(folder, stage.ANOMALIES_FILE), found.SerializeToString())
-            words = stage.in_words(split, found)
+            files.write(os.path.join(folder, tfx.ANOMALIES_FILE), found.SerializeToString())
+            words = tfx.in_words(split, found)
             blessed[split] = int(not words)
             for text in words:
                 _log.info("anomaly: %s", text)

@@ -10,7 +10,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.utils import display_util
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from components import examples, vectors
+from components.data import examples, vectors
 from components.data_validator.checks import Statistics
 from components.data_validator.statistics import features_of, shares
 

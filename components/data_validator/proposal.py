@@ -18,8 +18,9 @@ import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import examples, vectors
-from components.contract import DataSpec
+from components.data import examples, vectors
+from components.data.examples import TRAIN_SPLIT
+from components.data.spec import DataSpec
 from components.data_validator.checks import SERVING, TRAINING, Statistics
 from components.data_validator.statistics import (
     CLASS_NAMES,
@@ -28,7 +29,6 @@ from components.data_validator.statistics import (
     features_of,
     shares,
 )
-from components.examples import TRAIN_SPLIT
 
 _MARGIN = 0.5
 # Of the share of a class, and of Jensen-Shannon divergence in bits.

@@ -5,7 +5,7 @@ import tensorflow_data_validation as tfdv
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import examples, vectors
+from components.data import examples, vectors
 
 LABELS = (examples.LABEL, vectors.LABEL)
 CLASS_NAMES = (examples.CLASS_NAME, vectors.CLASS_NAME)

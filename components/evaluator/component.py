@@ -5,8 +5,8 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import stage
-from components.contract import DataSpec
+from components.common.code_version import code_version
+from components.data.spec import DataSpec
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.executor import Executor
 
@@ -37,7 +37,7 @@ class GANEvaluator(base_component.BaseComponent):
     """Scores the generator against the eval split and blesses it if the gate's rules are kept.
 
     Args:
-      examples: splits train and eval of the contract in `components.examples`.
+      examples: splits train and eval of the contract in `components.data.examples`.
       model: the generator.
       extractor: what turns the data into features.
       model_run: of the generator's training: log.jsonl, untrained/.
@@ -77,7 +77,7 @@ class GANEvaluator(base_component.BaseComponent):
                 schema=schema,
                 config=config.model_dump_json(),
                 data=data.model_dump_json(),
-                code_version=stage.code_version("evaluator"),
+                code_version=code_version("evaluator"),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

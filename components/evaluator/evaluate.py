@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from components import examples, features, files, images, tables
-from components.distances import fid
-from components.evaluator import gate, protocol, report, uncertainty
-from components.evaluator.comparison import Comparison, Reference, Sample
+from components import features
+from components.common import files, grids, tables
+from components.data import examples
+from components.evaluator import gate, protocol
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import (
     ClassRow,
@@ -22,7 +22,11 @@ from components.evaluator.evaluation import (
     Vectors,
     Verdict,
 )
-from components.evaluator.scores import score_all
+from components.evaluator.metrics import uncertainty
+from components.evaluator.metrics.comparison import Comparison, Reference, Sample
+from components.evaluator.metrics.registry import score_all
+from components.evaluator.report import report
+from components.features.distances import fid
 
 METRICS_FILE = "metrics.json"
 REPORT_FILE = "report.html"
@@ -127,7 +131,7 @@ def write(evaluation: Evaluation, folder: str) -> None:
     files.write(os.path.join(folder, METRICS_FILE), content.encode())
     files.write(os.path.join(folder, REPORT_FILE), report.render(evaluation).encode())
     if evaluation.pictures is not None:
-        images.save_png(images.grid(evaluation.pictures.fake), os.path.join(folder, PICTURE_FILE))
+        grids.save_png(grids.grid(evaluation.pictures.fake), os.path.join(folder, PICTURE_FILE))
     if evaluation.vectors is not None:
         names = [row.name for row in evaluation.vectors.columns]
         tables.save(evaluation.vectors.fake, names, os.path.join(folder, TABLE_FILE))

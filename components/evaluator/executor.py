@@ -12,8 +12,9 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import examples, files, stage
-from components.contract import DataSpec
+from components.common import files, tfx
+from components.data import examples
+from components.data.spec import DataSpec
 from components.evaluator import evaluate
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation, Verdict
@@ -51,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
         extractor = artifact_utils.get_single_instance(input_dict["extractor"])
         baseline = [path_utils.serving_model_dir(b.uri) for b in input_dict.get("baseline", [])]
         train, real = (
-            data.read(stage.split_files(input_dict["examples"], split))
+            data.read(tfx.split_files(input_dict["examples"], split))
             for split in (examples.TRAIN_SPLIT, examples.EVAL_SPLIT)
         )
         evaluation = evaluate.evaluate(

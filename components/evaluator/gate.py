@@ -4,10 +4,10 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 
-from components.evaluator import uncertainty
 from components.evaluator.config import Bound, GateConfig
 from components.evaluator.evaluation import Score, Verdict
-from components.evaluator.scores import METRICS
+from components.evaluator.metrics import uncertainty
+from components.evaluator.metrics.registry import METRICS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components import examples
-from components.evaluator.comparison import MetricSettings
+from components.data import examples
+from components.evaluator.metrics.comparison import MetricSettings
 
 _LIBRARIES = ("tfx-gan", "tensorflow", "keras", "numpy")
 # By the number of axes of one of them.

@@ -12,10 +12,10 @@ from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
 
+from components.common.code_version import code_version
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.example_gen import executor, paths, sources
 from components.example_gen.config import DataConfig
-from components.examples import EVAL_SPLIT, TRAIN_SPLIT
-from components.stage import code_version
 
 _BUCKETS = 1000
 

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from PIL import ImageColor
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from components.config import Config, name_in
-from components.contract import DataSpec
+from components.common.config import Config, name_in
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
+from components.data.spec import DataSpec
 from components.example_gen import prepare, rows
-from components.example_gen.base import Reader
-from components.example_gen.readers import AUTO, READERS
-from components.examples import EVAL_SPLIT, TRAIN_SPLIT
+from components.example_gen.formats.reader import Reader
+from components.example_gen.formats.registry import AUTO, READERS
 
 _Pixels = Annotated[int, Field(ge=4, le=1024)]
 _Path = Annotated[str, Field(min_length=1)]

@@ -17,8 +17,8 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from components.example_gen import ledger
-from components.example_gen.base import Reader
 from components.example_gen.config import DataConfig
+from components.example_gen.formats.reader import Reader
 from components.example_gen.ledger import Line
 from components.example_gen.prepare import BadRecordError, RawImage
 from components.example_gen.rows import RawRow

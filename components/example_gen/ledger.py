@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
+from components.data.notes import ANIMATED, DUPLICATE, LEAK, MISNAMED
+from components.data.notes import FILE as NOTES_FILE
 from components.example_gen.config import DataConfig
-from components.examples import EVAL_SPLIT, TRAIN_SPLIT
-from components.notes import ANIMATED, DUPLICATE, LEAK, MISNAMED
-from components.notes import FILE as NOTES_FILE
 
 REJECTED_FILE = "rejected.jsonl"
 COUNTS_FILE = "counts.json"

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageOps
 
-from components import examples
-from components.notes import ANIMATED, MISNAMED
-from components.vectors import VectorRecord
+from components.data import examples
+from components.data.notes import ANIMATED, MISNAMED
+from components.data.vectors import VectorRecord
 
 # Pillow refuses to decode beyond this, whatever the recipe says.
 LARGEST_MAX_PIXELS = 2 * 89_478_485

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from components.data.vectors import VectorRecord
 from components.example_gen.prepare import BadRecordError, Prepared
-from components.vectors import VectorRecord
 
 # Examples hold 32 bits.
 _LARGEST = float(np.finfo(np.float32).max)

@@ -5,8 +5,8 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
-from components.example_gen import archive, arrays, idx, table, tfrecord
-from components.example_gen.base import Reader
+from components.example_gen.formats import archive, idx, numpy_files, table, tfrecord
+from components.example_gen.formats.reader import Reader
 from components.example_gen.paths import ALTERNATIVE, INSIDE, children, is_image, list_names
 
 # TFX's own: ExampleGen's documentation, "Span, version and date".
@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
 _ORDER = ("SPAN", "YYYY", "MM", "DD", "VERSION")
 _DIGITS = {"YYYY": 4, "MM": 2, "DD": 2}
 _GLOB = re.compile(r"[*?{]")
-_FILES = (archive.NAMES, arrays.NAMES, idx.NAMES, table.NAMES, tfrecord.NAMES)
+_FILES = (archive.NAMES, numpy_files.NAMES, idx.NAMES, table.NAMES, tfrecord.NAMES)
 
 Paths = str | Sequence[str]
 

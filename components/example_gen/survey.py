@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import ExifTags, Image
 
-from components.example_gen.base import Reader
+from components.example_gen.formats.reader import Reader
 from components.example_gen.prepare import RawImage
 
 _LOOKED_AT = 512

@@ -8,8 +8,10 @@ from typing import Any
 
 import keras
 
-from components import examples, features, own
-from components.registry import Registry
+from components import features
+from components.common import plugins
+from components.common.registry import Registry
+from components.data import examples
 
 # The split's name to its data: uint8 images, or float32 vectors [n, d].
 Splits = Mapping[str, examples.Split]
@@ -72,7 +74,7 @@ def find(kind: str) -> Kind:
       ValueError: for an unknown kind.
     """
     try:
-        name = own.FORM if own.is_own(kind) else kind
+        name = plugins.FORM if plugins.is_own(kind) else kind
     except ValueError as error:
         raise ValueError(f"extractor {error}") from error
     return EXTRACTORS.get(name)

@@ -5,8 +5,8 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-from components import stage
-from components.contract import DataSpec
+from components.common.code_version import code_version
+from components.data.spec import DataSpec
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 from components.feature_extractor.executor import Executor
@@ -48,7 +48,7 @@ class FeatureExtractor(base_component.BaseComponent):
         """Wires the stage.
 
         Args:
-          examples: splits `train` and `eval` of the contract in `components.contract`.
+          examples: splits `train` and `eval` of the contract in `components.data.spec`.
           anomalies: of the same examples; any anomaly fails the stage.
           config: the kind of extractor and its options.
           data: what one datum is.
@@ -62,7 +62,7 @@ class FeatureExtractor(base_component.BaseComponent):
                 config=config.model_dump_json(),
                 data=data.model_dump_json(),
                 data_name=data_name,
-                code_version=stage.code_version(
+                code_version=code_version(
                     "feature_extractor", base.find(config.kind).files(config)
                 ),
             )

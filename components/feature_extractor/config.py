@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from components.config import Config
+from components.common.config import Config
 from components.feature_extractor.base import EXTRACTORS, find
 
 IMAGENET = "imagenet"

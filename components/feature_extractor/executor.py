@@ -7,8 +7,9 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import examples, stage
-from components.contract import DataSpec
+from components.common import tfx
+from components.data import examples
+from components.data.spec import DataSpec
 from components.feature_extractor import making
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -31,11 +32,11 @@ class Executor(base_executor.BaseExecutor):
         Raises:
           ValueError: for data with anomalies, and as `making.make`.
         """
-        stage.refuse_anomalies(input_dict["anomalies"])
+        tfx.refuse_anomalies(input_dict["anomalies"])
         config = FeatureExtractorConfig.model_validate_json(exec_properties["config"])
         data = DataSpec.model_validate_json(exec_properties["data"])
         splits = {
-            split: data.read(stage.split_files(input_dict["examples"], split))
+            split: data.read(tfx.split_files(input_dict["examples"], split))
             for split in (examples.TRAIN_SPLIT, examples.EVAL_SPLIT)
         }
         extractor = artifact_utils.get_single_instance(output_dict["extractor"])

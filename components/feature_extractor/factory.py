@@ -8,7 +8,8 @@ from typing import TypeVar
 import keras
 import tensorflow as tf
 
-from components import examples, own
+from components.common import plugins
+from components.data import examples
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -30,7 +31,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
     """
     shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     keras.utils.set_random_seed(config.seed)
-    model = _named(own.load, config.kind)(shape)
+    model = _named(plugins.load, config.kind)(shape)
     if not isinstance(model, keras.Model):
         raise ValueError(
             f"feature_extractor.kind: {config.kind} returned a {type(model).__name__}; "
@@ -48,7 +49,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
             f"feature_extractor.kind: the model of {config.kind} cannot be called on data of "
             f"{list(shape)}: {reason}"
         ) from error
-    source = hashlib.sha256(_named(own.source_file, config.kind).read_bytes()).hexdigest()
+    source = hashlib.sha256(_named(plugins.source_file, config.kind).read_bytes()).hexdigest()
     return base.Built(
         model=keras.Model(data, _checked(config.kind, outputs)),
         name=config.kind,
@@ -117,9 +118,9 @@ def _checked(path: str, outputs: object) -> dict[str, keras.KerasTensor]:
 
 
 def _files(config: FeatureExtractorConfig) -> list[Path]:
-    return [_named(own.source_file, config.kind)]
+    return [_named(plugins.source_file, config.kind)]
 
 
-base.EXTRACTORS.register(own.FORM)(
+base.EXTRACTORS.register(plugins.FORM)(
     base.Kind(build, frozenset({"seed"}), takes_vectors=True, files=_files)
 )

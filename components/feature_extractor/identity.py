@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from components import examples
+from components.data import examples
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 

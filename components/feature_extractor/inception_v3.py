@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from components import examples
+from components.data import examples
 from components.feature_extractor import base
 from components.feature_extractor.config import IMAGENET, FeatureExtractorConfig
 

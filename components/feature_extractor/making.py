@@ -10,7 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components import examples, features, files
+from components import features
+from components.common import files
+from components.data import examples
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 

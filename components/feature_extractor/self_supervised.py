@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components import examples, mapped
+from components.data import examples, mapped
 from components.feature_extractor import base, network
 from components.feature_extractor.config import FeatureExtractorConfig
 

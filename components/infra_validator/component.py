@@ -5,7 +5,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-from components import stage
+from components.common.code_version import code_version
 from components.infra_validator.executor import Executor
 
 
@@ -41,6 +41,6 @@ class InfraValidator(base_component.BaseComponent):
                 model=model,
                 blessing=types.Channel(type=standard_artifacts.InfraBlessing),
                 timeout=timeout,
-                code_version=stage.code_version("infra_validator"),
+                code_version=code_version("infra_validator"),
             )
         )

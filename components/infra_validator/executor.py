@@ -13,7 +13,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import files
+from components.common import files
 
 _log = logging.getLogger(__name__)
 

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from components.trainer import losses, networks, optimizers, penalties
-from components.trainer.augmentation import AdaptiveProbability, Augmentation
+from components.trainer import networks
 from components.trainer.config import TrainingConfig
-from components.trainer.knobs import Knobs
-from components.trainer.pair import Pair
-from components.trainer.penalties import Penalty
-from components.trainer.schedules import Schedule
-from components.trainer.step import Knob, Player, Step, WeightedPenalty
+from components.trainer.gan import losses, optimizers, penalties
+from components.trainer.gan.augmentation import AdaptiveProbability, Augmentation
+from components.trainer.gan.hyperparameters import Knobs
+from components.trainer.gan.network_pair import Pair
+from components.trainer.gan.penalties import Penalty
+from components.trainer.gan.schedules import Schedule
+from components.trainer.gan.step import Knob, Player, Step, WeightedPenalty
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,9 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import own, stage
-from components.contract import DataSpec
+from components.common import plugins
+from components.common.code_version import code_version
+from components.data.spec import DataSpec
 from components.trainer.config import TrainerConfig
 from components.trainer.executor import Executor
 
@@ -16,7 +17,7 @@ from components.trainer.executor import Executor
 def _network_sources(config: TrainerConfig) -> list[Path]:
     """The files of networks that are the user's own."""
     names = (config.networks.generator, config.networks.discriminator)
-    return [own.source_file(name) for name in names if own.is_own(name)]
+    return [plugins.source_file(name) for name in names if plugins.is_own(name)]
 
 
 class GANTrainerSpec(ComponentSpec):
@@ -43,7 +44,7 @@ class GANTrainer(base_component.BaseComponent):
     """Trains the GAN on the train split; refuses data with anomalies.
 
     Args:
-      examples: splits train and eval of the contract in `components.examples`.
+      examples: splits train and eval of the contract in `components.data.examples`.
       anomalies: of all splits.
       config: the recipe's trainer section.
       data: what one datum is.
@@ -76,7 +77,9 @@ class GANTrainer(base_component.BaseComponent):
                 config=config.model_dump_json(),
                 data=data.model_dump_json(),
                 checkpoint_dir=checkpoint_dir,
-                code_version=stage.code_version("trainer", _network_sources(config)),
+                code_version=code_version(
+                    "trainer", _network_sources(config), ignoring=["components.common.grids"]
+                ),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )

@@ -5,16 +5,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.config import Config, name_in
-from components.registry import Registry
-from components.trainer import losses, networks, optimizers, penalties
-from components.trainer.augmentation import AUGMENTATIONS, Augmentation
+from components.common.config import Config, name_in
+from components.common.registry import Registry
+from components.trainer import networks
+from components.trainer.callbacks.collapse import WatchConfig
+from components.trainer.callbacks.quality import QualityConfig
+from components.trainer.gan import losses, optimizers, penalties
+from components.trainer.gan.augmentation import AUGMENTATIONS, Augmentation
+from components.trainer.gan.optimizers import OPTIMIZERS
+from components.trainer.gan.penalties import PENALTIES
+from components.trainer.gan.schedules import scheduled, start_of
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
-from components.trainer.optimizers import OPTIMIZERS
-from components.trainer.penalties import PENALTIES
-from components.trainer.quality import QualityConfig
-from components.trainer.schedules import scheduled, start_of
-from components.trainer.watch import WatchConfig
 
 
 def _network_of(registry: Registry) -> object:

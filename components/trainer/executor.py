@@ -10,11 +10,12 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import examples, files, stage
-from components.contract import DataSpec
-from components.trainer import quality
+from components.common import files, tfx
+from components.data import examples
+from components.data.spec import DataSpec
+from components.trainer.callbacks import quality
 from components.trainer.config import TrainerConfig
-from components.trainer.scaling import Scaling
+from components.trainer.data.scaling import Scaling
 from components.trainer.training import LOG_FOLDER, GANTrainer
 
 UNTRAINED_FOLDER = "untrained"
@@ -31,9 +32,9 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """See `component.GANTrainer`."""
-        stage.refuse_anomalies(input_dict["anomalies"])
+        tfx.refuse_anomalies(input_dict["anomalies"])
         config = TrainerConfig.model_validate_json(exec_properties["config"])
-        paths = stage.split_files(input_dict["examples"], examples.TRAIN_SPLIT)
+        paths = tfx.split_files(input_dict["examples"], examples.TRAIN_SPLIT)
         spec = DataSpec.model_validate_json(exec_properties["data"])
         split = spec.read(paths)
         data, scaling = split.data, None

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components import examples
-from components.trainer.scaling import Scaling
+from components.data import examples
+from components.trainer.data.scaling import Scaling
 
 # The stream that `sample` draws labels from; latents are drawn from stream 0.
 _LABELS_STREAM = 1

@@ -10,19 +10,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.config import validate
-from components.trainer import data, devices, networks, preemption, quality, sources
+from components.common.config import validate
+from components.trainer import devices, networks
 from components.trainer.assembly import assemble
-from components.trainer.checkpoints import Checkpoints, State
+from components.trainer.callbacks import preemption, quality
+from components.trainer.callbacks.checkpoints import Checkpoints, State
+from components.trainer.callbacks.collapse import CollapseWatch, Selection
+from components.trainer.callbacks.meters import Means, Waiting
+from components.trainer.callbacks.runlog import RunLog
 from components.trainer.config import TrainerConfig, TrainingConfig
+from components.trainer.data import batches as data
+from components.trainer.data import sources
+from components.trainer.data.scaling import Scaling
 from components.trainer.export import Served, finished, save
-from components.trainer.meters import Means, Waiting
+from components.trainer.gan.network_pair import Pair, with_labels
+from components.trainer.gan.step import to_float
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
-from components.trainer.pair import Pair, with_labels
-from components.trainer.runlog import RunLog
-from components.trainer.scaling import Scaling
-from components.trainer.step import to_float
-from components.trainer.watch import CollapseWatch, Selection
 
 CHECKPOINTS_FOLDER = "checkpoints"
 LOG_FOLDER = "log"

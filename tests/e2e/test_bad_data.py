@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pipeline import config, local_runner
+from pipeline import config
+from pipeline.runners import local
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
@@ -135,7 +136,7 @@ def test_a_run_on_bad_data_names_it_and_pushes_nothing(
 
     told = []
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        local_runner.run(loaded, config.find_data(loaded), str(root), told.append)
+        local.run(loaded, config.find_data(loaded), str(root), told.append)
     assert not (root / "serving").exists()
     assert not any(line.startswith("GANTrainer done") for line in told)
     assert not os.listdir(temporary)

@@ -6,7 +6,7 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
+from pipeline.runs import metadata
 
 PROTOCOL = {
     "extractor": {"id": "0123456789abcdef", "name": "digits classifier"},

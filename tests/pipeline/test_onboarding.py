@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from tensorflow_data_validation.statistics import stats_impl
 from tfx_bsl.coders import example_coder
 
-from components import examples, vectors
+from components.data import examples, vectors
 from components.data_validator import proposal, statistics
 from components.example_gen.ledger import Ledger
 from pipeline import cli, config, observation, onboarding, validation

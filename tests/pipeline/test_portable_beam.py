@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from components.example_gen import sources
-from pipeline import config, local_runner
+from pipeline import config
+from pipeline.runners import local
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"
 SERVICE = "apache_beam.runners.portability.local_job_service_main"
@@ -70,7 +71,7 @@ def examine(tmp_path):
         root = tmp_path / name
         root.mkdir()
         told = []
-        examples, statistics = local_runner.examine(data, patterns, str(root), told.append, beam)
+        examples, statistics = local.examine(data, patterns, str(root), told.append, beam)
         assert told[-1].startswith("StatisticsGen done")
         found = {}
         for split in ("train", "eval"):

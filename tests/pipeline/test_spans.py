@@ -8,9 +8,10 @@ from sklearn.datasets import load_digits
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from components.example_gen.idx import write_idx
-from pipeline import config, metadata
+from components.example_gen.formats.idx import write_idx
+from pipeline import config
 from pipeline.pipeline import beam_arguments, data_stages, validation_stages
+from pipeline.runs import metadata
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"
 

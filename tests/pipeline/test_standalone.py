@@ -9,8 +9,9 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_iris
 
-from components import examples, tables, vectors
-from components.example_gen.idx import read_idx, write_idx
+from components.common import tables
+from components.data import examples, vectors
+from components.example_gen.formats.idx import read_idx, write_idx
 from pipeline import config, standalone
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from components.registry import Registry, nearest
-from components.trainer import fused
-from components.trainer.networks import layers, spectral
+from components.common.registry import Registry, nearest
+from components.trainer.networks import fused, layers, spectral
 
 GENERATORS: Registry[type["Generator"]] = Registry("generator")
 DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")

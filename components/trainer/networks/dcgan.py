@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from components.trainer import fused
-from components.trainer.networks import maps
+from components.trainer.networks import fused, maps
 from components.trainer.networks.base import (
     DISCRIMINATORS,
     GENERATORS,

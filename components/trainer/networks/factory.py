@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import keras
 
-from components import own
-from components.registry import Registry, nearest
+from components.common import plugins
+from components.common.registry import Registry, nearest
 from components.trainer.networks.base import GENERATORS
 from components.trainer.networks.copying import default_policy
 
@@ -71,13 +71,13 @@ def check_name(name: str, registry: Registry) -> None:
     Nothing is imported: the user's module need not be there yet.
     """
     try:
-        known = own.is_own(name) or name in registry.names()
+        known = plugins.is_own(name) or name in registry.names()
     except ValueError as error:
         raise ValueError(f"{registry.kind} {error}") from error
     if not known:
         raise ValueError(
             f"unknown {registry.kind} {name!r}: {nearest(name, registry.names())}, "
-            f"or {own.FORM} for one of yours"
+            f"or {plugins.FORM} for one of yours"
         )
 
 
@@ -96,9 +96,9 @@ def resolve(name: str, registry: Registry) -> Callable[..., keras.Model]:
       ValueError: for an unknown name, no such module and no such function.
     """
     check_name(name, registry)
-    if not own.is_own(name):
+    if not plugins.is_own(name):
         return registry.get(name)
     try:
-        return Factory(name, registry, own.load(name))
+        return Factory(name, registry, plugins.load(name))
     except ValueError as error:
         raise ValueError(f"{registry.kind} {error}") from error

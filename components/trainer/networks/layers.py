@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from components.trainer import fused
+from components.trainer.networks import fused
 
 
 class Stack(keras.layers.Layer):

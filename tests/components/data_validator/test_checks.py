@@ -7,10 +7,10 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components import examples, vectors
+from components.data import examples, vectors
+from components.data.notes import Noted
 from components.data_validator import checks
 from components.data_validator.config import ValidationConfig
-from components.notes import Noted
 
 DRIFT = """
 feature { name: "image/mean" type: FLOAT

@@ -6,7 +6,7 @@ import pytest
 from tfx import types
 from tfx.types import standard_artifacts
 
-from components.contract import DataSpec
+from components.data.spec import DataSpec
 from components.data_validator.component import DataValidator, SchemaGen
 from components.data_validator.config import ValidationConfig
 

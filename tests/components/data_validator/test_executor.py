@@ -5,7 +5,8 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
-from components import examples, files
+from components.common import files
+from components.data import examples
 from components.data_validator.config import ValidationConfig
 from components.data_validator.executor import Executor
 

@@ -5,7 +5,7 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from components import examples
+from components.data import examples
 from components.data_validator import pages
 from components.data_validator.pages import Finding, Judgement
 

@@ -16,8 +16,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from tfx.types import artifact_utils, standard_artifacts
 
-from components import files, stage
-from components.contract import DataSpec
+from components.common import files, tfx
+from components.data.spec import DataSpec
 from components.data_validator import proposal
 from components.data_validator.config import ValidationConfig
 from components.data_validator.executor import Executor
@@ -296,7 +296,7 @@ def data_set(tmp_path_factory, run_example_gen, statistics_of_files):
         statistics.uri = str(base / "statistics")
         statistics.split_names = examples.split_names
         for split in artifact_utils.decode_split_names(examples.split_names):
-            found = statistics_of_files(stage.split_files([examples], split))
+            found = statistics_of_files(tfx.split_files([examples], split))
             folder = artifact_utils.get_split_uri([statistics], split)
             files.write(f"{folder}/FeatureStats.pb", found.SerializeToString())
         return examples, statistics
@@ -324,7 +324,7 @@ def validate(schema_artifact, tmp_path):
         }
         config = ValidationConfig(reference=reference).model_dump_json()
         Executor().Do(inputs, {"anomalies": [anomalies]}, {"config": config})
-        stage.refuse_anomalies([anomalies])
+        tfx.refuse_anomalies([anomalies])
 
     return run
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components import examples, vectors
-from components.contract import DataSpec
+from components.data import examples, vectors
+from components.data.spec import DataSpec
 from components.data_validator import proposal
 from components.data_validator.checks import SERVING, validate
 from components.data_validator.config import ValidationConfig

@@ -1,6 +1,6 @@
 import pytest
 
-from components import examples
+from components.data import examples
 from components.data_validator import statistics
 
 

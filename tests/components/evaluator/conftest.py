@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
-from components import examples
+from components.data import examples
 from components.trainer import GANTrainer
 from components.trainer.config import ConditioningConfig, TrainerConfig
 

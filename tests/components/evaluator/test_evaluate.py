@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from tfx.utils import path_utils
 
-from components import examples, features
+from components import features
+from components.data import examples
 from components.evaluator import evaluate
 from components.evaluator.config import EvaluatorConfig
-from components.evaluator.scores import METRICS
+from components.evaluator.metrics.registry import METRICS
 
 REFERENCES = ["train", "untrained", "noise", "halves"]
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tfx.types import standard_artifacts
 
-from components.contract import DataSpec
+from components.data.spec import DataSpec
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.executor import Executor
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from components import examples, features
+from components import features
+from components.data import examples
 from components.evaluator import evaluate
 from components.feature_extractor import FeatureExtractorConfig, make
 from pipeline import config

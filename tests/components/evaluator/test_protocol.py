@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfx.utils import path_utils
 
 from components.evaluator import protocol
-from components.evaluator.comparison import MetricSettings
+from components.evaluator.metrics.comparison import MetricSettings
 
 SHAPE = (8, 8, 1)
 

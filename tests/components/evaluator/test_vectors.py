@@ -11,8 +11,9 @@ from sklearn.datasets import load_breast_cancer
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
-from components import examples, features, vectors
-from components.contract import DataSpec
+from components import features
+from components.data import examples, vectors
+from components.data.spec import DataSpec
 from components.evaluator import evaluate
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.executor import Executor

@@ -8,7 +8,7 @@ from PIL import Image
 from tfx import types
 
 from components.example_gen.config import DataConfig
-from components.example_gen.idx import write_idx
+from components.example_gen.formats.idx import write_idx
 
 DATA = Path(__file__).parents[3] / "data"
 

@@ -5,10 +5,10 @@ import pytest
 from google.protobuf import json_format
 from tfx.proto import example_gen_pb2
 
+from components.common.code_version import code_version
 from components.example_gen.component import Driver, ImageExampleGen
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import bucket_of, read_values
-from components.stage import code_version
 
 BUCKETS = {"train": 900, "eval": 100}
 

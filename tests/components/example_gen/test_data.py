@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 
-from components import examples, vectors
+from components.common.tfx import split_files
+from components.data import examples, vectors
 from components.data_validator.statistics import options
-from components.example_gen.idx import read_idx
-from components.example_gen.table import TableReader
-from components.stage import split_files
+from components.example_gen.formats.idx import read_idx
+from components.example_gen.formats.table import TableReader
 
 
 @pytest.mark.parametrize(

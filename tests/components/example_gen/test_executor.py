@@ -10,11 +10,11 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components import examples, vectors
+from components.common.tfx import split_files
+from components.data import examples, vectors
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import bucket_of
-from components.example_gen.idx import read_idx
-from components.stage import split_files
+from components.example_gen.formats.idx import read_idx
 
 
 def parsed(artifact, split):

@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 from components.example_gen import sources
-from components.example_gen.readers import READERS
+from components.example_gen.formats.registry import READERS
 
 
 @pytest.mark.parametrize(

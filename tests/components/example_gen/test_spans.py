@@ -9,9 +9,9 @@ from tfx.orchestration.pipeline import Pipeline
 from components.example_gen import sources
 from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
-from pipeline import metadata
 from pipeline.config import LOCAL_BEAM
 from pipeline.pipeline import beam_arguments
+from pipeline.runs import metadata
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.example_gen.readers import READERS
+from components.example_gen.formats.registry import READERS
 from components.example_gen.survey import survey
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from components import examples
+from components.data import examples
 
 EVAL_COUNT = 300
 

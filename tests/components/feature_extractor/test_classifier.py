@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from components.examples import Split
+from components.data.examples import Split
 from components.feature_extractor import classifier, network
 from components.feature_extractor.config import FeatureExtractorConfig
 

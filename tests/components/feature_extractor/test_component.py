@@ -4,7 +4,7 @@ import pytest
 from tfx import types
 from tfx.types import standard_artifacts
 
-from components.contract import DataSpec
+from components.data.spec import DataSpec
 from components.feature_extractor.component import FeatureExtractor
 from components.feature_extractor.config import FeatureExtractorConfig
 

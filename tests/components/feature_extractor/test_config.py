@@ -2,7 +2,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from components.config import validate
+from components.common.config import validate
 from components.feature_extractor import EXTRACTORS
 from components.feature_extractor.config import FeatureExtractorConfig
 

@@ -7,8 +7,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
-from components import examples, features
-from components.contract import DataSpec
+from components import features
+from components.data import examples
+from components.data.spec import DataSpec
 from components.feature_extractor.executor import Executor
 
 SPLITS = ["train", "eval"]

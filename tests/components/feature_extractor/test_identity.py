@@ -2,7 +2,7 @@ import numpy as np
 from sklearn.datasets import load_wine
 from sklearn.preprocessing import StandardScaler
 
-from components.examples import Split
+from components.data.examples import Split
 from components.feature_extractor import identity, making
 from components.feature_extractor.config import FeatureExtractorConfig
 

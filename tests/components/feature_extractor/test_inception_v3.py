@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from components import features
-from components.examples import Split
+from components.data.examples import Split
 from components.feature_extractor import inception_v3, making
 from components.feature_extractor.config import FeatureExtractorConfig
 

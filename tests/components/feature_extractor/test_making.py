@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components import features
-from components.examples import Split
+from components.data.examples import Split
 from components.feature_extractor import base, making, network
 from components.feature_extractor.config import FeatureExtractorConfig
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from components.examples import Split
+from components.data.examples import Split
 from components.feature_extractor import self_supervised
 from components.feature_extractor.config import FeatureExtractorConfig
 

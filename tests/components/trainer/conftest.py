@@ -9,8 +9,8 @@ import tensorflow as tf
 from sklearn.datasets import load_digits, load_wine
 
 from components.trainer import GANTrainer
+from components.trainer.data.scaling import Scaling
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
-from components.trainer.scaling import Scaling
 
 
 @pytest.fixture(scope="session")

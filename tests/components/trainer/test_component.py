@@ -3,7 +3,7 @@ import json
 import pytest
 from tfx.types import Channel, standard_artifacts
 
-from components.contract import DataSpec
+from components.data.spec import DataSpec
 from components.trainer.component import GANTrainer
 from components.trainer.config import TrainerConfig
 

@@ -7,13 +7,13 @@ from sklearn.datasets import load_wine
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
-from components import examples, vectors
-from components.contract import DataSpec
+from components.data import examples, vectors
+from components.data.spec import DataSpec
+from components.data.vectors import VectorRecord
 from components.infra_validator import probe
 from components.trainer.config import ConditioningConfig, TrainerConfig
+from components.trainer.data.scaling import Scaling
 from components.trainer.executor import Executor
-from components.trainer.scaling import Scaling
-from components.vectors import VectorRecord
 
 CONFIG = TrainerConfig(
     networks={"generator": "mlp", "discriminator": "mlp"},

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.trainer import export
-from components.trainer.scaling import Scaling
+from components.trainer.data.scaling import Scaling
 
 CLIENT = """
     import json, sys

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer import GANTrainer, losses, quality
+from components.trainer import GANTrainer
+from components.trainer.callbacks import quality
+from components.trainer.callbacks.quality import identity
 from components.trainer.config import TrainerConfig
-from components.trainer.quality import identity
-from components.trainer.scaling import Scaling
+from components.trainer.data.scaling import Scaling
+from components.trainer.gan import losses
 from components.trainer.training import CollapseError
 
 

@@ -1,0 +1,313 @@
+"""Speed and memory of reading data, and of training from more data than memory holds.
+
+    python benchmarks/data.py [--source DIR] [--quick] [--out table.md]
+
+ExampleGen and StatisticsGen read Fashion-MNIST and photographs, all and a tenth of them, each in a
+process of its own that has read a few records before. Memory is what the process needs at its peak
+beyond that. Training reads its input from memory, from the mapped file that the trainer uses, and,
+where cgroups may be made (by root), from one of four times the memory; medians of three. Linux
+only.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+_ROOT = Path(__file__).resolve().parents[1]
+_SAMPLE = _ROOT / "data/fashion_mnist"
+_SHAPES = {"28×28": (28, 28, 1), "64×64": (64, 64, 3)}
+_PHOTOGRAPHS = 5000
+_WARM_UP = 200
+_BATCH = 64
+_BATCHES = 2000
+# Of one training.
+_STEPS = {"28×28": 300, "64×64": 100}
+_FEW_STEPS = 5
+_ROUNDS = 3
+# What a process may take for what it touches from then on, page cache included.
+_LIMIT = 2**29
+_TIMES_THE_LIMIT = 4
+_DROP = Path("/proc/sys/vm/drop_caches")
+# Of cgroups' first version, and of the second.
+_CGROUPS = {"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"}
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", help="folder of the full Fashion-MNIST's IDX files")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument("--out", help="file for the tables")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        kind, name, folder = options.child
+        print(json.dumps({"stages": stages, "training": training}[kind](name, Path(folder))))
+        return
+    scale = 10 if options.quick else 1
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        write_clothes(base / "28×28", options.source, scale)
+        write_photographs(base / "64×64", _PHOTOGRAPHS // scale)
+        found = {
+            kind: [row for name in _SHAPES for row in _in_child(kind, name, base)]
+            for kind in ("stages", "training")
+        }
+    table = "\n\n".join(_table(rows) for rows in found.values()) + "\n"
+    print(table)
+    if options.out:
+        Path(options.out).write_text(table, encoding="utf-8")
+
+
+def _in_child(kind: str, name: str, base: Path) -> list[dict]:
+    command = [sys.executable, __file__, "--child", kind, name, str(base / name)]
+    done = subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.PIPE,
+        cwd=_ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(_ROOT)},
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _table(rows: list[dict]) -> str:
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def write_clothes(folder: Path, source: str | None, scale: int) -> None:
+    """Fashion-MNIST as IDX files in `all`, a tenth of it in `tenth`, and a few in `few`.
+
+    Without a source, the sample again and again, shifted by another number of pixels each time.
+    """
+    sys.path.insert(0, str(_ROOT))
+    from components.example_gen.formats.idx import read_idx, write_idx
+
+    for name, count in (("train", 60_000 // scale), ("t10k", 10_000 // scale)):
+        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+            found = read_idx(f"{source or _SAMPLE}/{name}-{kind}.gz")
+            if not source:
+                shifts = range(-(-count // len(found)))
+                axes = tuple(range(1, found.ndim)) or None
+                found = np.concatenate(
+                    [np.roll(found, shift, axes) if axes else found for shift in shifts]
+                )
+            for part, size in (("all", count), ("tenth", count // 10), ("few", _WARM_UP)):
+                (folder / part).mkdir(parents=True, exist_ok=True)
+                write_idx(str(folder / part / f"{name}-{kind}.gz"), found[:size])
+
+
+def write_photographs(folder: Path, count: int) -> None:
+    """JPEG files in two classes: parts of scikit-learn's photographs, from 100 to 400 pixels."""
+    from sklearn.datasets import load_sample_images
+
+    photographs = [Image.fromarray(image) for image in load_sample_images().images]
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        picture = photographs[index % 2]
+        size = int(rng.integers(100, 400))
+        left, top = (int(rng.integers(side - size)) for side in picture.size)
+        part = picture.crop((left, top, left + size, top + size))
+        parts = ["all"] + ["tenth"] * (index < count // 10) + ["few"] * (index < _WARM_UP)
+        for name in parts:
+            path = folder / name / f"{index % 2}" / f"{index}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.save(path, quality=90)
+
+
+def stages(name: str, folder: Path) -> list[dict]:
+    """ExampleGen and StatisticsGen over a tenth and over all; leaves the latter's examples."""
+    from tfx.types import standard_artifacts
+
+    from components.example_gen import sources
+    from components.example_gen.config import DataConfig
+    from pipeline.config import LOCAL_BEAM
+    from pipeline.pipeline import beam_arguments, data_stages
+
+    def run(part: str) -> list[dict]:
+        config = DataConfig(
+            path=str(folder / part), image_shape=_SHAPES[name], fit="crop", on_leak="keep"
+        )
+        splits = sources.find(config.reader(), config.path, config.splits).splits
+        examples = standard_artifacts.Examples()
+        examples.uri = str(folder / "examples")
+        statistics = standard_artifacts.ExampleStatistics()
+        statistics.uri = str(folder / "statistics")
+        example_gen, statistics_gen = data_stages(config, splits)
+        rows = []
+        for component, inputs, outputs in (
+            (example_gen, {}, {"examples": [examples]}),
+            (statistics_gen, {"examples": [examples]}, {"statistics": [statistics]}),
+        ):
+            shutil.rmtree(*(found[0].uri for found in outputs.values()), ignore_errors=True)
+            executor = component.executor_spec.executor_class
+            context = executor.Context(
+                beam_pipeline_args=beam_arguments(LOCAL_BEAM),
+                tmp_dir=str(folder / "tmp"),
+                unique_id="1",
+            )
+            properties = dict(component.exec_properties)
+            seconds, megabytes = _measured(
+                lambda: executor(context).Do(inputs, outputs, properties)  # noqa: B023
+            )
+            count = examples.get_int_custom_property("examples")
+            rows.append(
+                {
+                    "stage": component.type.split(".")[-1],
+                    "images": f"{name} from {'IDX' if name == '28×28' else 'JPEG'}",
+                    "records": f"{count:,}",
+                    "seconds": f"{seconds:.1f}",
+                    "records/s": f"{count / seconds:,.0f}",
+                    "peak MB": f"{megabytes:.0f}",
+                }
+            )
+        return rows
+
+    run("few")
+    return sorted(run("tenth") + run("all"), key=lambda row: row["stage"])
+
+
+def training(name: str, folder: Path) -> list[dict]:
+    """The input of training alone, and the default recipe's training, from each kind of store."""
+    from components.data import examples
+    from components.trainer import GANTrainer
+    from components.trainer.data import batches as data
+    from components.trainer.data import sources
+    from pipeline import config
+
+    files = sorted(str(path) for path in (folder / "examples/Split-train").iterdir())
+    decoded = []
+    seconds, megabytes = _measured(
+        lambda: decoded.append(examples.read_images(files, _SHAPES[name]))
+    )
+    images = decoded.pop().data
+    print(
+        f"{name}: {len(images):,} images decoded in {seconds:.1f} s, {megabytes:.0f} MB at the "
+        f"peak, of which {images.nbytes / 2**20:.0f} MB are the mapped file",
+        file=sys.stderr,
+    )
+    stored = folder / "decoded"
+    repeats = -(-_TIMES_THE_LIMIT * _LIMIT // images.nbytes)
+    with stored.open("wb") as file:
+        for _ in range(repeats):
+            file.write(images.data)
+    in_memory = np.array(images)
+    del images
+
+    def mapped(times: int) -> np.ndarray:
+        count, *shape = in_memory.shape
+        return np.memmap(stored, np.uint8, "r", shape=(count * times, *shape))
+
+    stores: dict[str, Callable[[], contextlib.AbstractContextManager[np.ndarray]]] = {
+        "memory": lambda: contextlib.nullcontext(in_memory),
+        "file": lambda: contextlib.nullcontext(mapped(1)),
+    }
+    for root, limit in _CGROUPS.items():
+        if os.access(f"{root}/cgroup.procs", os.W_OK):
+            group = _limited(Path(root), limit, lambda: mapped(repeats))
+            stores[f"file of {_TIMES_THE_LIMIT} times the memory"] = group
+            break
+    recipe = config.load(
+        str(_SAMPLE / "recipe.yaml"),
+        [
+            "trainer.quality.every_images=null",
+            "trainer.images=1000000000",
+            "trainer.grid_every_images=1000000000",
+        ],
+    ).trainer
+    trainer = GANTrainer.from_config(recipe, in_memory)
+
+    def trained(steps: int) -> tuple[float, float]:
+        """Seconds, and the share of them that went by waiting for input."""
+        started = time.monotonic()
+        line = trainer.train(trainer.images_seen + steps * recipe.batch_size)
+        return time.monotonic() - started, line["input_wait"]
+
+    # Tracing is no part of what is measured, nor are the images that each training ends with.
+    trained(_FEW_STEPS)
+    overhead, _ = trained(_FEW_STEPS)
+    found: dict[str, list[tuple[float, ...]]] = {store: [] for store in stores}
+    # In turn, so that other work on the machine slows all of them.
+    for store, opened in list(stores.items()) * _ROUNDS:
+        with opened() as content:
+            trainer.source = sources.open_source(content)
+            batches = data.step_batches(
+                trainer.source,
+                batch_size=_BATCH,
+                discriminator_steps=1,
+                latent_dim=recipe.latent_dim,
+                seed=0,
+            ).as_numpy_iterator()
+            started = time.monotonic()
+            for _ in range(_BATCHES):
+                next(batches)
+            alone = _BATCHES * _BATCH / (time.monotonic() - started)
+            del batches
+            seconds, waiting = trained(_STEPS[name])
+        rate = (_STEPS[name] - _FEW_STEPS) * recipe.batch_size / (seconds - overhead)
+        found[store].append((alone, rate, waiting))
+    rows = []
+    for store, measured in found.items():
+        alone, rate, waiting = np.median(measured, axis=0)
+        rates = [rate for _, rate, _ in measured]
+        rows.append(
+            {
+                "images": name,
+                "input from": store,
+                "input alone, images/s": f"{alone:,.0f}",
+                "training, images/s": f"{rate:,.0f} ({min(rates):,.0f}–{max(rates):,.0f})",
+                "waiting for input": f"{waiting:.2%}",
+            }
+        )
+    return rows
+
+
+def _limited(root: Path, limit: str, opened: Callable[[], np.ndarray]) -> Callable:
+    """Opens data in a cgroup whose processes have `_LIMIT` bytes for what they touch in it."""
+    group, process = root / f"tfx-gan-{os.getpid()}", str(os.getpid())
+
+    @contextlib.contextmanager
+    def entered() -> Iterator[np.ndarray]:
+        group.mkdir()
+        try:
+            (group / limit).write_text(str(_LIMIT))
+            # What is in the page cache counts for who has read it first.
+            os.sync()
+            _DROP.write_text("3")
+            (group / "cgroup.procs").write_text(process)
+            yield opened()
+        finally:
+            (root / "cgroup.procs").write_text(process)
+            group.rmdir()
+
+    return entered
+
+
+def _measured(run: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and megabytes at the peak beyond those before."""
+
+    def megabytes(key: str) -> float:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
+
+    # The peak is what it is now.
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    before, started = megabytes("VmRSS"), time.monotonic()
+    run()
+    return time.monotonic() - started, megabytes("VmHWM") - before
+
+
+if __name__ == "__main__":
+    main()

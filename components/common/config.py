@@ -1,0 +1,90 @@
+"""The base of every section of the recipe."""
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from components.common.registry import Registry, nearest
+
+
+class Config(BaseModel):
+    """A frozen section: unknown keys and wrong types are errors, defaults are checked too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True)
+
+
+Section = TypeVar("Section", bound=Config)
+
+# Names of the alternatives of a union, which pydantic puts among the keys of an error's path.
+NUMBER_TAG, SECTION_TAG = "(number)", "(section)"
+_UNION_TAGS = (NUMBER_TAG, SECTION_TAG)
+
+
+def name_in(registry: Registry) -> object:
+    """A str field type whose value must be a name of `registry`."""
+
+    def check(name: str) -> str:
+        registry.get(name)
+        return name
+
+    return Annotated[str, AfterValidator(check)]
+
+
+def validate(section: type[Section], tree: Mapping[str, Any]) -> Section:
+    """The section that `tree` holds.
+
+    Raises:
+      ValueError: one line that names every key that is unknown, missing or wrong.
+    """
+    try:
+        return section.model_validate(tree)
+    except pydantic.ValidationError as error:
+        raise ValueError(_in_words(error, section)) from error
+
+
+def _in_words(error: pydantic.ValidationError, root: type[Config]) -> str:
+    """Every error of a validation, with its dotted key."""
+    words = {}
+    for item in error.errors():
+        path = [part for part in item["loc"] if part not in _UNION_TAGS]
+        key = ".".join(str(part) for part in path)
+        if item["type"] == "extra_forbidden":
+            *sections, name = path
+            text = f"{key}: unknown key; {nearest(str(name), _keys(root, sections))}"
+        elif item["type"] == "missing":
+            text = f"{key}: missing"
+        elif item["type"] == "value_error":
+            # Ours, which say what was found.
+            text = f"{key}: {item['ctx']['error']}" if key else str(item["ctx"]["error"])
+        else:
+            found = "" if isinstance(item["input"], Mapping) else f", found {item['input']!r}"
+            text = f"{key}: {item['msg'][:1].lower()}{item['msg'][1:]}{found}"
+        words[text] = None
+    return "; ".join(words)
+
+
+def _keys(section: type[Config], path: Sequence[str | int]) -> list[str]:
+    """The keys that the section at `path` knows."""
+    for part in path:
+        section = next(
+            (
+                _section(field.annotation)
+                for name, field in section.model_fields.items()
+                if part in (name, field.alias)
+            ),
+            section,
+        )
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _section(annotation: Any) -> type[Config]:  # noqa: ANN401
+    """The section class in an annotation such as `Resources` or `dict[Stage, Resources]`."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation):
+        inner = [_section(part) for part in typing.get_args(annotation)]
+        return next((part for part in inner if part is not Config), Config)
+    is_section = isinstance(annotation, type) and issubclass(annotation, Config)
+    return annotation if is_section else Config

@@ -1,0 +1,1 @@
+"""What one example is, and how the stages read it."""

@@ -1,0 +1,49 @@
+"""What one datum is: an image of a shape, or a vector of named columns."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from components.common.config import Config
+from components.data import examples, vectors
+
+_Size = Annotated[int, Field(ge=1)]
+
+
+class DataSpec(Config):
+    """What the examples of a data set hold; all stages are told."""
+
+    image_shape: tuple[_Size, _Size, _Size] | None = Field(
+        None, description="[height, width, channels] of every image"
+    )
+    columns: tuple[str, ...] | None = Field(
+        None, min_length=1, description="names of the numbers of a vector"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "DataSpec":
+        if (self.image_shape is None) == (self.columns is None):
+            raise ValueError("expected one of image_shape and columns")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one datum: (height, width, channels) or (columns,)."""
+        return self.image_shape or (len(self.columns),)
+
+    def to_example(self, record: examples.ImageRecord | vectors.VectorRecord) -> tf.train.Example:
+        """The tf.Example of a record of this data set."""
+        module = examples if self.columns is None else vectors
+        return module.to_example(record)
+
+    def read(self, files: Sequence[str]) -> examples.Split:
+        """The examples of gzipped TFRecord files, in order.
+
+        Raises:
+          ValueError: as `examples.read_images` and `vectors.read_vectors`.
+        """
+        if self.columns is None:
+            return examples.read_images(files, self.image_shape)
+        return vectors.read_vectors(files, self.columns)

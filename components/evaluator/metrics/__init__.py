@@ -1,0 +1,1 @@
+"""The scores: registry, formulas, neighbours, intervals."""

@@ -1,0 +1,212 @@
+"""Fakes beside real images, with what several metrics share, made once."""
+
+import dataclasses
+import functools
+import itertools
+import logging
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from components.common.config import Config
+from components.evaluator.metrics import columns, functions, uncertainty
+from components.features import Features, distances
+
+_FEWEST = 4
+# Work that is done sooner says nothing.
+_SECONDS_OF_SILENCE = 20.0
+
+_log = logging.getLogger(__name__)
+
+Need = Literal["images", "vectors", "pairs", "probabilities", "classes", "train"]
+
+
+class MetricSettings(Config):
+    """What the metrics can be told; scores under other settings are not comparable."""
+
+    seed: int = Field(0, ge=0, lt=2**31, description="of fake images, noise and choices of rows")
+    groups: int = Field(
+        20, ge=4, le=1000, description="of images, left out in turn for the 95 % intervals"
+    )
+    kid_subsets: int = Field(100, ge=2, le=10_000, description="pairs of subsets that KID draws")
+    kid_subset_size: int = Field(
+        1000, ge=2, description="images of one subset; at most half of the smaller set is taken"
+    )
+    inception_splits: int = Field(10, ge=1, le=1000, description="parts of the Inception Score")
+    neighbours: int = Field(
+        3, ge=1, le=1000, description="k of precision's and recall's nearest neighbours"
+    )
+    density_neighbours: int = Field(
+        5, ge=1, le=1000, description="k of density's and coverage's nearest neighbours"
+    )
+    wasserstein_patches: int = Field(
+        16, ge=1, le=1024, description="patches an image for the sliced Wasserstein distance"
+    )
+    wasserstein_projections: int = Field(
+        128, ge=1, le=10_000, description="directions of the sliced Wasserstein distance"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Images of one source and what the extractor makes of them.
+
+    Attributes:
+      data: uint8 images [n, height, width, channels], or float vectors [n, d].
+      features: of the same n.
+    """
+
+    data: np.ndarray
+    features: Features
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, rows: np.ndarray) -> "Sample":
+        features = {
+            field.name: None if value is None else value[rows]
+            for field in dataclasses.fields(self.features)
+            for value in [getattr(self.features, field.name)]
+        }
+        return Sample(self.data[rows], Features(**features))
+
+
+class Reference:
+    """The real images, with what does not depend on the fakes.
+
+    Args:
+      real: what fakes are compared with.
+      train: what the generator has learnt from, for what it may have copied; None where unknown.
+      settings: of the metrics.
+      classes_are_labels: whether the extractor's classes are the data's own.
+      columns: names of the vectors' columns; "column 0", … if left out.
+    """
+
+    def __init__(
+        self,
+        real: Sample,
+        train: Sample | None,
+        settings: MetricSettings,
+        *,
+        classes_are_labels: bool,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        self.real = real
+        self.train = train
+        self.settings = settings
+        self.classes_are_labels = classes_are_labels
+        self.columns = columns or [f"column {place}" for place in range(real.data.shape[-1])]
+        self.moments = functools.cache(self._moments)
+
+    def groups(self, count: int) -> np.ndarray:
+        """Of the real images, int64 [n]."""
+        return uncertainty.assign(len(self.real), count, self.settings.seed)
+
+    def _moments(self, groups: int) -> list[distances.Moments]:
+        return moments_without_each_group(self.real.features.features, self.groups(groups))
+
+    @functools.cached_property
+    def to_train(self) -> np.ndarray:
+        """The distance of each real image to the nearest one of the train split, [n]."""
+        train = self.train.features.features
+        return functions.nearest_neighbours(self.real.features.features, train)[1][:, 0]
+
+
+class Comparison:
+    """One set of fakes beside the real images, with what several metrics share.
+
+    Args:
+      reference: the real images.
+      fake: the fakes.
+
+    Raises:
+      ValueError: for too few images.
+    """
+
+    def __init__(self, reference: Reference, fake: Sample) -> None:
+        self.reference = reference
+        self.real = reference.real
+        self.fake = fake
+        self.settings = reference.settings
+        smaller = min(len(self.real), len(fake))
+        if smaller < _FEWEST:
+            raise ValueError(f"{smaller} samples, at least {_FEWEST} are needed")
+        # Two images to a group at least, or the rest is no sample any more.
+        self.groups = max(2, min(self.settings.groups, smaller // 2))
+        self.real_groups = reference.groups(self.groups)
+        self.fake_groups = uncertainty.assign(len(fake), self.groups, self.settings.seed)
+
+    @functools.cached_property
+    def manifolds(self) -> functions.Manifolds:
+        """Who lies in whose neighbourhood."""
+        return functions.manifolds(
+            self.real.features.features,
+            self.fake.features.features,
+            self.settings.neighbours,
+            self.settings.density_neighbours,
+            _Progress("neighbours"),
+        )
+
+    @functools.cached_property
+    def nearest_train(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the train split and distances, [m, 3] each, of every fake's nearest ones."""
+        train = self.reference.train.features.features
+        count = min(3, len(train))
+        return functions.nearest_neighbours(self.fake.features.features, train, count)
+
+    @functools.cached_property
+    def column_distances(self) -> np.ndarray:
+        """Of the columns of all rows, and then of all rows without each group, [1 + groups, d]."""
+        # The same for all, or a column that varies within one group only has no unit without it.
+        units = columns.deviations(self.real.data)
+        left_out = (
+            columns.distances(
+                self.real.data[self.real_groups != group],
+                self.fake.data[self.fake_groups != group],
+                units,
+            )
+            for group in range(self.groups)
+        )
+        return np.stack([columns.distances(self.real.data, self.fake.data, units), *left_out])
+
+    def has(self, need: Need) -> bool:
+        """Whether there is what a metric is computed from; `pairs`: of columns."""
+        probabilities = self.real.features.probabilities is not None
+        return {
+            "images": self.fake.data.ndim == 4,
+            "vectors": self.fake.data.ndim == 2,
+            "pairs": self.fake.data.ndim == 2 and self.fake.data.shape[1] > 1,
+            "probabilities": probabilities,
+            "classes": probabilities and self.reference.classes_are_labels,
+            "train": self.reference.train is not None,
+        }[need]
+
+
+class _Progress:
+    """Logs how much of some long work is done, as often as it has something to say."""
+
+    def __init__(self, work: str) -> None:
+        self._work = work
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, share: float) -> None:
+        now = time.monotonic()
+        if now - self._told > _SECONDS_OF_SILENCE:
+            self._told = now
+            left = (now - self._started) * (1 - share) / share
+            _log.info("%s: %.0f %%, %.0f s left", self._work, 100 * share, left)
+
+
+def moments_without_each_group(features: np.ndarray, groups: np.ndarray) -> list[distances.Moments]:
+    """Those of all rows, and then of all rows without each group."""
+    parts = [distances.Moments.of(features[groups == g]) for g in range(groups.max() + 1)]
+
+    def running(parts: list[distances.Moments]) -> list[distances.Moments]:
+        return list(itertools.accumulate(parts, distances.Moments.merge))
+
+    before, after = running(parts), running(parts[::-1])[::-1]
+    inner = [a.merge(b) for a, b in zip(before[:-2], after[2:], strict=True)]
+    return [before[-1], after[1], *inner, before[-2]]

@@ -1,0 +1,309 @@
+"""Zip and tar archives of image files, read without unpacking them to disk."""
+
+import contextlib
+import dataclasses
+import functools
+import gzip
+import posixpath
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import BinaryIO, ClassVar, TypeVar
+
+from components.example_gen.formats import layout
+from components.example_gen.formats.folder import chunks
+from components.example_gen.formats.reader import Reader, container_names
+from components.example_gen.paths import INSIDE, is_image, open_file, parts, state
+from components.example_gen.prepare import RawImage
+
+T = TypeVar("T")
+
+NAMES = re.compile(r".*\.(zip|tar|tar\.gz|tgz)", re.IGNORECASE)
+
+_SHARD_FILES = 256
+# A larger one is no image.
+_LARGEST_MEMBER = 2**30
+_TOO_LARGE = ValueError("more than 1 GiB")
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Members:
+    """Files of one archive, and offset and size of each where they can be read in place."""
+
+    path: str
+    files: tuple[layout.Entry, ...]
+    places: tuple[tuple[int, int], ...] | None = None
+
+
+class ArchiveReader(Reader[Members]):
+    """Archives of image files, laid out as `folder` has them.
+
+    One folder around everything inside an archive is not a class. `labels` is a member.
+    """
+
+    options: ClassVar[frozenset[str]] = frozenset({"labels"})
+
+    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
+        """By the folders in the archives; of several archives without, by their names."""
+        found = {}
+        for name in container_names(base, names, NAMES, "zip or tar archive"):
+            path = posixpath.join(base, name)
+            images = [member for member in _listing(path) if is_image(member)]
+            if not images:
+                raise FileNotFoundError(f"{path}: no image file in the archive")
+            inner = layout.splits_of(images, path, unwrap=True)
+            found[name] = {split: f"{name}{INSIDE}{pattern}" for split, pattern in inner.items()}
+        return layout.joined(found, base)
+
+    def count(self, shards: Sequence[Members]) -> int:
+        """One image a member."""
+        return sum(len(shard.files) for shard in shards)
+
+    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Members]]:
+        """Chunks of members; a compressed tar is one, since it cannot be read from the middle."""
+        chosen = {
+            split: [
+                (path, member)
+                for path, pattern in parts(base, patterns)
+                for member in _chosen(path, pattern)
+            ]
+            for split, patterns in splits.items()
+        }
+        names = {
+            split: [f"{posixpath.relpath(path, base)}{INSIDE}{member}" for path, member in members]
+            for split, members in chosen.items()
+        }
+        entries = self._labelled(base, names, splits)
+        result = {}
+        for split, listed in entries.items():
+            by_path: dict[str, list[layout.Entry]] = {}
+            for entry in listed:
+                path = posixpath.join(base, entry.name.partition(INSIDE)[0])
+                by_path.setdefault(path, []).append(entry)
+            result[split] = [
+                shard for path, members in by_path.items() for shard in _shards(path, members)
+            ]
+        return result
+
+    def _labelled(
+        self, base: str, names: Mapping[str, Sequence[str]], splits: Mapping[str, str]
+    ) -> dict[str, list[layout.Entry]]:
+        if not self.labels:
+            return layout.labelled(names, splits, None, archived=True)
+        every = sorted({name.partition(INSIDE)[0] for files in names.values() for name in files})
+        if len(every) > 1:
+            raise ValueError(
+                f"data.labels: {self.labels}: found {len(every)} archives, labels are read from one"
+            )
+        (archive,) = every
+        path = posixpath.join(base, archive)
+        if self.labels not in _listing(path):
+            raise ValueError(f"data.labels: {path} has no member {self.labels}")
+        ((_, content),) = _contents(path, [self.labels])
+        if isinstance(content, Exception):
+            raise ValueError(f"{path}: {self.labels} cannot be read ({content})")
+        name = f"{archive}{INSIDE}{self.labels}"
+        table = layout.LabelTable.parse(content, self.labels, f"{archive}{INSIDE}")
+        names = {split: [file for file in files if file != name] for split, files in names.items()}
+        return layout.labelled(names, splits, table, archived=True)
+
+    def records(self, shard: Members) -> Iterator[RawImage]:
+        """The bytes of every member, in the order in which the archive gives them."""
+        entries = {entry.name.partition(INSIDE)[2]: entry for entry in shard.files}
+        if shard.places is not None:
+            contents = _in_place(shard.path, entries, shard.places)
+        else:
+            contents = _contents(shard.path, entries)
+        for name, content in contents:
+            entry = entries[name]
+            error = entry.error
+            if isinstance(content, Exception):
+                error = error or f"the archive's member cannot be read ({content})"
+                content = b""
+            yield RawImage(content, entry.name, entry.of.label, error, entry.of.name)
+
+
+def _chosen(path: str, pattern: str) -> list[str]:
+    """The members that a pattern matches, part for part; every image without a pattern."""
+    members = _listing(path)
+    if not pattern:
+        return [member for member in members if is_image(member)]
+    found = [
+        member
+        for member in members
+        if member.count("/") == pattern.count("/")
+        and all(map(fnmatchcase, member.split("/"), pattern.split("/")))
+    ]
+    if not found:
+        raise FileNotFoundError(f"{path}{INSIDE}{pattern}: no such member; check data.splits")
+    return found
+
+
+def _shards(path: str, files: Sequence[layout.Entry]) -> list[Members]:
+    if _is_zip(path):
+        return [Members(path, tuple(chunk)) for chunk in chunks(files, _SHARD_FILES)]
+    places = _listing(path)
+    if any(place is None for place in places.values()):
+        return [Members(path, tuple(files))]
+    return [
+        Members(
+            path,
+            tuple(chunk),
+            tuple(places.get(entry.name.partition(INSIDE)[2], (0, 0)) for entry in chunk),
+        )
+        for chunk in chunks(files, _SHARD_FILES)
+    ]
+
+
+def _listing(path: str) -> Mapping[str, tuple[int, int] | None]:
+    """The visible files in an archive, sorted; where they lie, if they can be read in place.
+
+    Raises ValueError naming an archive that is damaged, or holds two files of one name.
+    """
+    # The same archive is asked for its splits, its shards and its count.
+    return _listing_of(path, state(path))
+
+
+@functools.lru_cache(maxsize=4)
+def _listing_of(path: str, version: str) -> Mapping[str, tuple[int, int] | None]:
+    places: dict[str, tuple[int, int] | None] = {}
+    with _named(path):
+        if _is_zip(path):
+            places = dict.fromkeys(_zip_of(path, version)[1])
+        else:
+            for member, _ in _members(path):
+                _enter(places, member.name, _place(path, member), path)
+    return {name: places[name] for name in sorted(places) if _visible(name)}
+
+
+@functools.lru_cache(maxsize=2)
+def _zip_of(path: str, version: str) -> tuple[zipfile.ZipFile, Mapping[str, zipfile.ZipInfo]]:
+    """An open zip file and its files by name.
+
+    Reading its directory again for every shard would take longer than reading the images.
+    """
+    del version  # The archive at the path may have become another one.
+    archive = zipfile.ZipFile(open_file(path))
+    infos: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        if not info.is_dir():
+            _enter(infos, info.filename, info, path)
+    return archive, infos
+
+
+def _enter(known: dict[str, T], name: str, value: T, path: str) -> None:
+    name = posixpath.normpath(name)
+    if name in known:
+        raise ValueError(f"{path}: two members are called {name}")
+    known[name] = value
+
+
+def _place(path: str, member: tarfile.TarInfo) -> tuple[int, int] | None:
+    in_place = _is_plain(path) and member.isreg() and not member.issparse()
+    return (member.offset_data, member.size) if in_place else None
+
+
+def _members(path: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+    """The members but folders; raises tarfile.ReadError for an archive without its end."""
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(open_file(path))
+        if not _is_plain(path):
+            file = opened.enter_context(gzip.GzipFile(fileobj=file))
+        watched = _Watched(file)
+        archive = opened.enter_context(tarfile.open(fileobj=watched, mode="r:"))
+        for member in archive:
+            # Or the list of members would grow with the archive.
+            archive.members = []
+            if not member.isdir():
+                yield member, archive
+        # tarfile takes a damaged or missing header for the end, which is a block of zeros.
+        if watched.last != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("unexpected end of data")
+
+
+class _Watched:
+    """A file that remembers what was read last."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.last = b""
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads at most `size` bytes."""
+        self.last = self._file.read(size)
+        return self.last
+
+
+def _is_zip(path: str) -> bool:
+    return path.lower().endswith(".zip")
+
+
+def _is_plain(path: str) -> bool:
+    return path.lower().endswith(".tar")
+
+
+def _contents(path: str, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
+    """The bytes of members, or why they cannot be had."""
+    left = set(names)
+    with _named(path):
+        for name, content in _zipped(path, left) if _is_zip(path) else _taped(path, left):
+            left.remove(name)
+            yield name, content
+    for name in sorted(left):
+        yield name, FileNotFoundError("there is none")
+
+
+def _zipped(path: str, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
+    archive, infos = _zip_of(path, state(path))
+    for name in [name for name in names if name in infos]:
+        try:
+            too_large = infos[name].file_size > _LARGEST_MEMBER
+            content = _TOO_LARGE if too_large else archive.read(infos[name])
+        # RuntimeError: an encrypted member; NotImplementedError: an unknown compression.
+        except (*_DAMAGE, RuntimeError, NotImplementedError) as error:
+            content = error
+        yield name, content
+
+
+def _taped(path: str, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
+    for member, archive in _members(path):
+        name = posixpath.normpath(member.name)
+        if name not in names:
+            continue
+        if not member.isreg():
+            yield name, ValueError("a link, not a file")
+        elif member.size > _LARGEST_MEMBER:
+            yield name, _TOO_LARGE
+        else:
+            yield name, archive.extractfile(member).read()
+
+
+def _in_place(
+    path: str, names: Iterable[str], places: Iterable[tuple[int, int]]
+) -> Iterator[tuple[str, bytes | Exception]]:
+    with open_file(path) as file:
+        for name, (offset, size) in zip(names, places, strict=True):
+            file.seek(offset)
+            content = file.read(size)
+            yield name, content if len(content) == size else EOFError("the archive ends inside it")
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Names the archive in an error of the libraries that read it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        if str(error).startswith(path):
+            raise
+        raise ValueError(f"{path}: the archive is damaged or cut off ({error})") from error
+
+
+def _visible(name: str) -> bool:
+    """Archives made on a Mac hold a hidden twin of every file in `__MACOSX`."""
+    return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

@@ -1,0 +1,251 @@
+"""IDX files, raw or gzipped: the format of MNIST and its kin.
+
+A file is 00 00 <element type> <number of dimensions>, every dimension as a big-endian uint32, then
+the elements, the last dimension fastest (LeCun, Cortes, Burges: "The MNIST database", file
+formats). Images are uint8 [n, height, width] or [n, height, width, channels], labels uint8 [n].
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import math
+import posixpath
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO
+
+import numpy as np
+import tensorflow as tf
+
+from components.common import files
+from components.example_gen.formats.reader import SPLIT_OF, UNSPLIT, Reader
+from components.example_gen.paths import INSIDE, described, visible_names
+from components.example_gen.prepare import RawImage
+
+NAMES = re.compile(r"(?P<stem>.*?)(?P<kind>images|labels)[-.]idx\d-ubyte(\.gz)?")
+_UNSIGNED_BYTE = 0x08
+_MAX_DIMENSIONS = 4
+_MAX_HEADER = 4 + 4 * _MAX_DIMENSIONS
+
+
+def read_idx(path: str) -> np.ndarray:
+    """The uint8 array of an IDX file.
+
+    Raises:
+      ValueError: naming the file, for another format, other elements than unsigned bytes, and
+        fewer or more bytes than the header promises.
+    """
+    data = _read(path)
+    shape = _shape(path, data)
+    body = memoryview(data)[4 + 4 * len(shape) :]
+    _check_size(path, shape, len(body))
+    return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def write_idx(path: str, array: np.ndarray) -> None:
+    """Writes a uint8 array of 1 to 4 dimensions; gzipped, without a date, if the path says .gz."""
+    if array.dtype != np.uint8 or not 1 <= array.ndim <= _MAX_DIMENSIONS:
+        raise ValueError(
+            f"{path}: cannot write {array.dtype} with {array.ndim} dimensions, "
+            f"only uint8 with 1 to {_MAX_DIMENSIONS}"
+        )
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, _UNSIGNED_BYTE, array.ndim, *array.shape)
+    data = header + array.tobytes()
+    files.write(path, gzip.compress(data, mtime=0) if path.endswith(".gz") else data)
+
+
+@dataclasses.dataclass(frozen=True)
+class IdxPair:
+    """A file of images, that of their labels, if any, and the name of the first in sources."""
+
+    images: str
+    labels: str | None
+    source: str
+
+
+class IdxReader(Reader[IdxPair]):
+    """Pairs `<stem>images-idx3-ubyte[.gz]` and `<stem>labels-idx1-ubyte[.gz]`.
+
+    The stem names the split: `train-` is train; `t10k-`, `test-`, `eval-` and `val-` are eval.
+    """
+
+    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
+        """By the stems of the file names."""
+        chosen = visible_names(base) if names is None else _with_labels(base, names)
+        matches = [(name, NAMES.fullmatch(posixpath.basename(name))) for name in chosen]
+        stems = sorted(
+            {posixpath.join(posixpath.dirname(name), match["stem"])
+             for name, match in matches if match}
+        )  # fmt: skip
+        if not stems:
+            raise FileNotFoundError(
+                f"{base}: no IDX file; expected names like train-images-idx3-ubyte.gz, "
+                f"found {described(chosen)}"
+            )
+        if len(stems) == 1:
+            return {UNSPLIT: _pattern(stems[0])}
+        splits = {_split_of(stem): _pattern(stem) for stem in stems}
+        if len(splits) < len(stems) or None in splits:
+            raise ValueError(
+                f"{base}: cannot tell train from eval among {', '.join(map(repr, stems))}; "
+                "name the files of each in data.splits"
+            )
+        return splits
+
+    def count(self, shards: Sequence[IdxPair]) -> int:
+        """From the headers."""
+        return sum(_header(pair.images)[0] for pair in shards)
+
+    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[IdxPair]]:
+        """The pairs of files; their headers are read."""
+        found = {split: _pairs(files, base) for split, files in self.files(base, splits).items()}
+        for pair in (pair for pairs in found.values() for pair in pairs):
+            _header(pair.images)
+        return found
+
+    def records(self, shard: IdxPair) -> Iterator[RawImage]:
+        """The images, one at a time; that the file is whole is known behind the last one."""
+        shape = _header(shard.images)
+        labels: Sequence[int | None] = [None] * shape[0]
+        if shard.labels is not None:
+            found = read_idx(shard.labels)
+            if found.shape != shape[:1]:
+                raise ValueError(
+                    f"{shard.labels}: labels {list(found.shape)} for the images "
+                    f"{list(shape)} of {shard.source}; there must be one an image"
+                )
+            labels = found.tolist()
+        images = _items(shard.images, shape)
+        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+            yield RawImage(image, f"{shard.source}{INSIDE}{index}", label)
+
+
+def _split_of(stem: str) -> str | None:
+    words = re.split(r"[^a-z0-9]+", stem.lower())
+    return next((SPLIT_OF[word] for word in reversed(words) if word in SPLIT_OF), None)
+
+
+def _pattern(stem: str) -> str:
+    return f"{stem}*-ubyte*"
+
+
+def _with_labels(base: str, names: Sequence[str]) -> list[str]:
+    """The files that are named, those of folders that are named, and the labels of images."""
+    found: dict[str, None] = {}
+    for name in names:
+        path = posixpath.join(base, name)
+        folder = name if tf.io.gfile.isdir(path) else posixpath.dirname(name)
+        for sibling in visible_names(posixpath.join(base, folder) if folder else base):
+            sibling = posixpath.join(folder, sibling)
+            if folder == name or sibling == name or _labels_of(name, sibling):
+                found[sibling] = None
+    return list(found)
+
+
+def _labels_of(images: str, other: str) -> bool:
+    found = [NAMES.fullmatch(posixpath.basename(name)) for name in (images, other)]
+    return all(found) and found[0]["stem"] == found[1]["stem"] and found[1]["kind"] == "labels"
+
+
+def _pairs(files: Sequence[str], base: str) -> list[IdxPair]:
+    """The pairs among `files`, in the order of their names."""
+    found: dict[tuple[str, str], str] = {}
+    for file in files:
+        folder, name = posixpath.split(file)
+        match = NAMES.fullmatch(name)
+        if not match:
+            raise ValueError(
+                f"{file}: not the name of an IDX file; expected one like "
+                "train-images-idx3-ubyte.gz or train-labels-idx1-ubyte.gz"
+            )
+        key = (posixpath.join(folder, match["stem"]), match["kind"])
+        if key in found:
+            raise ValueError(f"{file}: the same as {posixpath.basename(found[key])}? Keep one")
+        found[key] = file
+    for (stem, kind), file in found.items():
+        if kind == "labels" and (stem, "images") not in found:
+            raise ValueError(f"{file}: labels without images; expected {stem}images-idx3-ubyte.gz")
+    return [
+        IdxPair(file, found.get((stem, "labels")), posixpath.relpath(file, base))
+        for (stem, kind), file in sorted(found.items())
+        if kind == "images"
+    ]
+
+
+def _header(path: str) -> tuple[int, ...]:
+    """The dimensions of a file of images."""
+    shape = _shape(path, _read(path, _MAX_HEADER))
+    _check_images(path, shape)
+    return shape
+
+
+def _check_images(path: str, shape: Sequence[int]) -> None:
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
+        raise ValueError(
+            f"{path}: the dimensions are {list(shape)}, images have [n, height, width] "
+            "or [n, height, width, 1 or 3]"
+        )
+
+
+def _shape(path: str, data: bytes) -> tuple[int, ...]:
+    """The dimensions in the header that `data` begins with."""
+    if len(data) < 4 or data[:2] != b"\0\0" or not 1 <= data[3] <= _MAX_DIMENSIONS:
+        raise ValueError(
+            f"{path}: not an IDX file: it begins with {data[:4].hex(' ') or 'nothing'}, "
+            f"expected 00 00 08 and 01 to {_MAX_DIMENSIONS:02x}"
+        )
+    kind, dimensions = data[2], data[3]
+    if kind != _UNSIGNED_BYTE:
+        raise ValueError(
+            f"{path}: the elements are of type {kind:02x}, only 08 (unsigned bytes) is read"
+        )
+    if len(data) < 4 + 4 * dimensions:
+        raise ValueError(f"{path}: the file ends inside its header; fetch the file again")
+    return struct.unpack_from(f">{dimensions}I", data, 4)
+
+
+def _items(path: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """The items of a file whose header says `shape`; raises what `read_idx` raises."""
+    size = math.prod(shape[1:])
+    with _opened(path) as file:
+        file.read(4 + 4 * len(shape))
+        for index in range(shape[0]):
+            item = file.read(size)
+            if len(item) < size:
+                _check_size(path, shape, index * size + len(item))
+            yield np.frombuffer(item, np.uint8).reshape(shape[1:])
+        # Reading to the end checks the sum of a gzipped file too.
+        _check_size(path, shape, shape[0] * size + len(file.read()))
+
+
+def _check_size(path: str, shape: Sequence[int], size: int) -> None:
+    if size != math.prod(shape):
+        item = math.prod(shape[1:])
+        raise ValueError(
+            f"{path}: the header promises {shape[0]} items ({math.prod(shape)} bytes), the file "
+            f"holds {size // max(item, 1)} ({size} bytes); fetch the file again"
+        )
+
+
+def _read(path: str, size: int = -1) -> bytes:
+    """The first `size` bytes, unpacked; all of them by default."""
+    with _opened(path) as file:
+        return file.read(size)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    """A raw or gzipped file, to be read unpacked; raises ValueError where it does not unpack."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        if not path.endswith(".gz"):
+            yield file
+            return
+        try:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield unpacked
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(
+                f"{path}: the gzip data are damaged or cut off ({error}); fetch the file again"
+            ) from error

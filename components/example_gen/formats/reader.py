@@ -1,0 +1,229 @@
+"""What a reader of a data format is."""
+
+import abc
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Generic, NamedTuple, TypeVar
+
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
+from components.data.vectors import VectorRecord
+from components.example_gen.paths import INSIDE, described, parts, visible_names, walk
+from components.example_gen.prepare import BadRecordError, Preparation, RawImage, prepare
+from components.example_gen.rows import RawRow
+
+# The names under which data sets ship their splits.
+SPLIT_OF = {
+    "train": TRAIN_SPLIT,
+    "training": TRAIN_SPLIT,
+    "eval": EVAL_SPLIT,
+    "test": EVAL_SPLIT,
+    "testing": EVAL_SPLIT,
+    "t10k": EVAL_SPLIT,
+    "val": EVAL_SPLIT,
+    "valid": EVAL_SPLIT,
+    "validation": EVAL_SPLIT,
+}
+# The name of the one split of data that bring none; a hash of the content divides it.
+UNSPLIT = "all"
+# What the column of labels of a table is often called.
+LABEL_COLUMNS = ("label", "labels", "class", "target")
+
+# Records that are looked at for the first that decodes.
+_LOOKED_AT = 64
+
+ShardT = TypeVar("ShardT")
+
+
+class Reader(abc.ABC, Generic[ShardT]):
+    """Reads one on-disk format, without TFX and without Beam.
+
+    A split is named by glob patterns relative to the data's folder `base`, a path or a URI, with
+    `|` between several. After a `#` stands what is meant inside of a file. A shard is a small
+    picklable piece of a split that one worker reads.
+
+    Args:
+      labels: CSV file with the columns `file` and `label`, relative to `base`.
+      features: names of the `image` and of the `label` in the records.
+      columns: names of the numbers that make a vector, in tables.
+
+    Raises:
+      ValueError: for an argument that the format has no use for.
+    """
+
+    # The arguments that the format can use.
+    options: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        labels: str | None = None,
+        features: Mapping[str, str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        for name, value in (("labels", labels), ("features", features), ("columns", columns)):
+            if value and name not in self.options:
+                raise ValueError(
+                    f"data.{name}: {type(self).__name__} has no use for it, found {value!r}; "
+                    "leave it out"
+                )
+        self.labels = labels
+        self.features = dict(features or {})
+        self.columns = tuple(columns or ())
+
+    @abc.abstractmethod
+    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
+        """Finds the splits of a folder: {"train": …, "eval": …} or {"all": …}, to glob patterns.
+
+        Args:
+          base: the folder.
+          names: the files and folders to read, relative to `base`; all of it if left out.
+
+        Raises:
+          FileNotFoundError: for a folder that is missing or holds no data.
+          ValueError: for a layout that can be understood in two ways.
+        """
+
+    @abc.abstractmethod
+    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[ShardT]]:
+        """The shards of every split; all at once, so that a class has one label in all of them.
+
+        Raises what `files` raises, and ValueError naming a file of another format.
+        """
+
+    @abc.abstractmethod
+    def records(self, shard: ShardT) -> Iterator[RawImage | RawRow]:
+        """Every record of a shard, as it was found.
+
+        Raises:
+          ValueError: naming a file that is damaged so that its records cannot be told apart. A
+            single record that cannot be had has an `error`.
+        """
+
+    @abc.abstractmethod
+    def count(self, shards: Sequence[ShardT]) -> int:
+        """The number of records, without decoding them."""
+
+    def read(self, shard: ShardT) -> Iterator[ImageRecord | VectorRecord]:
+        """The images of a shard in their own sizes; `decode_ok` says whether they decode.
+
+        Of a table, the rows; ValueError names the first that is bad.
+        """
+        for raw in self.records(shard):
+            try:
+                yield prepare(raw, Preparation()).record
+            except BadRecordError:
+                yield ImageRecord(
+                    b"", 0, 0, 0, raw.source, raw.label, raw.class_name, decode_ok=False
+                )
+
+    def shape(self, shards: Sequence[ShardT]) -> tuple[int, int, int] | None:
+        """(height, width, channels) of the first image that decodes; None where none does."""
+        images = (image for shard in shards for image in self.read(shard))
+        for _, image in zip(range(_LOOKED_AT), images, strict=False):
+            if image.decode_ok:
+                return image.height, image.width, image.channels
+        return None
+
+    def files(self, base: str, splits: Mapping[str, str]) -> dict[str, list[str]]:
+        """The files of every split, sorted, without hidden ones.
+
+        Raises:
+          FileNotFoundError: for a pattern that matches no file.
+          ValueError: for a file in two splits.
+        """
+        found = {split: [file for file, _ in parts(base, text)] for split, text in splits.items()}
+        owners: dict[str, str] = {}
+        for split, files in found.items():
+            for file in files:
+                if file in owners and INSIDE not in splits[split]:
+                    raise ValueError(f"{file}: in split {owners[file]!r} and in split {split!r}")
+                owners[file] = split
+        return {split: sorted(set(files)) for split, files in found.items()}
+
+
+def split_by_name(names: Iterable[str], where: str) -> dict[str, list[str]]:
+    """Groups names by the words train, test, val, … in them; one group `all` without.
+
+    Raises ValueError where the words do not make a train and one eval split.
+    """
+    names = list(names)
+    words = {name: [w for w in re.split(r"[^a-z0-9]+", name.lower()) if w in SPLIT_OF]
+             for name in names}  # fmt: skip
+    kinds = sorted({found[-1] for found in words.values() if found})
+    if len({SPLIT_OF[kind] for kind in kinds}) < 2:
+        return {UNSPLIT: names}
+    if len(kinds) > 2 or not all(words.values()):
+        listed = ", ".join(repr(name) for name in sorted(names)[:6])
+        raise ValueError(
+            f"{where}: cannot tell train from eval among {listed}; "
+            "name the files of each in data.splits"
+        )
+    splits: dict[str, list[str]] = {TRAIN_SPLIT: [], EVAL_SPLIT: []}
+    for name in names:
+        splits[SPLIT_OF[words[name][-1]]].append(name)
+    return splits
+
+
+def container_names(
+    base: str, names: Sequence[str] | None, known: re.Pattern[str], kind: str
+) -> list[str]:
+    """The files of a format in a folder and below it, relative to it.
+
+    Args:
+      base: the folder.
+      names: the files and folders to look at; all if None.
+      known: matches the names of the format's files.
+      kind: what is read, in words.
+
+    Raises:
+      FileNotFoundError: for none.
+    """
+    chosen = visible_names(base) if names is None else names
+    found = [
+        file
+        for name in chosen
+        for file in walk(base, name)
+        if known.fullmatch(posixpath.basename(file))
+    ]
+    if not found:
+        raise FileNotFoundError(f"{base}: no {kind}; found {described(chosen)}")
+    return found
+
+
+class Class(NamedTuple):
+    """A class: its label, and its name where it has one; or none of both."""
+
+    label: int | None = None
+    name: str | None = None
+
+
+def as_class(value: int | str | None, column: str, classes: Mapping[str, Class] | None) -> Class:
+    """The class that a column holds.
+
+    Args:
+      value: a whole number, a name, or None for nothing.
+      column: its name, for messages.
+      classes: by name, where there are names.
+
+    Raises:
+      BadRecordError: for nothing, a negative number, and what is no class.
+    """
+    if value is None:
+        raise BadRecordError(f"the column {column!r} holds no label")
+    if isinstance(value, str):
+        if value not in classes:
+            raise BadRecordError(
+                f"the column {column!r} holds {value!r}, expected a whole number or a name"
+            )
+        return classes[value]
+    if value < 0:
+        raise BadRecordError(f"the column {column!r} holds {value}, labels count from 0")
+    return Class(value)
+
+
+def as_classes(values: Iterable[str]) -> dict[str, Class]:
+    """Classes by name: labels are the names where all are numbers, else count in their order."""
+    values = set(values)
+    if all(value.isascii() and value.isdigit() for value in values):
+        return {value: Class(int(value)) for value in values}
+    return {value: Class(index, value) for index, value in enumerate(sorted(values))}

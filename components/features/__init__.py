@@ -1,0 +1,27 @@
+"""Features of data: the extractors that make them, and distances between them."""
+
+from components.features.extractor import (
+    DESCRIPTION_FILE,
+    IMAGES,
+    SAVED_MODEL_FOLDER,
+    SIGNATURE,
+    VECTORS,
+    Extractor,
+    Features,
+    data_id,
+    load,
+    store,
+)
+
+__all__ = [
+    "DESCRIPTION_FILE",
+    "IMAGES",
+    "SAVED_MODEL_FOLDER",
+    "SIGNATURE",
+    "VECTORS",
+    "Extractor",
+    "Features",
+    "data_id",
+    "load",
+    "store",
+]

@@ -1,0 +1,309 @@
+"""Features of data, and the extractors that make them, as artifacts.
+
+An extractor is a folder:
+
+  extractor.json          what is known about it: `id`, `kind`, `name`, `feature_dim`, `num_classes`
+                          (null where it has none), `classes_are_labels`, and the kind's own
+  Format-Serving/         a SavedModel; its signature `serving_default` maps `images` uint8
+                          [n, height, width, channels], or `vectors` float32 [n, d], to `features`
+                          float32 [n, d] and, where there are classes, `probabilities`
+                          float32 [n, classes]
+  statistics/<split>.npz  features of a split of the data, extracted once; may be missing
+
+A bare SavedModel with that signature is an extractor too.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.common import files
+
+DESCRIPTION_FILE = "extractor.json"
+SAVED_MODEL_FOLDER = "Format-Serving"
+SIGNATURE = "serving_default"
+IMAGES, VECTORS = "images", "vectors"
+
+_STATISTICS_FOLDER = "statistics"
+_NEEDED = ("id", "kind", "name")
+_INPUTS = (IMAGES, VECTORS)
+# Of the sum of a row of probabilities: float16 in the model has an epsilon of 1e-3.
+_TOLERANCE = 1e-2
+# What NumPy raises depends on where a file stops making sense.
+_DAMAGES = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What an extractor makes of n data.
+
+    Attributes:
+      features: float32 [n, d].
+      probabilities: float32 [n, classes], rows sum to 1; None where the extractor has no classes.
+      labels: int64 [n], the data's own; None where they have none.
+    """
+
+    features: np.ndarray
+    probabilities: np.ndarray | None
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+class Extractor:
+    """An extractor, loaded.
+
+    Args:
+      folder: of an extractor or of a bare SavedModel, a path or a URI.
+
+    Attributes:
+      folder: as given.
+      description: content of extractor.json; of a bare SavedModel: the hash of its files as `id`,
+        kind "saved_model", the folder's name, and what its signature says.
+
+    Raises:
+      FileNotFoundError: for a folder that holds neither.
+      ValueError: for an extractor.json that is damaged or lacks a key, and a SavedModel of another
+        signature.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = os.fspath(folder)
+        described = tf.io.gfile.exists(os.path.join(self.folder, DESCRIPTION_FILE))
+        if not described and not tf.io.gfile.exists(os.path.join(self.folder, "saved_model.pb")):
+            raise FileNotFoundError(
+                f"{self.folder}: holds neither {DESCRIPTION_FILE} nor saved_model.pb; "
+                "expected the folder of an extractor or of a SavedModel"
+            )
+        path = os.path.join(self.folder, SAVED_MODEL_FOLDER) if described else self.folder
+        # Kept, for a signature alone does not keep its variables alive.
+        self._model = tf.saved_model.load(path)
+        self._input, self._spec = _check_signature(path, self._model.signatures)
+        self.description: Mapping[str, Any] = (
+            _read_description(self.folder) if described else self._describe()
+        )
+
+    @property
+    def id(self) -> str:
+        """Equal ids give equal features; scores under different ids do not compare."""
+        return self.description["id"]
+
+    def __call__(self, data: np.ndarray, batch_size: int = 256) -> Features:
+        """The features of data, a batch at a time.
+
+        Args:
+          data: uint8 images [n, height, width, channels], or float vectors [n, d], n of 1 or more.
+          batch_size: rows a call of the SavedModel, 1 or more.
+
+        Raises:
+          ValueError: for data of another type or shape than the extractor takes, no data, features
+            that are not [n, d], and rows of probabilities that do not sum to 1.
+        """
+        data = self._checked(data)
+        call = self._model.signatures[SIGNATURE]
+        batches = [
+            call(**{self._input: tf.constant(data[start : start + batch_size])})
+            for start in range(0, len(data), batch_size)
+        ]
+
+        def joined(name: str) -> np.ndarray:
+            return np.concatenate([batch[name].numpy().astype(np.float32) for batch in batches])
+
+        features = joined("features")
+        if features.ndim != 2:
+            raise ValueError(
+                f"{self.folder}: features of shape {list(features.shape)}, expected [n, d]"
+            )
+        probabilities = joined("probabilities") if "probabilities" in batches[0] else None
+        if probabilities is not None:
+            _check_probabilities(self.folder, probabilities)
+        return Features(features, probabilities)
+
+    def stored(self, split: str, data: np.ndarray) -> Features | None:
+        """The features that are stored for exactly these data, of equal `data_id`; else None.
+
+        Raises:
+          ValueError: for a damaged file.
+        """
+        found = load(self.folder, split)
+        return found[0] if found and found[1] == data_id(data) else None
+
+    def reference(self, split: str) -> Features | None:
+        """The features that are stored for a split, whatever its data were; None if there are none.
+
+        Raises:
+          ValueError: for a damaged file.
+        """
+        found = load(self.folder, split)
+        return found and found[0]
+
+    def _checked(self, data: np.ndarray) -> np.ndarray:
+        data = np.asarray(data)
+        if self._input == VECTORS and np.issubdtype(data.dtype, np.floating):
+            data = data.astype(np.float32)
+        fits = self._spec.shape.is_compatible_with((None, *data.shape[1:]))
+        if data.dtype != self._spec.dtype.as_numpy_dtype or not fits:
+            raise ValueError(
+                f"{self.folder}: the extractor takes {self._input} {self._spec.dtype.name} "
+                f"{self._spec.shape}, found {data.dtype} {list(data.shape)}"
+            )
+        if not len(data):
+            raise ValueError(f"{self.folder}: no {self._input} to extract features of")
+        return data
+
+    def _describe(self) -> dict[str, Any]:
+        outputs = self._model.signatures[SIGNATURE].structured_outputs
+        classes = outputs["probabilities"].shape[-1] if "probabilities" in outputs else None
+        return {
+            "id": _hash_of_files(self.folder),
+            "kind": "saved_model",
+            "name": os.path.basename(os.path.normpath(self.folder)),
+            "feature_dim": outputs["features"].shape[-1],
+            "num_classes": classes,
+            "classes_are_labels": False,
+        }
+
+
+def data_id(data: np.ndarray) -> str:
+    """A hash of the type, the shape and the content of an array, 16 hexadecimal digits."""
+    data = np.ascontiguousarray(data)
+    digest = hashlib.sha256(f"{data.dtype.str} {data.shape} ".encode())
+    digest.update(data.reshape(-1).view(np.uint8))
+    return digest.hexdigest()[:16]
+
+
+def store(folder: str, split: str, features: Features, data_id: str) -> None:
+    """Writes the features of a split into an extractor's folder, in place of those there.
+
+    Args:
+      folder: of the extractor, a path or a URI.
+      split: its name.
+      features: of the split's data, in their order.
+      data_id: of these data.
+    """
+    arrays = {
+        name: array
+        for name, array in vars(features).items()
+        if array is not None  # npz has no None.
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, data_id=np.array(data_id), **arrays)
+    files.write(_statistics_file(folder, split), buffer.getvalue())
+
+
+def load(folder: str, split: str) -> tuple[Features, str] | None:
+    """The features that `store` wrote, and the `data_id` of their data; None if there are none.
+
+    Raises:
+      ValueError: for a file that is not whole, or not one of `store`'s.
+    """
+    path = _statistics_file(folder, split)
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path, "rb") as file:
+        content = io.BytesIO(file.read())
+    try:
+        with np.load(content, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+            of_data = str(found.pop("data_id"))
+            features = Features(**{"probabilities": None, **found})
+        lengths = {len(array) for array in found.values()}
+        if features.features.ndim != 2 or len(lengths) != 1:
+            raise ValueError("its arrays are not of one length")
+    except _DAMAGES as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path}: not the whole file of a split's features ({reason}); "
+            "remove it to have them extracted anew"
+        ) from error
+    return features, of_data
+
+
+def _statistics_file(folder: str, split: str) -> str:
+    return os.path.join(folder, _STATISTICS_FOLDER, f"{split}.npz")
+
+
+def _check_signature(path: str, signatures: Mapping[str, Any]) -> tuple[str, tf.TensorSpec]:
+    """The name and the spec of what the SavedModel takes."""
+    if SIGNATURE not in signatures:
+        found = ", ".join(signatures) or "none"
+        raise ValueError(f"{path}: no signature {SIGNATURE!r}, found: {found}")
+    outputs = signatures[SIGNATURE].structured_outputs
+    if "features" not in outputs:
+        raise ValueError(f"{path}: no output 'features', found: {', '.join(sorted(outputs))}")
+    inputs = signatures[SIGNATURE].structured_input_signature[1]
+    if len(inputs) != 1 or not set(inputs) <= set(_INPUTS):
+        raise ValueError(
+            f"{path}: {SIGNATURE} takes {', '.join(sorted(inputs)) or 'nothing'}, "
+            f"expected {' or '.join(_INPUTS)} alone"
+        )
+    ((name, spec),) = inputs.items()
+    return name, spec
+
+
+def _check_probabilities(folder: str, probabilities: np.ndarray) -> None:
+    if probabilities.ndim != 2:
+        raise ValueError(
+            f"{folder}: probabilities of shape {list(probabilities.shape)}, expected [n, classes]"
+        )
+    off = np.abs(probabilities.sum(axis=1) - 1)
+    # Written so that NaN is refused too.
+    if not (off <= _TOLERANCE).all() or not (probabilities >= 0).all():
+        worst = probabilities[np.argmax(np.nan_to_num(off, nan=np.inf))]
+        raise ValueError(
+            f"{folder}: probabilities between {worst.min():.3g} and {worst.max():.3g} with sum "
+            f"{worst.sum():.3g} in a row, expected none below 0 and sum 1; "
+            "end the model with a softmax"
+        )
+
+
+def _read_description(folder: str) -> dict[str, Any]:
+    path = os.path.join(folder, DESCRIPTION_FILE)
+    with tf.io.gfile.GFile(path) as file:
+        content = file.read()
+    try:
+        description = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(description, dict):
+        raise ValueError(f"{path}: a {type(description).__name__}, expected an object")
+    missing = [name for name in _NEEDED if name not in description]
+    if missing:
+        raise ValueError(f"{path}: no {', '.join(missing)}; found {', '.join(description)}")
+    return description
+
+
+def _hash_of_files(folder: str) -> str:
+    digest = hashlib.sha256()
+    paths = [
+        os.path.join(parent, name)
+        for parent, _, names in tf.io.gfile.walk(folder)
+        # Statistics say nothing about the model.
+        if os.path.relpath(parent, folder) != _STATISTICS_FOLDER
+        for name in names
+    ]
+    for path in sorted(paths):
+        with tf.io.gfile.GFile(path, "rb") as file:
+            content = file.read()
+        digest.update(f"{os.path.relpath(path, folder)} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,118 @@
+"""Checkpoints of a training, in a folder that outlives a failed run."""
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from components.common import files
+
+# Variables, Keras's or TensorFlow's, or lists of them.
+State = Mapping[str, Any]
+
+CONFIGURATION_FILE = "configuration.json"
+
+_KEPT = 2
+_DAMAGED = (
+    tf.errors.DataLossError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    IndexError,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The last two checkpoints of one training.
+
+    TensorFlow writes a checkpoint aside and names it in the folder's `checkpoint` file, itself
+    renamed into place, when it is whole: one that was cut off is never loaded. One that the disk
+    has damaged since is passed over for the one before it.
+
+    Args:
+      folder: path or URI; made where it is missing.
+      configuration: what a training must have in common with the one that it resumes; JSON.
+      chief: whether this process is the one whose checkpoints are kept. All workers of a
+        distributed training have to save, each into a folder of its own.
+    """
+
+    def __init__(
+        self, folder: str, configuration: Mapping[str, Any], *, chief: bool = True
+    ) -> None:
+        self.folder = folder
+        self._configuration = json.loads(json.dumps(configuration))
+        self._chief = chief
+
+    def restore(self, state: State) -> bool:
+        """Loads the last checkpoint, if there is one, into what `state` names; whether it did.
+
+        Raises:
+          ValueError: where the checkpoint is of another configuration; it names what differs.
+        """
+        self._refuse_another_configuration()
+        checkpoint = tf.train.Checkpoint(**state)
+        found = tf.train.CheckpointManager(checkpoint, self.folder, _KEPT).checkpoints
+        for path in reversed(found):
+            try:
+                checkpoint.restore(path).assert_consumed()
+            except _DAMAGED:
+                _log.warning("%s is damaged and passed over", path)
+                continue
+            return True
+        if found:
+            raise ValueError(
+                f"{self.folder}: none of its {len(found)} checkpoints can be read; "
+                "delete the folder to start again"
+            )
+        return False
+
+    def save(self, state: State, step: int) -> None:
+        """Writes what `state` names."""
+        path = os.path.join(self.folder, CONFIGURATION_FILE)
+        if self._chief and not tf.io.gfile.exists(path):
+            content = json.dumps(self._configuration, indent=2, sort_keys=True) + "\n"
+            files.write(path, content.encode())
+        # What other workers write is thrown away, but variables are read by all of them together.
+        folder = self.folder if self._chief else tempfile.mkdtemp()
+        checkpoint = tf.train.Checkpoint(**state)
+        tf.train.CheckpointManager(checkpoint, folder, _KEPT).save(checkpoint_number=step)
+        if not self._chief:
+            shutil.rmtree(folder)
+
+    @property
+    def latest(self) -> str | None:
+        """Path of the last checkpoint."""
+        return tf.train.latest_checkpoint(self.folder)
+
+    def _refuse_another_configuration(self) -> None:
+        path = os.path.join(self.folder, CONFIGURATION_FILE)
+        if not tf.io.gfile.exists(path):
+            return
+        with tf.io.gfile.GFile(path) as file:
+            theirs = _flat(json.load(file))
+        ours = _flat(self._configuration)
+        different = [
+            f"{key}: {theirs.get(key, 'nothing')} there, {ours.get(key, 'nothing')} here"
+            for key in sorted(theirs.keys() | ours.keys())
+            if theirs.get(key) != ours.get(key)
+        ]
+        if different:
+            raise ValueError(
+                f"{self.folder} holds a training of another configuration "
+                f"({'; '.join(different)}); go back to it, or train into another folder"
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys to values."""
+    flat = {}
+    for key, value in tree.items():
+        nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat

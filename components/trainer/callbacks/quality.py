@@ -1,0 +1,199 @@
+"""How good the fakes are while training goes on: few images, one extractor, numbers in a second.
+
+They order the checkpoints of one training and show a collapse. They do not compare with published
+scores, or with the evaluator's: those take more images, and others.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+from pydantic import Field, model_validator
+from scipy.cluster.vq import kmeans2, vq
+
+from components.common.config import Config
+from components.features import Extractor, distances
+from components.trainer.data.scaling import Scaling
+
+# Data [n, ...] to `features` [n, d] and, where it classifies, `probabilities` [n, classes].
+Extract = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+
+_PIXELS = 8
+_FEWEST = 10
+# A mode that the data have fewer of is missed by chance: by a perfect generator too, in 0.7 % of
+# all measurements, if 5 are expected.
+_FEWEST_OF_A_MODE = 5
+_COVERED_FROM = 10  # One in 10 of what the data have.
+
+
+class QualityConfig(Config):
+    """What is measured while training goes on, and what follows from it."""
+
+    every_images: int | None = Field(
+        10_000, ge=1, description="fakes are compared with real data this often; null: never"
+    )
+    samples: int = Field(1000, ge=50, description="fakes, and real data, of one measurement")
+    select_by: Literal["fid", "kid"] = Field(
+        "fid", description="the generator with the best score is the one that is exported"
+    )
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many measurements without a better one; null: never"
+    )
+
+    @model_validator(mode="after")
+    def _patience_has_measurements(self) -> "QualityConfig":
+        if self.patience is not None and self.every_images is None:
+            raise ValueError(
+                f"patience: {self.patience} counts measurements, and every_images is null; "
+                "set every_images, or patience to null"
+            )
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What one set of fakes is worth.
+
+    Attributes:
+      fid: Fréchet distance of the features, 0 is best.
+      kid: polynomial MMD of the features, around 0 is best; may be negative.
+      coverage: share of the data's modes that the fakes have too, in [0, 1].
+      diversity: mean distance of two fakes over that of two real data: 1 is as diverse as the
+        data, 0 all the same.
+    """
+
+    fid: float
+    kid: float
+    coverage: float
+    diversity: float
+
+
+class Quality:
+    """Compares fakes with a fixed set of real data, whose statistics are computed once.
+
+    The modes of the data are the classes that the extractor predicts, or, where it predicts none
+    (or hardly ever the same), the clusters of the features by k-means. A mode is covered if the
+    fakes have at least a tenth of its share in the data. Modes that few of the data are in say
+    nothing, and are left out.
+
+    Args:
+      real: uint8 images [n, height, width, channels] or vectors [n, d], 10 rows or more.
+      extract: see `load_extractor`, `pixels` and `identity`.
+      clusters: at most so many; there are 10 data to a cluster or more.
+      seed: of the clusters and of the pairs whose distance is taken.
+
+    Raises:
+      ValueError: for too few data, features that are NaN or infinite, and data that are all the
+        same in them.
+    """
+
+    def __init__(
+        self, real: np.ndarray, extract: Extract, *, clusters: int = 20, seed: int = 0
+    ) -> None:
+        if clusters < 2:
+            raise ValueError(f"clusters: {clusters}, expected 2 or more")
+        self._extract = extract
+        self._seed = seed
+        found = extract(real)
+        self._real = distances.matrix("real", found["features"], _FEWEST)
+        self._statistics = _statistics(self._real)
+        self._spread = _mean_distance(self._real, seed)
+        if self._spread == 0:
+            raise ValueError("real: all features are the same, so that nothing is like them")
+        self._centres: np.ndarray | None = None
+        modes = self._modes_of(found, self._real) if "probabilities" in found else None
+        if modes is None or np.count_nonzero(np.bincount(modes) >= _FEWEST_OF_A_MODE) < 2:
+            self._centres = _centres(self._real, clusters, seed)
+            modes = self._modes_of(found, self._real)
+        counts = np.bincount(modes)
+        self._counts = np.where(counts >= _FEWEST_OF_A_MODE, counts, 0)
+
+    def measure(self, fake: np.ndarray) -> Measurement:
+        """The scores of fakes [m, ...] as the real data, 2 or more.
+
+        Raises:
+          ValueError: for features of another length than the real ones', NaN or infinity.
+        """
+        found = self._extract(fake)
+        _, features = distances.matrix_pair(self._real, found["features"], at_least=2)
+        return Measurement(
+            fid=distances.fid_from_statistics(*self._statistics, *_statistics(features)),
+            kid=distances.polynomial_mmd(self._real, features),
+            coverage=self._coverage(self._modes_of(found, features)),
+            diversity=_mean_distance(features, self._seed) / self._spread,
+        )
+
+    def _coverage(self, modes: np.ndarray) -> float:
+        there = self._counts > 0
+        fakes = np.bincount(modes, minlength=len(there))[: len(there)]
+        # Shares, multiplied out: whole numbers have no rounding at the border.
+        covered = _COVERED_FROM * fakes * len(self._real) >= self._counts * len(modes)
+        return float(np.mean(covered[there]))
+
+    def _modes_of(self, found: Mapping[str, np.ndarray], features: np.ndarray) -> np.ndarray:
+        if self._centres is None:
+            return np.argmax(found["probabilities"], axis=1)
+        return vq(features, self._centres)[0]
+
+
+def load_extractor(path: str) -> Extract:
+    """The extractor in a folder, its artifact's or a bare SavedModel's: `components.features`.
+
+    Raises:
+      FileNotFoundError, ValueError: for a folder that holds none.
+    """
+    extractor = Extractor(path)
+
+    def extract(data: np.ndarray) -> dict[str, np.ndarray]:
+        found = extractor(data)
+        named = {"features": found.features, "probabilities": found.probabilities}
+        return {name: array for name, array in named.items() if array is not None}
+
+    return extract
+
+
+def identity(data: np.ndarray) -> dict[str, np.ndarray]:
+    """The data themselves as features, float64 [n, d]: the extractor of plain vectors."""
+    return {"features": np.reshape(data, (len(data), -1)).astype(np.float64)}
+
+
+def scaled(scaling: Scaling) -> Extract:
+    """Vectors in [-1, 1] as features, so that no column outweighs the others by its units."""
+    return lambda data: identity(scaling.to_unit(data))
+
+
+def pixels(data: np.ndarray) -> dict[str, np.ndarray]:
+    """What data look like from afar, float64 [n, d]: features where there is no extractor.
+
+    Images [n, height, width, channels] are shrunk to at most 8×8 by the means of areas: coarse
+    enough for covariances of a thousand images, and blind to detail. Vectors are their own.
+    """
+    if data.ndim != 4:
+        return identity(data)
+    size = [min(side, _PIXELS) for side in data.shape[1:3]]
+    with tf.device("CPU"):
+        shrunk = tf.image.resize(data, size, method="area").numpy()
+    return identity(shrunk / 127.5 - 1.0 if data.dtype == np.uint8 else shrunk)
+
+
+def _statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def _mean_distance(features: np.ndarray, seed: int) -> float:
+    """Over n random pairs of different rows."""
+    # Not neighbours in the set: it may be in the order of its classes.
+    order = np.random.default_rng(seed).permutation(len(features))
+    apart = features[order] - features[np.roll(order, 1)]
+    return float(np.linalg.norm(apart, axis=1).mean())
+
+
+def _centres(features: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    count = max(2, min(clusters, len(features) // 10, len(np.unique(features, axis=0))))
+    with warnings.catch_warnings():
+        # A cluster that runs empty keeps its centre, and is no mode of the data.
+        warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
+        return kmeans2(features, count, iter=50, minit="++", seed=seed)[0]

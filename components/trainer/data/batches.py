@@ -1,0 +1,113 @@
+"""The input of training: batches and latents that follow from seed and step."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from components.trainer.data.sources import Source
+
+# Apart from the stream of `sources`.
+_LATENTS_STREAM = 1
+
+
+def latents(seed: int, index: tf.Tensor | int, shape: tuple[int, ...]) -> tf.Tensor:
+    """N(0, I) latents, float32 `shape`; the same for the same (seed, index) on every device."""
+    stream = tf.random.experimental.stateless_fold_in([seed, _LATENTS_STREAM], index)
+    return tf.random.stateless_normal(shape, stream)
+
+
+def step_batches(
+    source: Source,
+    *,
+    batch_size: int,
+    discriminator_steps: int,
+    latent_dim: int,
+    seed: int,
+    first_step: int = 0,
+    replicas: int = 1,
+    replica_range: tuple[int, int] = (0, 1),
+    with_labels: bool = False,
+) -> tf.data.Dataset:
+    """Endless input of one training step each, one element a replica.
+
+    The global batch of a step follows from (seed, step), and each replica has its rows of it.
+    Training that starts at `first_step`, or on another number of devices, therefore sees what it
+    would have seen. Batches run across the ends of epochs, so that nothing is left out.
+
+    Args:
+      source: from `sources.open_source`.
+      batch_size: data a discriminator update, over all replicas together.
+      discriminator_steps: discriminator updates a step.
+      latent_dim: size of one latent vector.
+      seed: of order and latents.
+      first_step: step of the first element.
+      replicas: how many share a batch.
+      replica_range: [first, last) of the replicas to make input for, in turn.
+      with_labels: whether elements have the labels of the real data.
+
+    Returns:
+      Elements {"real": [batch_size / replicas, discriminator_steps, *data_shape] of the data's
+      dtype, "latents": float32 [batch_size / replicas, discriminator_steps, latent_dim]} and,
+      `with_labels`, "labels": int32 [batch_size / replicas, discriminator_steps].
+
+    Raises:
+      ValueError: for a batch that is larger than the dataset or that the replicas cannot share,
+        and where labels are asked for that the dataset does not have.
+    """
+    if with_labels and not source.has_labels:
+        raise ValueError("conditioning: the dataset has no labels; give pairs (data, labels)")
+    if batch_size % replicas:
+        raise ValueError(f"batch_size: {batch_size} is not a multiple of the {replicas} devices")
+    source.check_batch_size(batch_size)
+    share = batch_size // replicas
+    first, last = (index * share for index in replica_range)
+    local = replica_range[1] - replica_range[0]
+    # One replica needs no axis that is taken apart again, which would copy every batch.
+    split = (*((local,) if local > 1 else ()), share, discriminator_steps)
+
+    def step_of(step: tf.Tensor, columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        shape = (batch_size, discriminator_steps, latent_dim)
+        own = latents(seed, step, shape)[first:last]
+        inputs = {
+            "real": tf.reshape(columns["real"], (*split, *source.data_shape)),
+            "latents": tf.reshape(own, (*split, latent_dim)),
+        }
+        if with_labels:
+            inputs["labels"] = tf.reshape(columns["labels"], split)
+        return inputs
+
+    batches = source.batches(
+        batch_size * discriminator_steps,
+        first_step,
+        seed,
+        slice(first * discriminator_steps, last * discriminator_steps),
+    )
+    steps = batches.enumerate(start=first_step).map(step_of, num_parallel_calls=tf.data.AUTOTUNE)
+    return (steps.unbatch() if local > 1 else steps).prefetch(2 * local)
+
+
+def distributed_batches(
+    strategy: tf.distribute.Strategy,
+    source: Source,
+    **options: Any,  # noqa: ANN401
+) -> Iterator[dict[str, Any]]:
+    """`step_batches` over the replicas of `strategy`, for `strategy.run`.
+
+    Each worker makes the global batch and keeps the rows of its own replicas.
+
+    Args:
+      strategy: of one or several workers, each with as many replicas.
+      source: from `sources.open_source`; the same on every worker.
+      options: of `step_batches`, without the replicas.
+    """
+
+    def worker_batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        replicas = context.num_replicas_in_sync
+        local = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+        return step_batches(
+            source, replicas=replicas, replica_range=(first, first + local), **options
+        )
+
+    return iter(strategy.distribute_datasets_from_function(worker_batches))

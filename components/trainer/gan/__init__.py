@@ -1,0 +1,1 @@
+"""The algorithm: the alternating update and what it is made of."""

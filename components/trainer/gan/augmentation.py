@@ -1,0 +1,231 @@
+"""Random transforms of all that the discriminator sees, real and fake, that the generator's
+gradient passes through: they stop a discriminator from learning a small data set by heart.
+
+Zhao et al. 2020 (DiffAugment), arXiv:2006.10738; Karras et al. 2020 (ADA), arXiv:2006.06676.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from components.common.registry import Registry
+from components.trainer.gan.rng import Draws
+
+Transform = Callable[[tf.Tensor, Draws], tf.Tensor]
+
+# A transform takes float32 images [n, h, w, c] in [-1, 1] and changes each in a way of its own. All
+# of ours are linear in the pixels, up to a constant, so that gradient penalties pass through them.
+AUGMENTATIONS: Registry[Transform] = Registry("augmentation")
+
+
+class Augmentation:
+    """Transforms one after the other, each applied to each image with a given probability.
+
+    Args:
+      names: of `AUGMENTATIONS`, in the order of application.
+
+    Raises:
+      ValueError: for an unknown name.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._transforms = [AUGMENTATIONS.get(name) for name in names]
+
+    @staticmethod
+    def check_shape(data_shape: Sequence[int]) -> None:
+        """Raises ValueError for data that are not images."""
+        if len(data_shape) != 3:
+            raise ValueError(
+                f"augmentation: data have shape {list(data_shape)}, "
+                "expected images, [height, width, channels]; leave it out"
+            )
+
+    def __call__(
+        self, images: tf.Tensor, probability: float | tf.Tensor, draws: Draws
+    ) -> tf.Tensor:
+        """Augmented images.
+
+        Args:
+          images: float [n, h, w, c] in [-1, 1], n known.
+          probability: in [0, 1], scalar; an image may be transformed by all, some or none.
+          draws: random numbers of the step.
+
+        Returns:
+          float32 [n, h, w, c]; colours may leave [-1, 1].
+        """
+        images = tf.cast(images, tf.float32)
+        for transform in self._transforms:
+            chosen = draws.uniform(images.shape[0], 1, 1, 1) < probability
+            images = tf.where(chosen, transform(images, draws), images)
+        return images
+
+
+@AUGMENTATIONS.register("color")
+def color(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Brightness ± 0.5, saturation × 0 to 2 (of RGB), contrast × 0.5 to 1.5, as in DiffAugment."""
+    count, *_, channels = images.shape
+
+    def spread(values: tf.Tensor, axes: Sequence[int], low: float, high: float) -> tf.Tensor:
+        """Distances from the mean over `axes`, times a factor from `low` to `high`."""
+        mean = tf.reduce_mean(values, axis=axes, keepdims=True)
+        factor = low + (high - low) * draws.uniform(count, 1, 1, 1)
+        return mean + factor * (values - mean)
+
+    images = images + draws.uniform(count, 1, 1, 1) - 0.5
+    if channels == 3:
+        images = spread(images, [3], 0.0, 2.0)
+    return spread(images, [1, 2, 3], 0.5, 1.5)
+
+
+@AUGMENTATIONS.register("translation")
+def translation(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Shifts by up to 1/8 of the size, in whole pixels, as in DiffAugment.
+
+    What comes in is 0, the grey in the middle of [-1, 1].
+    """
+    count, height, width, _ = images.shape
+
+    def sources(size: int) -> tf.Tensor:
+        """Where each pixel along an axis comes from, [n, size]."""
+        largest = int(size / 8 + 0.5)
+        shift = _integers(draws, count, -largest, largest)
+        return tf.range(size) - shift
+
+    rows, columns = sources(height)[:, :, tf.newaxis], sources(width)[:, tf.newaxis, :]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    shifted = _gather(
+        images, tf.clip_by_value(rows, 0, height - 1), tf.clip_by_value(columns, 0, width - 1)
+    )
+    return tf.where(inside[..., tf.newaxis], shifted, 0.0)
+
+
+@AUGMENTATIONS.register("cutout")
+def cutout(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Sets a rectangle of half the height and width to 0, the grey in the middle of [-1, 1].
+
+    Its centre is anywhere in the image, so that part of it may be outside, as in DiffAugment.
+    """
+    count, height, width, _ = images.shape
+
+    def covered(size: int) -> tf.Tensor:
+        """Which pixels along an axis are, [n, size]."""
+        side = int(size / 2 + 0.5)
+        start = _integers(draws, count, 0, size - side % 2) - side // 2
+        return (tf.range(size) >= start) & (tf.range(size) < start + side)
+
+    hidden = covered(height)[:, :, tf.newaxis] & covered(width)[:, tf.newaxis, :]
+    return tf.where(hidden[..., tf.newaxis], 0.0, images)
+
+
+@AUGMENTATIONS.register("flip")
+def flip(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Mirrors left and right or not, one image in two: always would teach mirrored images."""
+    mirrored = draws.uniform(images.shape[0], 1, 1, 1) < 0.5
+    return tf.where(mirrored, tf.reverse(images, axis=[2]), images)
+
+
+@AUGMENTATIONS.register("rotate")
+def rotate(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Turns by any angle about the centre; reflected at the borders, as in ADA.
+
+    With a probability of 1 no image stands upright, and the generator cannot know how it should:
+    ADA keeps below 0.8.
+    """
+    angle = 2.0 * math.pi * draws.uniform(images.shape[0])
+    return _about_centre(images, tf.cos(angle), tf.sin(angle))
+
+
+@AUGMENTATIONS.register("scale")
+def scale(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    """Zooms by 2^N(0, 0.2²) about the centre; reflected at the borders, as in ADA."""
+    zoom = tf.pow(2.0, 0.2 * draws.normal(images.shape[0]))
+    return _about_centre(images, 1.0 / zoom, tf.zeros_like(zoom))
+
+
+def _integers(draws: Draws, count: int, low: int, high: int) -> tf.Tensor:
+    """int32 [count, 1], uniform from `low` to `high`, both included."""
+    return low + tf.cast(draws.uniform(count, 1) * (high - low + 1), tf.int32)
+
+
+def _gather(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Pixels of each image, at int32 indices that broadcast to [n, h, w]."""
+    count, height, width, channels = images.shape
+    indices = tf.reshape(rows * width + columns, (count, height * width))
+    pixels = tf.reshape(images, (count, height * width, channels))
+    return tf.reshape(tf.gather(pixels, indices, batch_dims=1), images.shape)
+
+
+def _about_centre(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
+    """Images whose pixel at (x, y) is that at (along x + across y, along y - across x).
+
+    Bilinear, with coordinates from the centre and numbers `along`, `across` [n]. Made of gathers:
+    the gradient of TensorFlow's projective transform is not that of its values.
+    """
+    _, height, width, _ = images.shape
+    along, across = along[:, tf.newaxis, tf.newaxis], across[:, tf.newaxis, tf.newaxis]
+    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
+    y = (tf.range(height, dtype=tf.float32) - middle_y)[:, tf.newaxis]
+    x = (tf.range(width, dtype=tf.float32) - middle_x)[tf.newaxis, :]
+    rows, columns = along * y - across * x + middle_y, along * x + across * y + middle_x
+    top, left = tf.floor(rows), tf.floor(columns)
+    total = tf.zeros_like(images)
+    for row, row_share in ((top, top + 1.0 - rows), (top + 1.0, rows - top)):
+        for column, column_share in ((left, left + 1.0 - columns), (left + 1.0, columns - left)):
+            pixels = _gather(images, _reflected(row, height), _reflected(column, width))
+            total += (row_share * column_share)[..., tf.newaxis] * pixels
+    return total
+
+
+def _reflected(index: tf.Tensor, size: int) -> tf.Tensor:
+    """Whole numbers as indices of an axis that goes on reflected: ... 1 0 | 0 1 ... n | n ..."""
+    index = tf.math.floormod(tf.cast(index, tf.int32), 2 * size)
+    return tf.minimum(index, 2 * size - 1 - index)
+
+
+class AdaptiveProbability(tf.Module):
+    """The probability that keeps the discriminator from overfitting, from 0.
+
+    An overfitting discriminator's logits on real data turn positive for all of them. The
+    probability rises by a fixed step where their mean sign is above a target, and falls where it
+    is below (Karras et al. 2020, arXiv:2006.06676, section 3.1, r_t). Its state is in variables, to
+    be checkpointed; it is made in the strategy's scope.
+
+    Args:
+      batch_size: real images a step, over all devices together.
+      target: mean sign to keep, in (-1, 1).
+      images_to_one: images in which the probability goes from 0 to 1 at most.
+      every_steps: steps between two changes, whose signs are averaged.
+
+    Attributes:
+      probability: float32 scalar in [0, 1].
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        target: float = 0.6,
+        images_to_one: int = 500_000,
+        every_steps: int = 4,
+    ) -> None:
+        super().__init__()
+        self._target = target
+        self._every_steps = every_steps
+        self._move = batch_size * every_steps / images_to_one
+        self.probability = tf.Variable(0.0, trainable=False)
+        self.sum_of_signs = tf.Variable(0.0, trainable=False)
+        self.steps = tf.Variable(0, trainable=False, dtype=tf.int64)
+
+    def observe(self, mean_sign: tf.Tensor) -> None:
+        """Takes in one step's mean sign of the logits on real images; in a cross-replica context.
+
+        Args:
+          mean_sign: float32 scalar in [-1, 1], over the batch of all devices.
+        """
+        total, steps = self.sum_of_signs + mean_sign, self.steps + 1
+        due = steps >= self._every_steps
+        change = self._move * tf.sign(total / tf.cast(steps, tf.float32) - self._target)
+        moved = tf.clip_by_value(self.probability + change, 0.0, 1.0)
+        self.probability.assign(tf.where(due, moved, self.probability))
+        self.sum_of_signs.assign(tf.where(due, 0.0, total))
+        self.steps.assign(tf.where(due, tf.zeros_like(steps), steps))

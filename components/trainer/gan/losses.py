@@ -1,0 +1,204 @@
+"""Adversarial losses: pairs of pure functions of logits.
+
+r and f are the discriminator's logits on real and on fake images, of any shape (a patch
+discriminator returns [n, h, w, 1]); every loss is the float32 mean over all of them.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from components.common.registry import Registry
+from components.trainer import replicas
+
+LogitsLoss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """The two sides of a game; both take (real_logits, fake_logits) and return a float32 scalar.
+
+    Attributes:
+      discriminator: what the discriminator minimises.
+      generator: what the generator minimises.
+      has_labels: whether the discriminator learns the label of real images, which can be smoothed;
+        its function then takes `label_smoothing`.
+      relativistic: whether the generator's side depends on the real logits.
+      has_sign: whether logits above 0 mean "real".
+    """
+
+    discriminator: LogitsLoss
+    generator: LogitsLoss
+    has_labels: bool = False
+    relativistic: bool = False
+    has_sign: bool = False
+
+
+LOSSES: Registry[Loss] = Registry("loss")
+
+
+def get(name: str, label_smoothing: float = 0.0) -> Loss:
+    """The loss called `name`.
+
+    Args:
+      name: one of `LOSSES.names()`.
+      label_smoothing: in [0, 1): real images are labelled 1 - label_smoothing / 2, as in Keras,
+        and fake ones 0 (one-sided; Salimans et al. 2016, arXiv:1606.03498, section 3.4).
+
+    Raises:
+      ValueError: for an unknown name, smoothing out of range, and smoothing for a loss without
+        labels.
+    """
+    loss = LOSSES.get(name)
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing: {label_smoothing}, expected 0 or more and less than 1")
+    if not label_smoothing:
+        return loss
+    if not loss.has_labels:
+        labelled = [other for other in LOSSES.names() if LOSSES.get(other).has_labels]
+        raise ValueError(
+            f"label_smoothing: the loss {name!r} has no labels; 0, or one of {', '.join(labelled)}"
+        )
+    smoothed = functools.partial(loss.discriminator, label_smoothing=label_smoothing)
+    return dataclasses.replace(loss, discriminator=smoothed)
+
+
+def check_sign(name: str, option: str) -> None:
+    """Raises ValueError, naming `option`, for a loss under which a logit's sign means nothing."""
+    if not LOSSES.get(name).has_sign:
+        signed = [other for other in LOSSES.names() if LOSSES.get(other).has_sign]
+        raise ValueError(
+            f"{option}: the sign of the loss {name!r}'s logits does not say what is real; "
+            f"leave it out, or use one of {', '.join(signed)}"
+        )
+
+
+def _mean(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.cast(values, tf.float32))
+
+
+def _float(logits: tf.Tensor) -> tf.Tensor:
+    # Half-precision logits overflow in exponentials and squares.
+    return tf.cast(logits, tf.float32)
+
+
+def non_saturating_discriminator_loss(
+    real: tf.Tensor, fake: tf.Tensor, label_smoothing: float = 0.0
+) -> tf.Tensor:
+    """Mean softplus(-r) + softplus(f), the cross-entropy with labels 1 and 0.
+
+    Goodfellow et al. 2014, arXiv:1406.2661, eq. 1. A label t adds (1 - t) r.
+    """
+    real, fake = _float(real), _float(fake)
+    smoothing = 0.5 * label_smoothing * _mean(real)
+    return _mean(tf.nn.softplus(-real)) + smoothing + _mean(tf.nn.softplus(fake))
+
+
+def non_saturating_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean softplus(-f). Goodfellow et al. 2014, arXiv:1406.2661, section 3."""
+    del real
+    return _mean(tf.nn.softplus(-_float(fake)))
+
+
+def minimax_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean -softplus(f): the discriminator's term with its sign turned.
+
+    Goodfellow et al. 2014, arXiv:1406.2661, eq. 1. Vanishes where the discriminator is sure.
+    """
+    del real
+    return -_mean(tf.nn.softplus(_float(fake)))
+
+
+def least_squares_discriminator_loss(
+    real: tf.Tensor, fake: tf.Tensor, label_smoothing: float = 0.0
+) -> tf.Tensor:
+    """Mean (r-1)²/2 + f²/2. Mao et al. 2017, arXiv:1611.04076, eq. 9."""
+    label = 1.0 - 0.5 * label_smoothing
+    return 0.5 * (_mean(tf.square(_float(real) - label)) + _mean(tf.square(_float(fake))))
+
+
+def least_squares_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean (f-1)²/2. Mao et al. 2017, arXiv:1611.04076, eq. 9."""
+    del real
+    return 0.5 * _mean(tf.square(_float(fake) - 1.0))
+
+
+def wasserstein_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean f - r. Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1."""
+    return _mean(_float(fake)) - _mean(_float(real))
+
+
+def wasserstein_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean -f. Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1."""
+    del real
+    return -_mean(_float(fake))
+
+
+def hinge_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean relu(1-r) + relu(1+f). Lim & Ye 2017, arXiv:1705.02894."""
+    return _mean(tf.nn.relu(1.0 - _float(real))) + _mean(tf.nn.relu(1.0 + _float(fake)))
+
+
+def relativistic_average_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean softplus(-(r - mean f)) + softplus(f - mean r).
+
+    Jolicoeur-Martineau 2019, arXiv:1807.00734, section 4.2. The inner means are over the batch of
+    all replicas.
+    """
+    real, fake = _float(real), _float(fake)
+    mean_real, mean_fake = replicas.mean(_mean(real)), replicas.mean(_mean(fake))
+    return _mean(tf.nn.softplus(mean_fake - real)) + _mean(tf.nn.softplus(fake - mean_real))
+
+
+def relativistic_average_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """The discriminator's with the two swapped."""
+    return relativistic_average_discriminator_loss(real=fake, fake=real)
+
+
+def relativistic_pairing_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean softplus(-(r_i - f_i)). Huang et al. 2024 (R3GAN), arXiv:2501.05441, section 2."""
+    return _mean(tf.nn.softplus(_float(fake) - _float(real)))
+
+
+def relativistic_pairing_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """The discriminator's with the two swapped."""
+    return relativistic_pairing_discriminator_loss(real=fake, fake=real)
+
+
+LOSSES.register("non_saturating")(
+    Loss(
+        non_saturating_discriminator_loss,
+        non_saturating_generator_loss,
+        has_labels=True,
+        has_sign=True,
+    )
+)
+LOSSES.register("minimax")(
+    Loss(
+        non_saturating_discriminator_loss,
+        minimax_generator_loss,
+        has_labels=True,
+        has_sign=True,
+    )
+)
+LOSSES.register("least_squares")(
+    Loss(least_squares_discriminator_loss, least_squares_generator_loss, has_labels=True)
+)
+LOSSES.register("wasserstein")(Loss(wasserstein_discriminator_loss, wasserstein_generator_loss))
+LOSSES.register("hinge")(Loss(hinge_discriminator_loss, wasserstein_generator_loss, has_sign=True))
+LOSSES.register("relativistic_average")(
+    Loss(
+        relativistic_average_discriminator_loss,
+        relativistic_average_generator_loss,
+        relativistic=True,
+    )
+)
+LOSSES.register("relativistic_pairing")(
+    Loss(
+        relativistic_pairing_discriminator_loss,
+        relativistic_pairing_generator_loss,
+        relativistic=True,
+    )
+)

@@ -1,0 +1,272 @@
+"""Penalties of the discriminator, added to its loss.
+
+Those on gradients are about D's slope with respect to the data: for a patch discriminator, the
+gradient of the sum of its logits. Norms are over all axes but the first, in float32: squares of
+slopes overflow in half precision.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import tensorflow as tf
+from pydantic import Field
+
+from components.common.config import Config, validate
+from components.common.registry import Registry
+from components.trainer import replicas
+from components.trainer.gan.rng import Draws
+
+Score = Callable[[tf.Tensor], tf.Tensor]
+
+# Keeps the slope of a root finite where the discriminator is flat.
+_EPSILON = 1e-12
+
+
+class Penalty(tf.Module, abc.ABC):
+    """A term of the discriminator's loss, without its weight.
+
+    Variables of a penalty are its state, to be checkpointed; under a strategy, penalties that have
+    some are made in its scope.
+
+    Args:
+      options: of the class's `Options`; default: all defaults.
+
+    Attributes:
+      default_weight: of the paper.
+    """
+
+    class Options(Config):
+        """What a recipe can set."""
+
+    default_weight: ClassVar[float]
+
+    def __init__(self, options: Config | None = None) -> None:
+        super().__init__()
+        self.options = options or self.Options()
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        score: Score,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        real_logits: tf.Tensor,
+        fake_logits: tf.Tensor,
+        draws: Draws,
+    ) -> tf.Tensor:
+        """The mean penalty of a batch, a float32 scalar; in a replica context.
+
+        Args:
+          score: the discriminator in float32, float32 data [n, ...] to logits; updates no state.
+          real: float32 data [n, ...] in [-1, 1].
+          fake: float32 data of the same shape, no gradient to the generator.
+          real_logits, fake_logits: those that the loss is of.
+          draws: random numbers of the step.
+        """
+
+
+PENALTIES: Registry[type[Penalty]] = Registry("penalty")
+
+
+def make(name: str, **options: Any) -> Penalty:  # noqa: ANN401
+    """A new penalty.
+
+    Args:
+      name: one of `PENALTIES.names()`.
+      **options: of the penalty's `Options`.
+
+    Raises:
+      ValueError: for an unknown name or option, and for a value that is out of range.
+    """
+    return PENALTIES.get(name)(check(name, **options))
+
+
+def check(name: str, **options: Any) -> Config:  # noqa: ANN401
+    """The `Options` of the penalty called `name`; raises as `make`, and makes no variables."""
+    try:
+        return validate(PENALTIES.get(name).Options, options)
+    except ValueError as error:
+        raise ValueError(f"penalty {name!r}: {error}") from error
+
+
+def _squared_slopes(score: Score, data: tf.Tensor) -> tf.Tensor:
+    """||∇D||² at each datum, [n]; differentiable with respect to D's weights."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(data)
+        total = tf.reduce_sum(score(data))
+    slopes = tape.gradient(total, data)
+    return tf.reduce_sum(tf.square(slopes), axis=range(1, len(data.shape)))
+
+
+def _slopes(score: Score, data: tf.Tensor) -> tf.Tensor:
+    """||∇D|| at each datum, [n]."""
+    return tf.sqrt(_squared_slopes(score, data) + _EPSILON)
+
+
+def _one_per_datum(draws: Draws, data: tf.Tensor) -> tf.Tensor:
+    """U(0, 1) numbers that broadcast to `data`: [n, 1, ...]."""
+    return draws.uniform(data.shape[0], *[1] * (len(data.shape) - 1))
+
+
+@PENALTIES.register("gradient_penalty")
+class GradientPenalty(Penalty):
+    """Mean (||∇D(x)|| - target)² between real and fake: x = α real + (1 - α) fake, α ~ U(0, 1).
+
+    Gulrajani et al. 2017 (WGAN-GP), arXiv:1704.00028, algorithm 1; one-sided, only slopes above
+    the target count: Petzka et al. 2018 (WGAN-LP), arXiv:1709.08894, eq. 8.
+    """
+
+    class Options(Config):
+        """Options of the gradient penalty."""
+
+        target: float = Field(1.0, ge=0, description="slope that costs nothing")
+        one_sided: bool = Field(False, description="slopes below the target cost nothing either")
+
+    default_weight = 10.0
+
+    def __call__(  # noqa: D102
+        self,
+        score: Score,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        real_logits: tf.Tensor,
+        fake_logits: tf.Tensor,
+        draws: Draws,
+    ) -> tf.Tensor:
+        del real_logits, fake_logits
+        alpha = _one_per_datum(draws, real)
+        excess = _slopes(score, alpha * real + (1.0 - alpha) * fake) - self.options.target
+        if self.options.one_sided:
+            excess = tf.nn.relu(excess)
+        return tf.reduce_mean(tf.square(excess))
+
+
+@PENALTIES.register("r1")
+class R1(Penalty):
+    """Mean ||∇D||²/2 on real data. Mescheder et al. 2018, arXiv:1801.04406, eq. 9.
+
+    The best weight (γ) depends on the data and on the discriminator.
+    """
+
+    default_weight = 1.0
+
+    def __call__(  # noqa: D102
+        self,
+        score: Score,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        real_logits: tf.Tensor,
+        fake_logits: tf.Tensor,
+        draws: Draws,
+    ) -> tf.Tensor:
+        del fake, real_logits, fake_logits, draws
+        return 0.5 * tf.reduce_mean(_squared_slopes(score, real))
+
+
+@PENALTIES.register("r2")
+class R2(Penalty):
+    """Mean ||∇D||²/2 on fake data. Mescheder et al. 2018, arXiv:1801.04406, eq. 10."""
+
+    default_weight = 1.0
+
+    def __call__(  # noqa: D102
+        self,
+        score: Score,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        real_logits: tf.Tensor,
+        fake_logits: tf.Tensor,
+        draws: Draws,
+    ) -> tf.Tensor:
+        del real, real_logits, fake_logits, draws
+        return 0.5 * tf.reduce_mean(_squared_slopes(score, fake))
+
+
+@PENALTIES.register("dragan")
+class DRAGAN(Penalty):
+    """Mean (||∇D(x)|| - 1)² around real data: x = real + α noise_scale std(real) u.
+
+    α ~ U(0, 1) is one number a datum, u ~ U(0, 1) one a pixel; the standard deviation is over all
+    pixels of the batch of all replicas. Kodali et al. 2017, arXiv:1705.07215, section 2.3 and the
+    authors' code.
+    """
+
+    class Options(Config):
+        """Options of DRAGAN."""
+
+        noise_scale: float = Field(0.5, gt=0, description="of the noise, in standard deviations")
+
+    default_weight = 10.0
+
+    def __call__(  # noqa: D102
+        self,
+        score: Score,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        real_logits: tf.Tensor,
+        fake_logits: tf.Tensor,
+        draws: Draws,
+    ) -> tf.Tensor:
+        del fake, real_logits, fake_logits
+        mean = replicas.mean(tf.reduce_mean(real))
+        deviation = tf.sqrt(replicas.mean(tf.reduce_mean(tf.square(real - mean))))
+        noise = self.options.noise_scale * deviation * draws.uniform(*real.shape)
+        around = real + _one_per_datum(draws, real) * noise
+        return tf.reduce_mean(tf.square(_slopes(score, around) - 1.0))
+
+
+@PENALTIES.register("lecam")
+class LeCam(Penalty):
+    """Mean relu(r - a_F)² + relu(a_R - f)², for small data sets.
+
+    a_R and a_F are the moving averages of the logits r on real and f on fake data, of the batches
+    of all replicas up to this one; the first batch starts them. Tseng et al. 2021,
+    arXiv:2104.03310, section 3.2; relu and weight as in the authors' code for CIFAR-10.
+    """
+
+    class Options(Config):
+        """Options of LeCam."""
+
+        decay: float = Field(0.99, ge=0, lt=1, description="of the moving averages, per batch")
+
+    default_weight = 0.3
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        self.average_real = self._state(0.0)
+        self.average_fake = self._state(0.0)
+        self.started = self._state(False)
+
+    @staticmethod
+    def _state(value: float | bool) -> tf.Variable:
+        # All replicas assign the same value.
+        aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return tf.Variable(value, trainable=False, aggregation=aggregation)
+
+    def __call__(  # noqa: D102
+        self,
+        score: Score,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        real_logits: tf.Tensor,
+        fake_logits: tf.Tensor,
+        draws: Draws,
+    ) -> tf.Tensor:
+        del score, real, fake, draws
+        real_logits = tf.cast(real_logits, tf.float32)
+        fake_logits = tf.cast(fake_logits, tf.float32)
+        average_real = self._averaged(self.average_real, real_logits)
+        average_fake = self._averaged(self.average_fake, fake_logits)
+        self.started.assign(True)
+        return tf.reduce_mean(tf.square(tf.nn.relu(real_logits - average_fake))) + tf.reduce_mean(
+            tf.square(tf.nn.relu(average_real - fake_logits))
+        )
+
+    def _averaged(self, average: tf.Variable, logits: tf.Tensor) -> tf.Tensor:
+        """The average with this batch in it, which is assigned."""
+        mean = replicas.mean(tf.stop_gradient(tf.reduce_mean(logits)))
+        moved = self.options.decay * average + (1.0 - self.options.decay) * mean
+        value = tf.where(self.started, moved, mean)
+        average.assign(value)
+        return value

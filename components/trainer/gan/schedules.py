@@ -1,0 +1,131 @@
+"""Hyperparameters that change while training goes on; progress is counted in images."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, Discriminator, Field, FiniteFloat, Tag
+
+from components.common.config import NUMBER_TAG, SECTION_TAG, Config, name_in
+from components.common.registry import Registry
+
+# A shape rises from 0 to 1 as progress does.
+SHAPES: Registry[Callable[[float], float]] = Registry("schedule shape")
+
+
+@SHAPES.register("linear")
+def linear(progress: float) -> float:
+    """A straight line."""
+    return progress
+
+
+@SHAPES.register("cosine")
+def cosine(progress: float) -> float:
+    """Half a cosine, flat at both ends (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5)."""
+    return 0.5 * (1.0 - math.cos(math.pi * progress))
+
+
+class Schedule(Config):
+    """A way from `start` to `end`: constant before it, moving for `images`, constant after it."""
+
+    start: FiniteFloat = Field(description="value at the beginning")
+    end: FiniteFloat = Field(description="value at the end")
+    shape: name_in(SHAPES) = Field("cosine", description="shape of the way from start to end")
+    images: int | None = Field(
+        None, ge=1, description="images seen on the way; default: to the end of training"
+    )
+    after_images: int = Field(0, ge=0, description="images seen before the value leaves start")
+
+    def at(self, images_seen: float) -> float:
+        """The value after `images_seen` images of training, between `start` and `end`.
+
+        Raises:
+          ValueError: where `images` is not known; see `over`.
+        """
+        if self.images is None:
+            raise ValueError("images: not set, expected the length of the schedule; see over()")
+        progress = (images_seen - self.after_images) / self.images
+        if progress <= 0:
+            return self.start
+        # The ends are exact, which rounding would not promise.
+        if progress >= 1:
+            return self.end
+        value = self.start + (self.end - self.start) * SHAPES.get(self.shape)(progress)
+        return min(max(value, min(self.start, self.end)), max(self.start, self.end))
+
+    def over(self, total_images: int) -> "Schedule":
+        """This schedule in a training of `total_images` images: `images` is filled in.
+
+        Raises:
+          ValueError: for a schedule to the end of training that would start after it.
+        """
+        if self.images is not None:
+            return self
+        if self.after_images >= total_images:
+            raise ValueError(
+                f"after_images: {self.after_images}, "
+                f"expected less than the {total_images} images of the training"
+            )
+        return self.model_copy(update={"images": total_images - self.after_images})
+
+
+Scheduled = float | Schedule
+
+
+def value_at(scheduled: Scheduled, images_seen: float) -> float:
+    """The value after `images_seen` images; a number stays what it is."""
+    return scheduled.at(images_seen) if isinstance(scheduled, Schedule) else float(scheduled)
+
+
+def start_of(scheduled: Scheduled) -> float:
+    """The value before training; a number stays what it is."""
+    return scheduled.start if isinstance(scheduled, Schedule) else float(scheduled)
+
+
+def over(scheduled: Scheduled, total_images: int) -> Scheduled:
+    """See `Schedule.over`; a number stays what it is."""
+    return scheduled.over(total_images) if isinstance(scheduled, Schedule) else scheduled
+
+
+def _tag(value: object) -> str:
+    return SECTION_TAG if isinstance(value, Mapping | Schedule) else NUMBER_TAG
+
+
+def scheduled(
+    *,
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+) -> object:
+    """A field type: a finite number, or a schedule, both of whose ends keep to the bounds.
+
+    Args:
+      gt, ge, lt, le: the value is greater, greater or equal, less, less or equal.
+    """
+    bounds = [
+        (gt, "greater than", lambda value: value > gt),
+        (ge, "at least", lambda value: value >= ge),
+        (lt, "less than", lambda value: value < lt),
+        (le, "at most", lambda value: value <= le),
+    ]
+    bounds = [bound for bound in bounds if bound[0] is not None]
+    expected = " and ".join(f"{words} {limit}" for limit, words, _ in bounds)
+
+    def check(value: Scheduled) -> Scheduled:
+        ends = (
+            {"start: ": value.start, "end: ": value.end}
+            if isinstance(value, Schedule)
+            else {"": value}
+        )
+        for name, end in ends.items():
+            if not all(holds(end) for _, _, holds in bounds):
+                raise ValueError(f"{name}{end}, expected {expected}")
+        return value
+
+    return Annotated[
+        Annotated[FiniteFloat, Tag(NUMBER_TAG)] | Annotated[Schedule, Tag(SECTION_TAG)],
+        # One kind is tried, so that an error is about what was meant.
+        Discriminator(_tag),
+        AfterValidator(check),
+    ]

@@ -1,0 +1,249 @@
+"""Runs a recipe on this machine: LocalDagRunner, metadata in SQLite, everything under one root."""
+
+import contextlib
+import dataclasses
+import fcntl
+import glob
+import hashlib
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import absl.logging
+import tensorflow as tf
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+
+from components.common import files
+from components.example_gen.config import DataConfig
+from pipeline import config
+from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
+from pipeline.runs import metadata
+
+_STAGE_MESSAGE = re.compile(r"Component (\S+) is (running|finished)\.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run has come to.
+
+    Attributes:
+      metrics: name to value, from the evaluation.
+      blessed: whether every rule of the gate and the infra validation passed.
+      reasons: why not, in words; empty where blessed.
+      pushed: folder of the pushed version, or None.
+      report: the HTML report.
+      samples: PNG of them, or CSV of vectors.
+    """
+
+    metrics: dict[str, float]
+    blessed: bool
+    reasons: str
+    pushed: str | None
+    report: str
+    samples: str
+
+
+def run(
+    recipe: config.Recipe,
+    splits: Mapping[str, str],
+    root: str,
+    tell: Callable[[str], None],
+    *,
+    use_cache: bool = True,
+) -> Outcome:
+    """Runs the pipeline once.
+
+    Args:
+      recipe: the resolved recipe.
+      splits: of its data, from `config.find_data`.
+      root: folder for artifacts, metadata, checkpoints, logs and, by default, pushed models.
+      tell: receives one line as a stage starts and one as it ends.
+      use_cache: whether stages whose inputs and code are unchanged are skipped.
+
+    Raises:
+      BlockingIOError: while another run uses the root.
+      Exception: whatever the failed stage raised; its name has been told.
+    """
+    root = os.path.abspath(root)
+    os.makedirs(root, exist_ok=True)
+    with _only_run(root), _log_file(root):
+        recipe = _pinned(recipe, root)
+        connection = metadata.connection_config(os.path.join(root, "metadata.sqlite"))
+        pipeline = create_pipeline(
+            recipe,
+            splits,
+            root,
+            enable_cache=use_cache,
+            metadata_connection_config=connection,
+        )
+        with _stage_lines(recipe.name, connection, tell):
+            LocalDagRunner().run(pipeline)
+        return _outcome(recipe.name, connection)
+
+
+def examine(
+    data: DataConfig,
+    splits: Mapping[str, str],
+    root: str,
+    tell: Callable[[str], None],
+    beam: Sequence[str] = config.LOCAL_BEAM,
+) -> tuple[str, str]:
+    """Runs the stages that read data and say what is in them, as `run` does.
+
+    Returns:
+      The folders of the examples and of their statistics, below `root`.
+    """
+    with _log_file(root):
+        connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
+        example_gen, statistics_gen = data_stages(data, splits)
+        pipeline = Pipeline(
+            pipeline_name="data",
+            pipeline_root=os.path.join(root, "artifacts"),
+            components=[example_gen, statistics_gen],
+            beam_pipeline_args=beam_arguments(beam),
+            metadata_connection_config=connection,
+        )
+        with _stage_lines("data", connection, tell):
+            LocalDagRunner().run(pipeline)
+        examples, statistics = (
+            metadata.last_execution(connection, "data", stage.id).outputs[key].uri
+            for stage, key in ((example_gen, "examples"), (statistics_gen, "statistics"))
+        )
+        return examples, statistics
+
+
+def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outcome:
+    def outputs(stage: str) -> dict[str, metadata.Artifact]:
+        return metadata.last_execution(connection, name, stage).outputs
+
+    evaluator, pusher = outputs("GANEvaluator"), outputs("Pusher")
+    evaluation, blessing = evaluator["evaluation"], evaluator["blessing"]
+    (samples,) = glob.glob(os.path.join(glob.escape(evaluation.uri), "samples.*"))
+    infra = outputs("InfraValidator")["blessing"]
+    pushed = pusher["pushed_model"].properties
+    reasons = [
+        verdict.properties.get("reasons", "")
+        for verdict in (blessing, infra)
+        if not verdict.properties["blessed"]
+    ]
+    return Outcome(
+        metrics={
+            name: value for name, value in evaluation.properties.items() if isinstance(value, float)
+        },
+        blessed=not reasons,
+        reasons="; ".join(reasons),
+        pushed=pushed["pushed_destination"] if pushed["pushed"] else None,
+        report=os.path.join(evaluation.uri, "report.html"),
+        samples=samples,
+    )
+
+
+@contextlib.contextmanager
+def _only_run(root: str) -> Iterator[None]:
+    with open(os.path.join(root, ".lock"), "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"{root}: another run uses this root; wait for it or name another --root"
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _log_file(root: str) -> Iterator[None]:
+    """Sends what TFX, Beam and TensorFlow say to logs/<time>.log.
+
+    Warnings of this project's stages go to the terminal too.
+    """
+    folder = os.path.join(root, "logs")
+    os.makedirs(folder, exist_ok=True)
+    file = logging.FileHandler(
+        os.path.join(folder, time.strftime("%Y%m%d-%H%M%S.log")), encoding="utf-8"
+    )
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    terminal.addFilter(logging.Filter("components"))
+    terminal.setFormatter(logging.Formatter("  %(message)s"))
+    logger = logging.getLogger()
+    handlers, level = logger.handlers, logger.level
+    logger.handlers = [file, terminal]
+    logger.setLevel(logging.INFO)
+    absl.logging.set_verbosity(absl.logging.INFO)
+    tf.get_logger().handlers.clear()
+    logging.captureWarnings(capture=True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        logger.handlers = handlers
+        logger.setLevel(level)
+        file.close()
+
+
+@contextlib.contextmanager
+def _stage_lines(
+    name: str,
+    connection: metadata_store_pb2.ConnectionConfig,
+    tell: Callable[[str], None],
+) -> Iterator[None]:
+    """Tells of stages as they start and end.
+
+    LocalDagRunner has no hook for this; it says it in its log, in the same words on both lanes.
+    """
+    running: dict[str, float] = {}
+
+    def hear(record: logging.LogRecord) -> bool:
+        match = _STAGE_MESSAGE.fullmatch(record.getMessage())
+        if match and match[2] == "running":
+            running[match[1]] = time.monotonic()
+            tell(f"{match[1]} …")
+        elif match:
+            seconds = time.monotonic() - running.pop(match[1])
+            cached = metadata.last_execution(connection, name, match[1]).cached
+            tell(f"{match[1]} {'cached' if cached else 'done'}, {seconds:.1f} s")
+        return True
+
+    logger = absl.logging.get_absl_logger()
+    logger.addFilter(hear)
+    try:
+        yield
+    except BaseException as error:
+        how = "failed" if isinstance(error, Exception) else "stopped"
+        for stage, started in running.items():
+            tell(f"{stage} {how}, {time.monotonic() - started:.1f} s")
+        raise
+    finally:
+        logger.removeFilter(hear)
+
+
+def _pinned(recipe: config.Recipe, root: str) -> config.Recipe:
+    """The recipe with copies of schema and reference statistics whose paths name their content.
+
+    Cache keys hold the paths alone: an edited file would not be read again.
+    """
+
+    def pin(path: str | None, name: str) -> str | None:
+        if path is None:
+            return None
+        with tf.io.gfile.GFile(path, "rb") as file:
+            content = file.read()
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        pinned = os.path.join(root, "schemas", digest, name)
+        if not os.path.exists(pinned):
+            files.write(pinned, content)
+        return pinned
+
+    schema = pin(recipe.data.schema_path, "schema.pbtxt")
+    reference = pin(recipe.validation.reference, "statistics.pb")
+    return recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"schema_path": schema}),
+            "validation": recipe.validation.model_copy(update={"reference": reference}),
+        }
+    )

@@ -1,0 +1,128 @@
+"""Runs as they are shown, side by side: `tfx-gan runs` and `tfx-gan compare`."""
+
+import datetime
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from components.common.registry import nearest
+from pipeline.runs.history import NOTHING, Comparison, Row, short
+
+_DEFAULT_METRICS = ("fid", "kid", "precision", "recall", "coverage")
+_VERSION_LENGTH = 7
+# In characters, of what the table needs for five metrics, and of a version of a pushed model.
+_WIDE = 106
+_GATE_WIDTH = 10
+
+
+def table(listed: Sequence[Row], names: Sequence[str] = (), width: int = _WIDE) -> Table:
+    """The listed runs; lineage as `<artifact> <id>@<version of its code, or of the schema>`.
+
+    Args:
+      listed: the runs.
+      names: of the metrics to show; by default FID, KID, precision, recall and coverage.
+      width: of the terminal, in characters; on a narrow one the metrics share a column.
+
+    Raises:
+      ValueError: for a metric that no run has.
+    """
+    known = {name for row in listed for name in row.metrics}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--metric {name}: no run has it; {nearest(name, known)}")
+    shown = names or [name for name in _DEFAULT_METRICS if name in known]
+    heads = shown if width >= _WIDE else ["metrics"]
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    made.add_column("run", no_wrap=True)
+    for head in heads:
+        made.add_column(head, justify="right", no_wrap=True)
+    made.add_column("gate", min_width=_GATE_WIDTH)
+    made.add_column("lineage", no_wrap=True)
+    for row in listed:
+        values = [number(row.metrics.get(name)) for name in shown]
+        if heads != shown:
+            values = ["\n".join(map(" ".join, zip(shown, values, strict=True)))]
+        made.add_row(
+            Text("\n".join(filter(None, (row.id, row.pipeline, _local(row.started), row.state)))),
+            *values,
+            Text(_gate_words(row)),
+            Text(_lineage_words(row.lineage)),
+            end_section=True,
+        )
+    return made
+
+
+def tables(comparison: Comparison) -> RenderableType:
+    """The differences as two tables."""
+    parts: list[RenderableType] = [Text(f"a  {comparison.a}\nb  {comparison.b}")]
+    if comparison.not_compared:
+        parts.append(Text(f"metrics not compared: {'; '.join(comparison.not_compared)}"))
+    else:
+        made = Table("metric")
+        for head in ("a", "b", "b - a"):
+            made.add_column(head, justify="right")
+        for name, scores in comparison.metrics.items():
+            made.add_row(
+                name,
+                Text(score(scores["a"])),
+                Text(score(scores["b"])),
+                number(scores["difference"], "+"),
+            )
+        parts.append(made)
+    if comparison.config:
+        made = Table("configuration", "a", "b")
+        for key, values in comparison.config.items():
+            made.add_row(key, *(Text(short(value)) for value in values))
+        parts.append(made)
+    else:
+        parts.append(Text("configuration: no difference"))
+    return Group(*parts)
+
+
+def number(value: float | None, sign: str = "") -> str:
+    """Four digits, or a dash for none."""
+    return NOTHING if value is None else f"{value:{sign}.4g}"
+
+
+def score(content: Mapping[str, Any] | None) -> str:
+    """A score of metrics.json: its value and, where it has one, its interval."""
+    if content is None:
+        return NOTHING
+    return f"{number(content['value'])} {interval(content)}".rstrip()
+
+
+def interval(content: Mapping[str, Any]) -> str:
+    """The interval of a score of metrics.json; empty where it has none."""
+    low, high = content.get("low"), content.get("high")
+    return "" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
+
+
+def _local(started: str) -> str:
+    """On this machine's clock."""
+    time = datetime.datetime.fromisoformat(started).astimezone()
+    return f"started {time:%Y-%m-%d %H:%M}"
+
+
+def _gate_words(row: Row) -> str:
+    if row.blessed is None:
+        return NOTHING
+    words = "blessed" if row.blessed else f"refused: {row.reasons.partition('; ')[0]}"
+    return f"{words}\npushed {row.pushed}" if row.pushed else words
+
+
+def _lineage_words(lineage: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = []
+    for key, origin in lineage.items():
+        version = origin.get("code_version")
+        if "source" in origin:
+            # The local runner's copies lie in a folder that names their content.
+            version = os.path.basename(os.path.dirname(origin["source"]))
+        word = f"{key} {origin['id']}"
+        lines.append(f"{word}@{version[:_VERSION_LENGTH]}" if version else word)
+        lines += [f"  {name} {origin[name]}" for name in ("span", "version") if name in origin]
+    return "\n".join(lines) or NOTHING

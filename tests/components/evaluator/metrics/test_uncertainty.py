@@ -1,0 +1,69 @@
+"""The intervals: against what is known of the mean, and against what other samples would say."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from components.evaluator.metrics import uncertainty
+
+
+def test_groups_are_random_and_of_one_size():
+    groups = uncertainty.assign(103, 10, seed=0)
+
+    assert sorted(np.bincount(groups)) == [10] * 7 + [11] * 3
+    assert (groups == uncertainty.assign(103, 10, seed=0)).all()
+    assert (groups != uncertainty.assign(103, 10, seed=1)).any()
+
+
+def test_with_a_group_for_each_image_the_mean_has_its_textbook_interval():
+    values = np.random.default_rng(0).gamma(2.0, size=50)
+
+    score = uncertainty.mean(values, np.arange(50))
+
+    reach = stats.t.ppf(0.975, 49) * values.std(ddof=1) / np.sqrt(50)
+    assert score.value == pytest.approx(values.mean())
+    assert (score.low, score.high) == pytest.approx((values.mean() - reach, values.mean() + reach))
+
+
+@pytest.mark.parametrize(
+    ("statistic", "truth"),
+    [
+        pytest.param(np.mean, 1.0, id="mean"),
+        pytest.param(np.std, 1.0, id="standard deviation"),
+        pytest.param(lambda x: np.mean(x) ** 2, 1.0, id="square of the mean"),
+    ],
+)
+def test_about_95_of_100_intervals_hold_the_truth(statistic, truth):
+    rng = np.random.default_rng(0)
+    groups = uncertainty.assign(200, 20, seed=0)
+    held = 0
+    for _ in range(400):
+        values = rng.normal(1.0, 1.0, 200)
+        score = uncertainty.recomputed(lambda rows, x=values: float(statistic(x[rows])), groups)
+        held += score.low <= truth <= score.high
+
+    assert 0.91 < held / 400 < 0.98
+
+
+def test_values_of_disjoint_parts_give_an_interval_too():
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        values = rng.normal(1.0, 1.0, (10, 20))
+        score = uncertainty.subsets(values.mean(), values.mean(axis=1))
+        held += score.low <= 1.0 <= score.high
+
+    assert 0.91 < held / 400 < 0.98
+
+
+def test_what_two_scores_share_cancels_in_their_difference():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0.0, 10.0, 300)
+    groups = uncertainty.assign(300, 20, seed=0)
+    one, other = (uncertainty.mean(shared + rng.normal(d, 0.1, 300), groups) for d in (0.5, 0.0))
+
+    change = uncertainty.difference(one, other)
+
+    assert one.low < other.value < one.high, "each is far too uncertain to tell them apart"
+    assert 0.4 < change.low < 0.5 < change.high < 0.6
+    assert uncertainty.difference(one, one).low == 0

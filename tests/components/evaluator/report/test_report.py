@@ -1,0 +1,802 @@
+"""The report: what it shows of an evaluation, and what a browser makes of it."""
+
+import base64
+import dataclasses
+import gzip
+import io
+import json
+import math
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from selenium import webdriver
+
+from components.evaluator.evaluation import (
+    ClassRow,
+    ColumnRow,
+    Evaluation,
+    Pictures,
+    Score,
+    Vectors,
+    Verdict,
+)
+from components.evaluator.metrics.registry import METRICS
+from components.evaluator.report import plots, report
+
+DATA = Path(__file__).parents[4] / "data" / "fashion_mnist" / "t10k-images-idx3-ubyte.gz"
+PLAUSIBLE = {
+    "fid": 21.063,
+    "kid": -0.0034191,
+    "inception_score": 6.143,
+    "sliced_wasserstein": 31415,
+}
+SUBJECTS = {"model": 1, "baseline": 1.2, "train": 0.1, "halves": 0.05, "untrained": 17, "noise": 20}
+HOSTILE = """</style><script>alert(1)</script><img src=x onerror="alert('2')">&amp;{{ 7 * 7 }}"""
+
+
+def score(value, spread=0.1, **details):
+    return Score(value, value - spread * abs(value), value + spread * abs(value), details)
+
+
+def scores(factor):
+    return {name: score(factor * PLAUSIBLE.get(name, 0.5)) for name in METRICS.names()}
+
+
+def noisy(images, seed, amount):
+    rng = np.random.default_rng(seed)
+    return np.clip(images + amount * rng.normal(size=images.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def clothes():
+    """Photographs [n, 28, 28, 1]."""
+    content = gzip.decompress(DATA.read_bytes())
+    return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28, 1)
+
+
+@pytest.fixture(scope="session")
+def full(clothes):
+    """An evaluation of a conditional generator that has everything."""
+    fake = noisy(clothes[64:128], 0, 40)
+    steps = np.linspace(0, 1, 10).reshape(1, 10, 1, 1, 1)
+    between = (1 - steps) * clothes[200:206, np.newaxis] + steps * clothes[206:212, np.newaxis]
+    of_model = scores(1) | {"copies": score(0.012, p_value=0.2, nearer=0.48)}
+    return Evaluation(
+        model="/runs/fashion-mnist/artifacts/GANTrainer/model/6",
+        verdicts=[
+            Verdict("FID at most 60", "21.06 [20.1, 22.2]", True, "fid"),
+            Verdict("Recall at least 0.6", "0.5 [0.45, 0.55]", False, "recall"),
+            Verdict("Real images are nearer than fakes", "FID 1 against 2", True),
+        ],
+        scores={name: scores(factor) for name, factor in SUBJECTS.items()} | {"model": of_model},
+        changes={
+            "fid": Score(-4.2, -6.1, -2.3),
+            "kid": Score(0.001, -0.002, 0.004),
+            "recall": Score(-0.2, -0.3, -0.1),
+        },
+        classes=[
+            ClassRow(
+                label,
+                real_share=0.1,
+                fake_share=0.02 * label + 0.01,
+                scores={"accuracy": Score(0.9), "fid": score(30 + label)} if label else {},
+            )
+            for label in range(10)
+        ],
+        pictures=Pictures(
+            real=clothes[:64],
+            fake=fake,
+            interpolations=between.astype(np.uint8),
+            best=fake[:16],
+            worst=noisy(fake[:16], 1, 60),
+            nearest=np.stack([fake[:8], clothes[64:72], clothes[:8], clothes[8:16]], axis=1),
+        ),
+        vectors=None,
+        log=[
+            {
+                "step": step,
+                "images": 2000 * step,
+                "images_per_second": 350 + 20 * math.sin(step),
+                "generator_loss": 1 + 1 / step,
+                "discriminator_loss": 1.4 - 0.5 / step,
+                **({"fid": 300 / step, "kid": 80 / step} if step % 5 == 0 else {}),
+            }
+            for step in range(1, 76)
+        ],
+        data={"shape": [28, 28, 1], "train examples": 6000, "eval examples": 1000},
+        protocol={
+            "extractor": {"name": "fashion-mnist classifier", "id": "0123456789abcdef"},
+            "counts": {"eval": 1000, "model": 1000},
+            "settings": {"seed": 0, "kid_subsets": 100},
+        },
+        lineage={"span": 3, "artifacts": {"model": {"id": 6, "uri": "/a"}, "data": {"id": 1}}},
+        config={"trainer": {"images": 150_000}, "evaluator": {"gate": {"bounds": {"fid": 60}}}},
+    )
+
+
+@pytest.fixture(scope="session")
+def bare(full):
+    """An evaluation that has as little as there can be."""
+    return dataclasses.replace(
+        full,
+        scores={"model": {"fid": Score(3.5)}},
+        verdicts=[],
+        changes={},
+        classes=[],
+        pictures=None,
+        vectors=None,
+        log=[],
+        data={},
+        protocol={},
+        lineage={},
+        config={},
+    )
+
+
+def table(names, rows=200):
+    """Vectors whose fakes are the further off the later a column comes."""
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(rows, len(names))).astype(np.float32)
+    fake = real[::-1] + 0.1 * np.arange(len(names), dtype=np.float32)
+    return Vectors(
+        [
+            ColumnRow(name, score(0.1 * place), 0.0, 0.1 * place, 1.0, 1.0)
+            for place, name in enumerate(names)
+        ],
+        real,
+        fake,
+    )
+
+
+@pytest.fixture(scope="session")
+def tabular(full):
+    """An evaluation of vectors."""
+    names = ["temp_max", "wind", "a_name_that_is_much_longer_than_names_of_columns_are", "rain"]
+    return dataclasses.replace(full, pictures=None, vectors=table(names))
+
+
+@pytest.fixture(scope="session")
+def text(full):
+    return report.render(full)
+
+
+@pytest.fixture(scope="session")
+def full_page(text):
+    return Page(text)
+
+
+class Page(HTMLParser):
+    """A page's elements in order, as (tag, attributes, text inside)."""
+
+    VOID = ("img", "meta", "use", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self._open = [], []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append([tag, dict(attributes), ""])
+        if tag not in self.VOID:
+            self._open.append(self.elements[-1])
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append([tag, dict(attributes), ""])
+
+    def handle_endtag(self, tag):
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, text):
+        for element in self._open:
+            element[2] += text
+
+    @property
+    def text(self):
+        return self.elements[0][2]
+
+    @property
+    def tags(self):
+        return [tag for tag, _, _ in self.elements]
+
+    def having(self, attribute):
+        return [
+            (tag, attributes, " ".join(text.split()))
+            for tag, attributes, text in self.elements
+            if attribute in attributes
+        ]
+
+    def sections(self):
+        return [attributes["id"] for tag, attributes, _ in self.elements if tag == "h2"]
+
+    def pictures(self):
+        """By the text that stands for it, as arrays."""
+        found = {}
+        for tag, attributes, _ in self.elements:
+            if tag == "img":
+                data = base64.b64decode(attributes["src"].removeprefix("data:image/png;base64,"))
+                found[attributes["alt"]] = np.asarray(Image.open(io.BytesIO(data)))
+        return found
+
+
+def in_json(evaluation):
+    """(subject, metric) to the score, and (subject, metric, detail) to the number, of the file."""
+    content = json.loads(json.dumps(evaluation.to_json()))
+    found = {}
+    for subject, of_subject in {
+        "model": content["metrics"],
+        "change": content["changes"],
+        **content["references"],
+        **{f"class {row['label']}": row["scores"] for row in content["classes"]},
+    }.items():
+        for name, entry in of_subject.items():
+            found[subject, name] = (entry["value"], entry["low"], entry["high"])
+            for detail, value in entry["details"].items():
+                found[subject, name, detail] = (value, None, None)
+    for row in content["classes"]:
+        for share in ("real_share", "fake_share"):
+            found[f"class {row['label']}", share] = (row[share], None, None)
+    for row in content["columns"]:
+        subject = f"column {row.pop('name')}"
+        distance = row.pop("distance")
+        found[subject, "distance"] = (distance["value"], distance["low"], distance["high"])
+        for name, value in row.items():
+            found[subject, name] = (value, None, None)
+    return found
+
+
+def same(one, other):
+    return one == other or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
+
+
+def as_read(text):
+    """The numbers a reader finds in a text."""
+    numbers = re.findall(r"[-+]?(?:\d[\d,]*\.?\d*(?:e[-+]\d+)?|nan|inf)(?: %)?", text)
+    return [
+        float(found.replace(",", "").removesuffix(" %")) * (0.01 if "%" in found else 1)
+        for found in numbers
+    ]
+
+
+def assert_shows(cells, evaluation):
+    """That cells (attributes by name, text) show every number of metrics.json, and no other."""
+    expected = in_json(evaluation)
+    shown, subject = set(), None
+    for attributes, text in cells:
+        if "data-detail" in attributes:
+            # Inside the cell of its score, which comes before it.
+            key = (*subject, attributes["data-detail"])
+        else:
+            key = subject = (attributes["data-subject"], attributes["data-metric"])
+        shown.add(key)
+        exact = [
+            json.loads(attributes[f"data-{part}"]) if f"data-{part}" in attributes else None
+            for part in ("value", "low", "high")
+        ]
+        assert all(map(same, exact, expected[key])), key
+        there = [value for value in exact if value is not None]
+        read = as_read(text)[: len(there)]
+        share = 6e-4 if "%" in text else 1e-12
+        assert read == pytest.approx(there, rel=1e-3, abs=share, nan_ok=True), (key, text)
+    assert shown == set(expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({}, id="everything"),
+        pytest.param({"scores": {"model": {"fid": Score(3.5)}}, "changes": {}}, id="no references"),
+        pytest.param({"classes": []}, id="no classes"),
+        pytest.param({"vectors": table(["temp_max", "wind"])}, id="vectors"),
+        pytest.param({"changes": {"fid": Score(1.5)}}, id="change without interval"),
+        pytest.param(
+            {
+                "scores": {
+                    "model": {"fid": Score(math.nan), "kid": Score(math.inf, -math.inf, math.inf)},
+                    "baseline": {"recall": Score(1e-9, 0, 2e12, {"p_value": math.nan})},
+                },
+                "changes": {"fid": Score(math.nan, math.nan, math.nan)},
+                "classes": [ClassRow(3, math.nan, math.nan, {"accuracy": Score(math.nan)})],
+            },
+            id="not finite",
+        ),
+    ],
+)
+def test_the_page_shows_the_numbers_of_metrics_json_and_no_others(full, change):
+    evaluation = dataclasses.replace(full, log=[], pictures=None, **change)
+
+    page = Page(report.render(evaluation))
+
+    assert_shows([cell[1:] for cell in page.having("data-value")], evaluation)
+
+
+@pytest.mark.parametrize(
+    ("change", "without"),
+    [
+        ({}, []),
+        ({"pictures": None}, ["samples", "neighbours", "extremes"]),
+        ({"verdicts": []}, ["gate"]),
+        ({"log": []}, ["training"]),
+        ({"log": [{"images": 1, "generator_loss": math.nan}]}, ["training"]),
+        ({"classes": []}, ["classes"]),
+        ({"data": {}, "lineage": {}}, ["data", "lineage"]),
+        ({"protocol": {}, "config": {}}, ["protocol", "configuration"]),
+    ],
+    ids=lambda value: ",".join(value),
+)
+def test_what_there_is_nothing_of_is_left_out(full, full_page, change, without):
+    everything = full_page.sections()
+    page = Page(report.render(dataclasses.replace(full, **change)))
+
+    assert page.sections() == [name for name in everything if name not in without]
+    links = [attributes["href"] for tag, attributes, _ in page.elements if tag == "a"]
+    assert [link for link in links if link != "#protocol"] == [
+        f"#{name}" for name in page.sections() if name != "protocol"
+    ]
+    assert ("#protocol" in links) == ("protocol" in page.sections())
+
+
+def test_a_bare_evaluation_has_a_page(bare):
+    page = Page(report.render(bare))
+
+    assert page.sections() == ["metrics"]
+    assert "Generator measured" in " ".join(page.text.split())
+
+
+@pytest.mark.parametrize(
+    ("passed", "title", "reasons"),
+    [
+        ([True, True], "Generator ✓ blessed", []),
+        ([True, False], "Generator ✗ refused", ["✗ rule 1: found 1"]),
+        ([False, False], "Generator ✗ refused", ["✗ rule 0: found 0", "✗ rule 1: found 1"]),
+    ],
+)
+def test_the_verdict_stands_at_the_top_with_its_reasons(bare, passed, title, reasons):
+    verdicts = [
+        Verdict(f"rule {place}", f"found {place}", kept) for place, kept in enumerate(passed)
+    ]
+    page = Page(report.render(dataclasses.replace(bare, verdicts=verdicts)))
+    header = next(text for tag, _, text in page.elements if tag == "header")
+    (headline,) = (text for tag, _, text in page.elements if tag == "h1")
+    items = [text for tag, _, text in page.elements if tag == "li" and "rule" in text]
+    rows = [text for _, _, text in page.having("data-passed")]
+
+    assert " ".join(headline.split()) == title
+    assert items == reasons
+    assert all(reason in header for reason in reasons)
+    assert rows == [
+        f"rule {place} found {place} {'✓ passed' if kept else '✗ failed'}"
+        for place, kept in enumerate(passed)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "words"),
+    [
+        ("fid", Score(-2, -3, -1), "-2 [-3, -1] ✓ better"),
+        ("fid", Score(2, 1, 3), "+2 [+1, +3] ✗ worse"),
+        ("recall", Score(0.2, 0.1, 0.3), "+0.2 [+0.1, +0.3] ✓ better"),
+        ("recall", Score(-0.2, -0.3, -0.1), "-0.2 [-0.3, -0.1] ✗ worse"),
+        ("fid", Score(-2, -5, 1), "-2 [-5, +1] ≈ not distinguishable"),
+        ("recall", Score(0, 0, 0), "0 [0, 0] ≈ not distinguishable"),
+        ("fid", Score(math.nan, math.nan, math.nan), "nan [nan, nan] ≈ not distinguishable"),
+        ("fid", Score(-2), "-2 no interval"),
+    ],
+)
+def test_a_change_is_better_or_worse_where_its_interval_says_so(bare, metric, change, words):
+    subjects = {name: {metric: Score(1)} for name in ("model", "baseline")}
+    evaluation = dataclasses.replace(bare, scores=subjects, changes={metric: change})
+    page = Page(report.render(evaluation))
+
+    assert [
+        text
+        for _, attributes, text in page.having("data-subject")
+        if attributes["data-subject"] == "change"
+    ] == [words]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (21.0634, "21.06"),
+        (0.00012345, "0.0001234"),
+        (-0.34191, "-0.3419"),
+        (9999.4, "9999"),
+        (31415.9, "31,416"),
+        (2e12, "2e+12"),
+        (0, "0"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_numbers_have_four_digits(value, text):
+    assert report.number(value) == text
+
+
+@given(st.text() | st.text("<>&\"'/!-ab "))
+@example(HOSTILE)
+@settings(max_examples=25, deadline=None)
+def test_no_name_from_outside_changes_the_page(name):
+    def page_of(name):
+        return Page(
+            report.render(
+                Evaluation(
+                    model=name,
+                    verdicts=[Verdict(name, name, False, "fid")],
+                    scores={"model": {"fid": Score(1, details={name: 2})}},
+                    changes={},
+                    classes=[],
+                    pictures=None,
+                    vectors=table([name], rows=5),
+                    log=[],
+                    data={name: name},
+                    protocol={"a": {name: name}},
+                    lineage={"a": {name: {name: [name]}}},
+                    config={name: name},
+                )
+            )
+        )
+
+    page = page_of(name)
+
+    assert page.tags == page_of("name").tags
+    assert page.text.count(name) >= 8
+
+
+def test_a_hostile_name_stays_text(full):
+    line = {"images": 1, f"{HOSTILE[:25]}$x^_loss": 1.0, "generator_loss": 1.0}
+    text = report.render(
+        dataclasses.replace(
+            full,
+            model=HOSTILE,
+            log=[line, {**line, "images": 2}],
+            vectors=table([HOSTILE, "$x^", HOSTILE[:20]], rows=5),
+        )
+    )
+    page = Page(text)
+
+    assert "<script" not in text
+    assert "onerror" not in {key for _, attributes, _ in page.elements for key in attributes}
+    assert HOSTILE in page.text
+    assert "{{ 7 * 7 }}" in page.text
+
+
+def test_the_page_needs_nothing_beside_it(text, full_page):
+
+    sources = [
+        value
+        for _, attributes, _ in full_page.elements
+        for key, value in attributes.items()
+        if key in ("src", "href", "xlink:href")
+    ]
+    assert sources
+    assert all(re.match(r"#|data:image/png;base64,", source) for source in sources)
+    assert not re.search(r"url\((?!#)|@import", text)
+    assert not {"script", "link", "iframe", "object"} & set(full_page.tags)
+    assert "default-src 'none'" in text
+    assert len(text) < 1e6
+
+
+def test_the_page_can_be_read_aloud(full_page):
+    page = full_page
+    identifiers = [attributes["id"] for _, attributes, _ in page.having("id")]
+    levels = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h[1-6]", tag)]
+
+    assert len(identifiers) == len(set(identifiers))
+    for _, attributes, _ in page.having("aria-labelledby"):
+        assert attributes["aria-labelledby"] in identifiers
+    for tag, attributes, _ in page.elements:
+        assert tag != "img" or attributes["alt"]
+        assert tag != "th" or attributes["scope"] in ("row", "col")
+        assert attributes.get("role") != "img" or attributes["aria-label"]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert max(np.diff(levels)) == 1
+
+
+def test_the_pictures_are_those_of_the_evaluation(full, full_page):
+    pictures = full_page.pictures()
+
+    def tile(name, row, column):
+        return pictures[name][29 * row : 29 * row + 28, 29 * column : 29 * column + 28]
+
+    shown = full.pictures
+    np.testing.assert_array_equal(tile("Grid of 64 real images", 1, 2), shown.real[10, ..., 0])
+    np.testing.assert_array_equal(tile("Grid of 64 generated images", 7, 7), shown.fake[63, ..., 0])
+    between = tile("Rows of 10 generated images that change step by step", 5, 9)
+    np.testing.assert_array_equal(between, shown.interpolations[5, 9, ..., 0])
+    np.testing.assert_array_equal(tile("The 16 most realistic fakes", 0, 1), shown.best[1, ..., 0])
+    worst = tile("The 16 least realistic fakes", 0, 1)
+    np.testing.assert_array_equal(worst, shown.worst[1, ..., 0])
+    np.testing.assert_array_equal(pictures["Fake 8"], shown.nearest[7, 0, ..., 0])
+
+
+@pytest.mark.parametrize(
+    "empty", ["real", "fake", "interpolations", "best", "worst", "nearest"], ids=str
+)
+def test_missing_pictures_are_left_out(full, full_page, empty):
+    nothing = np.empty((0, *np.shape(getattr(full.pictures, empty))[1:]), np.uint8)
+    pictures = dataclasses.replace(full.pictures, **{empty: nothing})
+
+    page = Page(report.render(dataclasses.replace(full, pictures=pictures, log=[])))
+
+    lost = set(full_page.pictures()) - set(page.pictures())
+    assert len(lost) == (9 if empty == "nearest" else 1)
+
+
+def test_large_pictures_are_scaled_down(full):
+    large = np.random.default_rng(0).integers(0, 256, (64, 256, 256, 3), np.uint8)
+    pictures = dataclasses.replace(full.pictures, real=large)
+
+    page = Page(report.render(dataclasses.replace(full, pictures=pictures)))
+
+    assert page.pictures()["Grid of 64 real images"].shape == (1024, 1024, 3)
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        pytest.param([], {}, id="empty"),
+        pytest.param([{"images": 1, "seconds": 2.0}], {}, id="nothing to draw"),
+        pytest.param(
+            [{"images": 1, "fid": 3.5}, {"images": 2}, {"images": 3, "fid": 2.5}],
+            {"FID while training": "fid from 3.5 to 2.5, between 2.5 and 3.5, up to 3 images"},
+            id="now and then",
+        ),
+        pytest.param(
+            [{"images": 1, "a_loss": math.inf, "b_c_loss": 1.0}, {"images": 2, "a_loss": 2.0}],
+            {
+                "Losses": "a from 2 to 2, between 2 and 2, not finite at 1 of 2 points, "
+                "up to 2 images; b c from 1 to 1, between 1 and 1, up to 1 images"
+            },
+            id="not finite",
+        ),
+        pytest.param([{"images": 1, "a_loss": math.nan, "kid": -math.inf}], {}, id="never finite"),
+        pytest.param([{"images": 1, "fid": None}], {}, id="null"),
+    ],
+)
+def test_curves_show_what_is_finite(log, expected):
+    found = plots.curves(log)
+
+    assert {curves.title: curves.words for curves in found} == expected
+    for curves in found:
+        assert curves.svg.startswith("<svg")
+        drawn = re.findall(r'\bd="([^"]*)"', curves.svg)
+        assert not [path for path in drawn if "nan" in path or "inf" in path]
+
+
+@pytest.mark.parametrize(
+    ("count", "drawn", "matrices"), [(1, 1, 0), (2, 2, 2), (24, 24, 2), (30, 24, 2)]
+)
+def test_the_columns_that_differ_most_are_drawn_and_all_are_listed(bare, count, drawn, matrices):
+    names = [f"column {place}" for place in range(count)]
+    page = Page(report.render(dataclasses.replace(bare, vectors=table(names, rows=20))))
+
+    assert page.sections() == ["columns", "metrics"]
+    captions = [text for tag, _, text in page.elements if tag == "figcaption"]
+    assert captions == names[::-1][:drawn] + ["Real", "Generated"][:matrices]
+    rows = [text for tag, _, text in page.elements if tag == "th" and text.startswith("column")]
+    assert rows == names[::-1]
+    assert (f"The 24 columns that differ most, of {count}." in page.text) == (count > drawn)
+
+
+def bars(chart):
+    """The heights of the filled bars of a histogram, as shares of the highest."""
+    (path,) = re.findall(r'<path d="([^"]*)" clip-path[^>]*style="fill: #', chart.svg)
+    points = [tuple(map(float, point)) for point in re.findall(r"([\d.]+) ([\d.]+)", path)]
+    heights = np.array([y for _, y in points])
+    return (heights.max() - heights) / np.ptp(heights)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "words"),
+    [
+        pytest.param(
+            [0, 1, 2, 3],
+            [1, 2, 3, 13],
+            "real from 0 to 3, fakes from 1 to 13, 25 % of them outside of the real range",
+            id="outlier",
+        ),
+        pytest.param(
+            [5] * 4,
+            [5] * 4,
+            "real from 5 to 5, fakes from 5 to 5, 0 % of them outside of the real range",
+            id="constant",
+        ),
+        pytest.param(
+            [1e30] * 4,
+            [-1e30, 0, 0, 1e30],
+            "real from 1e+30 to 1e+30, fakes from -1e+30 to 1e+30, "
+            "75 % of them outside of the real range",
+            id="huge constant",
+        ),
+    ],
+)
+def test_a_histogram_says_what_is_in_it(real, fake, words):
+    chart = plots.histogram("wind", np.float32(real), np.float32(fake), 0)
+
+    assert (chart.title, chart.words) == ("wind", words)
+    assert "nan" not in chart.svg
+
+
+def test_a_histogram_has_the_shares_of_its_bins():
+    # 27 rows have 6 bins.
+    chart = plots.histogram("x", np.repeat(np.arange(6.0), [1, 2, 3, 6, 9, 6]), np.zeros(5), 0)
+
+    heights = bars(chart)
+    assert sorted(set(np.round(heights * 9).astype(int))) == [0, 1, 2, 3, 6, 9]
+
+
+def test_curves_are_small_however_long_the_log():
+    rng = np.random.default_rng(0)
+    log = [{"images": n, "a_loss": value} for n, value in enumerate(rng.normal(size=50_000))]
+
+    (curves,) = plots.curves(log)
+
+    assert len(curves.svg) < 300_000
+
+
+# What a browser makes of it.
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+VIEWS = {
+    "desktop light": {"dark": False, "width": 1280, "height": 900, "mobile": False},
+    "desktop dark": {"dark": True, "width": 1280, "height": 900, "mobile": False},
+    "phone": {"dark": False, "width": 360, "height": 740, "mobile": True},
+    "phone dark": {"dark": True, "width": 360, "height": 740, "mobile": True},
+    "vectors": {"dark": False, "width": 1280, "height": 900, "mobile": False, "of": "tabular"},
+    "vectors on a phone, dark": {
+        "dark": True,
+        "width": 360,
+        "height": 740,
+        "mobile": True,
+        "of": "tabular",
+    },
+}
+# The colours of a text and of what is behind it, and their contrast ratio (WCAG 2.2, 1.4.3).
+CONTRASTS = """
+const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+const luminance = ([r, g, b]) => [r, g, b]
+  .map(c => c / 255)
+  .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = element => {
+  for (let at = element; at; at = at.parentElement) {
+    const colour = numbers(getComputedStyle(at).backgroundColor);
+    if (colour.length === 3 || colour[3] === 1) return colour;
+  }
+  return [255, 255, 255];
+};
+return [...document.body.querySelectorAll('*')]
+  .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
+  .filter(e => e.checkVisibility() && e.tagName !== 'style')
+  .map(e => {
+    const style = getComputedStyle(e);
+    const ink = luminance(numbers(e.namespaceURI.includes('svg') ? style.fill : style.color));
+    const paper = luminance(behind(e));
+    const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+    return [e.textContent.trim(), ratio];
+  });
+"""
+CELLS = """
+return [...document.querySelectorAll('[data-value]')].map(e => [
+  Object.fromEntries([...e.attributes].map(a => [a.name, a.value])), e.innerText]);
+"""
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One headless Chromium for all tests."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        reason = "no chromium and chromedriver on PATH: apt install chromium chromium-driver"
+        if os.environ.get("CI") == "true" or os.environ.get("TFX_GAN_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    found = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield found
+    found.quit()
+
+
+@pytest.fixture(scope="session")
+def files(text, tabular, tmp_path_factory):
+    """The page of images, and that of vectors."""
+    folder = tmp_path_factory.mktemp("report")
+    found = {name: folder / f"{name}.html" for name in ("full", "tabular")}
+    found["full"].write_text(text)
+    found["tabular"].write_text(report.render(tabular))
+    return found
+
+
+@pytest.fixture(scope="module", params=VIEWS.values(), ids=list(VIEWS))
+def view(request, browser, files):
+    """The page in the browser, opened in one of the views."""
+    look = {"of": "full", **request.param}
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if look["dark"] else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {name: look[name] for name in ("width", "height", "mobile")} | {"deviceScaleFactor": 1},
+    )
+    browser.get_log("performance")
+    browser.get(files[look["of"]].as_uri())
+    return look
+
+
+def test_the_browser_has_nothing_to_complain_of_and_nothing_to_fetch(browser, view, files):
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    fetched = {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+
+    assert browser.get_log("browser") == []
+    # The browser's own pages may still be loading when the report's turn comes.
+    own = ("data:", "chrome:")
+    assert {url for url in fetched if not url.startswith(own)} == {files[view["of"]].as_uri()}
+
+
+def test_the_page_is_as_wide_as_the_screen(browser, view):
+    widths = browser.execute_script(
+        "const e = document.documentElement; return [e.clientWidth, e.scrollWidth];"
+    )
+
+    # A desktop has a scroll bar.
+    assert view["width"] - 20 < widths[0] <= view["width"]
+    assert widths[1] <= widths[0]
+
+
+def test_the_rendered_numbers_are_those_of_metrics_json(browser, view, full, tabular):
+    assert_shows(browser.execute_script(CELLS), {"full": full, "tabular": tabular}[view["of"]])
+
+
+def test_pictures_are_seen(browser, view):
+    sizes = browser.execute_script(
+        "return [...document.images].map(e => [e.naturalWidth, e.clientWidth, e.clientHeight]);"
+    )
+
+    assert len(sizes) == (21 if view["of"] == "full" else 0)
+    assert np.min(sizes, initial=100) > 20
+
+
+def test_charts_are_seen(browser, view):
+    sizes = browser.execute_script(
+        "return [...document.querySelectorAll('svg')].map(e => [e.clientWidth, e.clientHeight]);"
+    )
+
+    assert len(sizes) == (4 if view["of"] == "full" else 10)
+    assert np.min(sizes) > 100
+
+
+def test_text_is_light_on_dark_or_dark_on_light_with_contrast(browser, view):
+    paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor;")
+    contrasts = browser.execute_script(CONTRASTS)
+
+    assert (max(map(float, re.findall(r"\d+", paper))) < 128) == view["dark"]
+    assert len(contrasts) > 200
+    assert [found for found in contrasts if found[1] < 4.5] == []

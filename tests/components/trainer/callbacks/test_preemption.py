@@ -1,0 +1,64 @@
+"""SIGTERM is noticed in every step, and never lost."""
+
+import os
+import signal
+
+import pytest
+
+from components.trainer.callbacks import preemption, runlog
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("images", [32, 48, 64], ids=["early", "later", "in the last step"])
+@pytest.mark.parametrize("saving", [True, False])
+def test_a_training_ends_and_is_taken_up_again(make_trainer, tmp_path, monkeypatch, images, saving):
+    options = {"batch_size": 16, "log_every_images": 16}
+    folder = str(tmp_path) if saving else None
+    write = runlog.RunLog.write
+
+    def killed(self, step, seen, line):
+        write(self, step, seen, line)
+        if seen == images:
+            _kill()
+
+    monkeypatch.setattr(runlog.RunLog, "write", killed)
+    with pytest.raises(preemption.Preempted) as stopped:
+        make_trainer(**options).train(64, folder)
+    assert stopped.value.code == 75
+
+    monkeypatch.setattr(runlog.RunLog, "write", write)
+    trainer = make_trainer(**options)
+    trainer.train(64, folder)
+    assert int(trainer.step) == 4
+    # The step after the signal is the last one, except where there is none.
+    seen = min(images + 16, 64)
+    assert stopped.value.message.startswith(f"SIGTERM at step {seen // 16} ")
+    assert ("resumes from here" in stopped.value.message) is saving
+
+
+def test_what_comes_after_the_last_question_is_handed_on():
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
+    try:
+        with preemption.sigterm() as terminated:
+            _kill()
+            assert terminated()
+            assert not heard
+        assert heard == ["SIGTERM"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_error_inside_is_not_covered_up():
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
+    try:
+        with pytest.raises(preemption.Preempted), preemption.sigterm():
+            _kill()
+            raise preemption.Preempted("saved")
+        assert heard == []
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,65 @@
+import fcntl
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import config
+from pipeline.runners import local
+
+DIGITS = Path(__file__).parents[3] / "data" / "digits"
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    shutil.copytree(DIGITS, tmp_path / "digits")
+    return config.load(str(tmp_path / "digits" / "recipe.yaml"))
+
+
+def test_two_runs_do_not_share_a_root(recipe, tmp_path):
+    with open(tmp_path / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError, match="another run uses this root"):
+            local.run(recipe, config.find_data(recipe), str(tmp_path), print)
+
+
+def test_a_root_that_cannot_be_made_is_named(recipe, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file/root"):
+        local.run(recipe, config.find_data(recipe), str(tmp_path / "file" / "root"), print)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [lambda recipe: recipe.data.schema_path, lambda recipe: recipe.validation.reference],
+    ids=["schema", "reference"],
+)
+def test_an_edited_file_has_another_path(recipe, tmp_path, of):
+    first = of(local._pinned(recipe, str(tmp_path)))
+    again = of(local._pinned(recipe, str(tmp_path)))
+    before = Path(of(recipe)).read_bytes()
+    Path(of(recipe)).write_bytes(before + b"# curated\n")
+    edited = of(local._pinned(recipe, str(tmp_path)))
+
+    assert first == again != edited
+    assert Path(edited).read_bytes() == before + b"# curated\n"
+    assert Path(first).read_bytes() == before
+
+
+def test_the_log_has_everything_and_the_terminal_only_warnings_of_the_stages(tmp_path, capsys):
+    before = logging.getLogger().handlers
+    with local._log_file(str(tmp_path)):
+        logging.getLogger("absl").info("TFX says")
+        logging.getLogger("components.evaluator.executor").info("gate: FID")
+        logging.getLogger("apache_beam").warning("Beam says")
+        logging.getLogger("components.example_gen.executor").warning("a.png: does not decode")
+    (log,) = (tmp_path / "logs").iterdir()
+
+    for said in ("TFX says", "gate: FID", "Beam says", "a.png: does not decode"):
+        assert said in log.read_text()
+    told = capsys.readouterr().err
+    assert "a.png: does not decode" in told
+    assert "Beam says" not in told
+    assert "gate: FID" not in told
+    assert logging.getLogger().handlers == before

@@ -1,0 +1,27 @@
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from pipeline.runs import listing
+from pipeline.runs import history
+
+
+def _shown(renderable):
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(renderable)
+    return console.export_text()
+
+
+def test_metrics_can_be_chosen_and_an_unknown_one_is_named(root):
+    root.complete("run", {"fid": 13.5, "kid": 0.25, "recall": 0.75, "density": 0.875})
+    listed = history.rows(str(root.path))
+
+    assert "0.875" not in _shown(listing.table(listed))
+    shown = _shown(listing.table(listed, ["density"]))
+    assert "0.875" in shown
+    assert "13.5" not in shown
+    assert re.search(r"fid 13\.5\b(.|\n)*recall 0\.75", _shown(listing.table(listed, width=80)))
+    with pytest.raises(ValueError, match="--metric densty: no run has it; did you mean 'density'"):
+        listing.table(listed, ["densty"])
