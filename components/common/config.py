@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -24,14 +24,14 @@ NUMBER_TAG, SECTION_TAG = "(number)", "(section)"
 _UNION_TAGS = (NUMBER_TAG, SECTION_TAG)
 
 
-def name_in(registry: Registry) -> object:
-    """A str field type whose value must be a name of `registry`."""
+def name_in(registry: Registry) -> AfterValidator:
+    """Checks that a field is a name of `registry`: `Annotated[str, name_in(LOSSES)]`."""
 
     def check(name: str) -> str:
         registry.get(name)
         return name
 
-    return Annotated[str, AfterValidator(check)]
+    return AfterValidator(check)
 
 
 def validate(section: type[Section], tree: Mapping[str, Any]) -> Section:

@@ -30,13 +30,13 @@ class Bound(Config):
 class GateConfig(Config):
     """What a generator must reach to be blessed; every rule must pass, with its whole interval."""
 
-    bounds: dict[name_in(METRICS), Bound | None] = Field(
+    bounds: dict[Annotated[str, name_in(METRICS)], Bound | None] = Field(
         {}, description="metric to its bound; null: none, not even the metric's own"
     )
-    better_than_blessed: tuple[name_in(METRICS), ...] = Field(
+    better_than_blessed: tuple[Annotated[str, name_in(METRICS)], ...] = Field(
         (), description="metrics in which it must be better than the last blessed model"
     )
-    not_worse_than_blessed: dict[name_in(METRICS), _Tolerance] = Field(
+    not_worse_than_blessed: dict[Annotated[str, name_in(METRICS)], _Tolerance] = Field(
         {},
         description="metric to how much worse than the last blessed model's it may be, relative: "
         "0.1 is ten percent",

@@ -38,7 +38,9 @@ class DataConfig(Config):
         description="folder, file or glob of the data, or a list of these; paths or URIs; {SPAN} "
         "and {VERSION} stand for the latest numbers"
     )
-    format: name_in(READERS) = Field(AUTO, description="of the data; auto: by the names of files")
+    format: Annotated[str, name_in(READERS)] = Field(
+        AUTO, description="of the data; auto: by the names of files"
+    )
     image_shape: tuple[_Pixels, _Pixels, Literal[1, 3]] | None = Field(
         None,
         description="[height, width, channels] of every image: 4 to 1024 pixels, 1 or 3 channels",

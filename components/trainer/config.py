@@ -18,21 +18,25 @@ from components.trainer.gan.schedules import scheduled, start_of
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 
 
-def _network_of(registry: Registry) -> object:
-    """A str field type: a name of `registry`, or `module:function`."""
+def _network_of(registry: Registry) -> AfterValidator:
+    """Checks that a str field is a name of `registry`, or `module:function`."""
 
     def check(name: str) -> str:
         networks.check_name(name, registry)
         return name
 
-    return Annotated[str, AfterValidator(check)]
+    return AfterValidator(check)
 
 
 class NetworksConfig(Config):
     """The two networks: names, or `module:function` of your own that returns a Keras model."""
 
-    generator: _network_of(GENERATORS) = Field("dcgan", description="generator network")
-    discriminator: _network_of(DISCRIMINATORS) = Field("dcgan", description="discriminator network")
+    generator: Annotated[str, _network_of(GENERATORS)] = Field(
+        "dcgan", description="generator network"
+    )
+    discriminator: Annotated[str, _network_of(DISCRIMINATORS)] = Field(
+        "dcgan", description="discriminator network"
+    )
     width: int | None = Field(
         None, ge=1, le=1024, description="filters of the largest map; default: the network's own"
     )
@@ -58,7 +62,7 @@ class ConditioningConfig(Config):
 class OptimizerConfig(Config):
     """One optimizer."""
 
-    name: name_in(OPTIMIZERS) = Field("adam", description="optimizer")
+    name: Annotated[str, name_in(OPTIMIZERS)] = Field("adam", description="optimizer")
     learning_rate: scheduled(gt=0) = Field(2e-4, description="step size; may be a schedule")
     beta_1: float | None = Field(
         None, ge=0, lt=1, description="decay of the first moment; 0.5 for those that have one"
@@ -95,7 +99,7 @@ class OptimizerConfig(Config):
 class PenaltyConfig(Config):
     """One regulariser of the discriminator."""
 
-    name: name_in(PENALTIES) = Field(description="penalty")
+    name: Annotated[str, name_in(PENALTIES)] = Field(description="penalty")
     weight: scheduled(ge=0) | None = Field(
         None, description="may be a schedule; default: the paper's"
     )
@@ -121,7 +125,7 @@ class AdaptiveConfig(Config):
 class AugmentationConfig(Config):
     """Random transforms of everything that the discriminator sees."""
 
-    transforms: tuple[name_in(AUGMENTATIONS), ...] = Field(
+    transforms: tuple[Annotated[str, name_in(AUGMENTATIONS)], ...] = Field(
         ("color", "translation", "cutout"), min_length=1, description="applied in this order"
     )
     probability: scheduled(ge=0, le=1) = Field(
@@ -135,7 +139,9 @@ class AugmentationConfig(Config):
 class TrainingConfig(Config):
     """The options of `GANTrainer`; every length is in images, so it outlives another batch size."""
 
-    loss: name_in(losses.LOSSES) = Field("non_saturating", description="adversarial loss")
+    loss: Annotated[str, name_in(losses.LOSSES)] = Field(
+        "non_saturating", description="adversarial loss"
+    )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="real images are labelled 1 - label_smoothing / 2"
     )

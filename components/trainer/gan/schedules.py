@@ -30,7 +30,9 @@ class Schedule(Config):
 
     start: FiniteFloat = Field(description="value at the beginning")
     end: FiniteFloat = Field(description="value at the end")
-    shape: name_in(SHAPES) = Field("cosine", description="shape of the way from start to end")
+    shape: Annotated[str, name_in(SHAPES)] = Field(
+        "cosine", description="shape of the way from start to end"
+    )
     images: int | None = Field(
         None, ge=1, description="images seen on the way; default: to the end of training"
     )
