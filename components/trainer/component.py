@@ -1,7 +1,5 @@
 """The GANTrainer stage."""
 
-from pathlib import Path
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
@@ -12,12 +10,6 @@ from components.common.code_version import code_version
 from components.data.spec import DataSpec
 from components.trainer.config import TrainerConfig
 from components.trainer.executor import Executor
-
-
-def _network_sources(config: TrainerConfig) -> list[Path]:
-    """The files of networks that are the user's own."""
-    names = (config.networks.generator, config.networks.discriminator)
-    return [plugins.source_file(name) for name in names if plugins.is_own(name)]
 
 
 class GANTrainerSpec(ComponentSpec):
@@ -78,7 +70,9 @@ class GANTrainer(base_component.BaseComponent):
                 data=data.model_dump_json(),
                 checkpoint_dir=checkpoint_dir,
                 code_version=code_version(
-                    "trainer", _network_sources(config), ignoring=["components.common.grids"]
+                    "trainer",
+                    [plugins.source_file(name) for name in config.plugins],
+                    ignoring=["components.common.grids"],
                 ),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),

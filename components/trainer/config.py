@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.common import plugins
 from components.common.config import Config, name_in
 from components.common.registry import Registry
 from components.trainer import networks
@@ -26,6 +27,12 @@ def _network_of(registry: Registry) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+def _import_path(name: str) -> str:
+    if not plugins.is_own(name):
+        raise ValueError(f"{name!r} is not of the form {plugins.FORM}")
+    return name
 
 
 class NetworksConfig(Config):
@@ -210,6 +217,15 @@ class TrainerConfig(TrainingConfig):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32", description="compute precision; weights, losses and the export are float32"
     )
+    callbacks: tuple[Annotated[str, AfterValidator(_import_path)], ...] = Field(
+        (), description="module:function of callbacks of your own, after the built-in ones"
+    )
+
+    @property
+    def plugins(self) -> list[str]:
+        """Every `module:function` of the user's that the training runs."""
+        names = (self.networks.generator, self.networks.discriminator, *self.callbacks)
+        return [name for name in names if plugins.is_own(name)]
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
         """Raises ValueError, saying what would do, for data that an option is not for."""

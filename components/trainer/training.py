@@ -3,24 +3,31 @@
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from components.common import plugins
 from components.common.config import validate
 from components.trainer import devices, networks
 from components.trainer.assembly import assemble
 from components.trainer.callbacks import preemption, quality
-from components.trainer.callbacks.checkpoints import Checkpoints, State
-from components.trainer.callbacks.collapse import CollapseWatch, Selection
-from components.trainer.callbacks.meters import Means, Waiting
-from components.trainer.callbacks.runlog import RunLog
+from components.trainer.callbacks.callback import Callback, StepEnd
+from components.trainer.callbacks.checkpoints import BackupAndRestore, Checkpoints, State
+from components.trainer.callbacks.collapse import CollapseWatch
+from components.trainer.callbacks.json_log import JsonLog, Means, Waiting
+from components.trainer.callbacks.monitor import EarlyStopping, QualityMonitor, Selection
+from components.trainer.callbacks.preemption import Preemption
+from components.trainer.callbacks.progress_bar import ProgressBar
+from components.trainer.callbacks.sample_grids import SampleGrids
+from components.trainer.callbacks.tensorboard import TensorBoard
+from components.trainer.callbacks.terminate_on_nan import TerminateOnNaN
 from components.trainer.config import TrainerConfig, TrainingConfig
-from components.trainer.data import batches as data
 from components.trainer.data import sources
+from components.trainer.data.batches import distributed_batches, latents
 from components.trainer.data.scaling import Scaling
 from components.trainer.export import Served, finished, save
 from components.trainer.gan.network_pair import Pair, with_labels
@@ -32,13 +39,8 @@ LOG_FOLDER = "log"
 
 # Training draws latents at indices from 0; what looks at the generator draws its own below.
 _GRID_INDEX, _EVALUATION_INDEX, _QUALITY_INDEX = -1, -2, -3
-_GRID_COUNT = 64
 # They change nothing about what is learnt, and may differ when a training is resumed.
 _FREE_OPTIONS = {"checkpoint_every_images", "grid_every_images", "log_every_images"}
-
-
-class CollapseError(RuntimeError):
-    """Training collapsed, and going back to a checkpoint did not help."""
 
 
 class GANTrainer:
@@ -55,6 +57,7 @@ class GANTrainer:
         them; default: pixels.
       scaling: of vectors that `Scaling.to_unit` has brought to [-1, 1]: what leaves the trainer is
         in their units again.
+      callbacks: of your own; they come after those that measure, log and save.
       **options: the fields of `config.TrainingConfig`, e.g. loss="hinge", latent_dim=100,
         penalties=[{"name": "r1", "weight": 1.0}]. The optimizers may be Keras's own objects.
 
@@ -74,6 +77,7 @@ class GANTrainer:
         strategy: tf.distribute.Strategy | None = None,
         extract: quality.Extract | None = None,
         scaling: Scaling | None = None,
+        callbacks: Sequence[Callback] = (),
         **options: Any,  # noqa: ANN401
     ) -> None:
         given = {
@@ -117,11 +121,8 @@ class GANTrainer:
             )
         players = self._parts.players
         self.generator_optimizer, self.discriminator_optimizer = (p.optimizer for p in players)
-        self._watch = CollapseWatch(
-            min_coverage=self.options.watch.min_coverage,
-            min_diversity=self.options.watch.min_diversity,
-            max_confidence=self.options.watch.max_confidence,
-        )
+        self.callbacks: list[Callback] = []
+        self._own_callbacks = callbacks
         self._quality: quality.Quality | None = None
         self._extract = extract or (quality.scaled(scaling) if scaling else quality.pixels)
         self._generate = tf.function(lambda network, inputs: network(inputs, training=False))
@@ -168,6 +169,7 @@ class GANTrainer:
             strategy=strategy,
             extract=extract,
             scaling=scaling,
+            callbacks=[plugins.load(name)() for name in config.callbacks],
             **options,
         )
 
@@ -202,104 +204,113 @@ class GANTrainer:
         if options.watch.rollback and not folder:
             raise ValueError("watch.rollback: needs a folder for the checkpoints to go back to")
         last_step = math.ceil(images / options.batch_size)
-        self._total_images = last_step * options.batch_size
-        chief = devices.is_chief(self.strategy)
-        checkpoints = None
-        if folder:
-            path = os.path.join(folder, CHECKPOINTS_FOLDER)
-            checkpoints = Checkpoints(path, self._configuration(), chief=chief)
-            if not int(self.step):
-                checkpoints.restore(self._state())
-        self._parts.knobs.start(self._total_images)
-        log = RunLog(os.path.join(folder, LOG_FOLDER) if folder and chief else None)
-        log.start(self.images_seen, self._total_images)
-        try:
-            with preemption.sigterm() as terminated:
-                return self._loop(last_step, log, checkpoints, terminated)
-        finally:
-            log.stop()
-
-    def _loop(
-        self,
-        last_step: int,
-        log: RunLog,
-        checkpoints: Checkpoints | None,
-        terminated: Callable[[], bool],
-    ) -> dict[str, float]:
-        options, step = self.options, int(self.step)
-        every = {
-            "log": options.log_every_images,
-            "grid": options.grid_every_images,
-            "measure": options.quality.every_images or math.inf,
-            "checkpoint": options.checkpoint_every_images,
-        }
-
-        def due(what: str) -> bool:
-            """Whether the step passed a multiple of the length, or was the last one."""
-            before, now = ((step - back) * options.batch_size // every[what] for back in (1, 0))
-            return now > before or (step == last_step and every[what] < math.inf)
-
-        if checkpoints and options.watch.rollback and not checkpoints.latest:
-            checkpoints.save(self._state(), step)
-        line: dict[str, float] = {}
-        totals, since_measured, waiting = Means(), Means(), Waiting()
-        batches = self._batches(step)
-        previous = saved_step = None
-        while step < last_step and not self.selection.exhausted(options.quality.patience):
-            self._parts.knobs.set(step * options.batch_size)
-            outputs = self._train_step(waiting.next(batches), self._parts.step.due(step))
-            step += 1
-            if previous:
-                # Of the step before this one, so that no GPU is waited for.
-                self._refuse_non_finite(*previous, checkpoints)
-            previous = (step, *outputs)
-            terms, *_ = outputs
-            totals.add(terms)
-            since_measured.add({"confidence": terms["confidence"]})
-            log.advance(step * options.batch_size)
-
-            stop = terminated()
-            if not stop and not any(due(what) for what in every):
-                continue
-            self._refuse_non_finite(*previous, checkpoints)
-            images = step * options.batch_size
-            measured: dict[str, float] = {}
-            # What can be gone back to has to be known to be good.
-            if due("measure") or (options.watch.rollback and due("checkpoint")):
-                measured, collapsed = self._measure(since_measured.pop()["confidence"], log)
-                if collapsed and options.watch.rollback:
-                    step = self._roll_back(step, log, checkpoints)
-                    batches, previous = self._batches(step), None
-                    totals.pop()
-                    continue
-            if due("log") or measured:
-                line = {**totals.pop(), **self._parts.knobs.scheduled, **measured}
-                line |= {"input_wait": waiting.pop(), "memory_gb": devices.peak_memory_gb()}
-                log.write(step, images, line)
-            if due("grid"):
-                if len(self.data_shape) == 3:
-                    inputs = self._inputs(_GRID_INDEX, _GRID_COUNT)
-                    log.grid(images, self._data(self.ema_generator, inputs))
-                log.histograms(images, self._histograms())
-            if stop:
-                break
-            if checkpoints and due("checkpoint"):
-                checkpoints.save(self._state(), step)
-                saved_step = step
-        # Also where it came while the last step was measured and saved.
-        if terminated():
-            if checkpoints and saved_step != step:
-                checkpoints.save(self._state(), step)
-            text = f"SIGTERM at step {step} ({step * options.batch_size:,} images)"
-            saved = "the same command resumes from here" if checkpoints else "nothing is saved"
-            log.warn(f"{text}: {saved}")
-            raise preemption.Preempted(f"{text}: {saved}")
-        if step < last_step:
-            log.warn(
-                f"stopped at {step * options.batch_size:,} images: "
-                f"{options.quality.patience} measurements in a row were worse than the best"
+        self.total_images = last_step * options.batch_size
+        backup = self._backup(folder) if folder else None
+        if backup and not int(self.step):
+            backup.restore(self)
+        logs = os.path.join(folder, LOG_FOLDER) if folder else None
+        with preemption.sigterm() as terminated:
+            log = JsonLog(
+                logs if devices.is_chief(self.strategy) else None, options.log_every_images
             )
-        return line
+            self.callbacks = self._all_callbacks(log, backup, terminated)
+            try:
+                self._loop(last_step)
+            finally:
+                for callback in self.callbacks:
+                    callback.stop(self)
+        return log.values
+
+    def _loop(self, last_step: int) -> None:
+        size = self.options.batch_size
+        self.stop_training = False
+        self.rewind()
+        while not self.stop_training and (step := self._steps) < last_step:
+            self._parts.knobs.set(step * size)
+            terms, finite, all_finite = self._train_step(
+                self.waiting.next(), self._parts.step.due(step)
+            )
+            self._steps = step + 1
+            end = StepEnd(step + 1, size, step + 1 == last_step, terms, finite, all_finite)
+            for callback in self.callbacks:
+                callback.step_end(self, end)
+                if self._steps != end.step:
+                    break  # It went back, and the others have started again from there.
+
+    def rewind(self) -> None:
+        """Starts the loop's counters, its input and all callbacks at `step`, wherever that is."""
+        # On the host: to read the variable would be to wait for the device in each step.
+        self._steps = int(self.step)
+        self._parts.knobs.start(self.total_images)
+        self.waiting = Waiting(self._batches(self._steps))
+        for callback in self.callbacks:
+            callback.start(self)
+
+    def _all_callbacks(
+        self,
+        log: JsonLog,
+        backup: BackupAndRestore | None,
+        terminated: Callable[[], bool],
+    ) -> list[Callback]:
+        """The built-in callbacks and the user's own; their order matters."""
+        options, nan = self.options, TerminateOnNaN()
+        saved = options.checkpoint_every_images if options.watch.rollback else None
+        callbacks: list[Callback] = [
+            nan,
+            QualityMonitor(options.quality.every_images, saved, options.quality.select_by),
+            # Before anything is recorded: what is gone back from did not happen.
+            CollapseWatch(options.watch, backup),
+            log,
+            ProgressBar(log),
+        ]
+        if log.folder:
+            callbacks.append(SampleGrids(log.folder, options.grid_every_images))
+            callbacks.append(TensorBoard(log.folder, options.grid_every_images))
+        if backup:
+            callbacks.append(backup)
+        # Last, as they end the training: the step has been recorded and saved.
+        ending = [Preemption(terminated, nan, backup), EarlyStopping(options.quality.patience)]
+        return [*callbacks, *self._own_callbacks, *ending]
+
+    def _backup(self, folder: str) -> BackupAndRestore:
+        checkpoints = Checkpoints(
+            os.path.join(folder, CHECKPOINTS_FOLDER),
+            self._configuration(),
+            chief=devices.is_chief(self.strategy),
+        )
+        options = self.options
+        return BackupAndRestore(
+            checkpoints, options.checkpoint_every_images, at_start=options.watch.rollback
+        )
+
+    def warn(self, text: str) -> None:
+        """Says something that a person should read, through all callbacks."""
+        for callback in self.callbacks:
+            callback.warn(self, text)
+
+    @property
+    def latest_checkpoint(self) -> str | None:
+        """Path of the last checkpoint of this training; None where nothing is saved."""
+        backups = [c for c in self.callbacks if isinstance(c, BackupAndRestore)]
+        return backups[0].latest if backups else None
+
+    @property
+    def scheduled(self) -> dict[str, float]:
+        """Name to present value of the hyperparameters that follow a schedule."""
+        return self._parts.knobs.scheduled
+
+    def measure(self) -> quality.Measurement:
+        """The quality of the averaged generator, from the same latents each time."""
+        options = self.options
+        if self._quality is None:
+            real, _ = self.source.take(options.quality.samples, options.seed)
+            self._quality = self._compare_with(real)
+        inputs = self._inputs(_QUALITY_INDEX, options.quality.samples)
+        return self._quality.measure(self._data(self.ema_generator, inputs))
+
+    def grid_samples(self, count: int) -> np.ndarray:
+        """Data of the averaged generator, from the same latents each time, all classes in turn."""
+        return self._data(self.ema_generator, self._inputs(_GRID_INDEX, count))
 
     def evaluate(self, dataset: Any, count: int = 10_000) -> dict[str, float]:  # noqa: ANN401
         """Losses, accuracies and quality on other data, with nothing updated.
@@ -315,13 +326,13 @@ class GANTrainer:
         source = sources.open_source(dataset, self.data_shape)
         real, labels = source.take(count, self.options.seed)
         size, totals = self.options.batch_size, Means()
-        latents, fake_labels = self._inputs(_EVALUATION_INDEX, len(real))
+        inputs, fake_labels = self._inputs(_EVALUATION_INDEX, len(real))
         if self._conditioning and labels is None:
             raise ValueError("conditioning: the dataset to evaluate on has no labels")
         for start in range(0, len(real), size):
             rows = slice(start, start + size)
             own = None if fake_labels is None else fake_labels[rows]
-            fake = self._generate(self.chosen_generator, with_labels(latents[rows], own))
+            fake = self._generate(self.chosen_generator, with_labels(inputs[rows], own))
             real_logits, _ = self._pair.judge(
                 to_float(tf.constant(real[rows])), None if labels is None else labels[rows]
             )
@@ -333,7 +344,7 @@ class GANTrainer:
                 "confidence": 0.5 + 0.5 * tf.reduce_mean(ranked),
             }
             totals.add(terms, weight=len(real[rows]))
-        fakes = self._data(self.chosen_generator, (latents, fake_labels))
+        fakes = self._data(self.chosen_generator, (inputs, fake_labels))
         measured = self._compare_with(real).measure(fakes)
         return totals.pop() | dataclasses.asdict(measured)
 
@@ -397,7 +408,7 @@ class GANTrainer:
             )
         return count
 
-    def _state(self) -> State:
+    def state(self) -> State:
         """All that training depends on, apart from its configuration and the data.
 
         As lists of variables: what TensorFlow finds by itself in a network depends on how its
@@ -423,12 +434,12 @@ class GANTrainer:
             "discriminator": networks.describe(self.discriminator),
             "data": {"shape": list(self.data_shape), "count": self.source.count},
             "scaling": self.scaling and dataclasses.asdict(self.scaling),
-            "images": self._total_images if self._parts.knobs.open_ended else None,
+            "images": self.total_images if self._parts.knobs.open_ended else None,
             **self.options.model_dump(mode="json", exclude=_FREE_OPTIONS),
         }
 
     def _batches(self, first_step: int) -> Iterator[dict[str, tf.Tensor]]:
-        return data.distributed_batches(
+        return distributed_batches(
             self.strategy,
             self.source,
             batch_size=self.options.batch_size,
@@ -466,83 +477,22 @@ class GANTrainer:
             if weight.dtype == "float32":
                 self.strategy.extended.update(average.value, towards, args=(weight.value,))
 
-    def _refuse_non_finite(
-        self,
-        step: int,
-        terms: Mapping[str, tf.Tensor],
-        finite: Mapping[str, tf.Tensor],
-        all_finite: tf.Tensor,
-        checkpoints: Checkpoints | None,
-    ) -> None:
-        if all_finite:
-            return
-        found = [
-            f"{name} {f'is {float(terms[name])}' if name in terms else 'are not finite'}"
-            for name, flag in finite.items()
-            if not bool(flag)
-        ]
-        last = checkpoints and checkpoints.latest
-        raise FloatingPointError(
-            f"{', '.join(found)} at step {step} ({step * self.options.batch_size:,} images); "
-            f"last good checkpoint: {last or 'none'}; lower the learning rate, or clip the gradient"
-        )
-
-    def _measure(self, confidence: float, log: RunLog) -> tuple[dict[str, float], bool]:
-        """What is measured now, and whether training has collapsed; keeps the best generator."""
-        options = self.options
-        if self._quality is None:
-            self._quality = self._compare_with(
-                self.source.take(options.quality.samples, options.seed)[0]
-            )
-        inputs = self._inputs(_QUALITY_INDEX, options.quality.samples)
-        measurement = self._quality.measure(self._data(self.ema_generator, inputs))
-        collapsed = False
-        if self.images_seen >= options.watch.grace_images:
-            verdict = self._watch.judge(measurement, confidence)
-            collapsed = verdict.collapsed
-            for warning in verdict.warnings:
-                log.warn(f"{self.images_seen:,} images: {warning}")
-        score = getattr(measurement, options.quality.select_by)
-        if self.selection.offer(score, self.images_seen):
-            self.best_generator.set_weights(self.ema_generator.get_weights())
-        return dataclasses.asdict(measurement), collapsed
-
     def _compare_with(self, real: np.ndarray) -> quality.Quality:
         # What is not uint8 comes in the form that fakes are delivered in.
         real = real if real.dtype == np.uint8 else self._finished(tf.constant(real)).numpy()
         return quality.Quality(real, self._extract, seed=self.options.seed)
 
-    def _roll_back(self, step: int, log: RunLog, checkpoints: Checkpoints) -> int:
-        """Goes back to the last checkpoint, with lower learning rates; returns its step."""
-        watch = self.options.watch
-        count, factor = int(self.rollbacks) + 1, float(self.learning_rate_factor)
-        if count > watch.max_rollbacks:
-            raise CollapseError(
-                f"training collapsed again at step {step}, after {watch.max_rollbacks} rollbacks "
-                "(watch.max_rollbacks): change the loss, the penalties or the networks"
-            )
-        checkpoints.restore(self._state())
-        self.rollbacks.assign(count)
-        self.learning_rate_factor.assign(factor * watch.learning_rate_factor)
-        self._parts.knobs.start(self._total_images)
-        log.rewind(self.images_seen)
-        log.warn(
-            f"training collapsed at step {step}: back at step {int(self.step)}, with learning "
-            f"rates times {float(self.learning_rate_factor):g}"
-        )
-        return int(self.step)
-
     def _inputs(self, index: int, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Latents and labels of `index`: all classes for a grid, else classes as in the data."""
         options = self.options
-        latents = data.latents(options.seed, index, (count, options.latent_dim))
+        made = latents(options.seed, index, (count, options.latent_dim))
         if not self._conditioning:
-            return latents, None
+            return made, None
         if index == _GRID_INDEX:
-            return latents, tf.range(count) % self.num_classes
+            return made, tf.range(count) % self.num_classes
         shares = self._class_shares()
         labels = np.random.default_rng([options.seed, -index]).choice(len(shares), count, p=shares)
-        return latents, tf.constant(labels, tf.int32)
+        return made, tf.constant(labels, tf.int32)
 
     def _class_shares(self) -> np.ndarray:
         """How often each class is made where nobody asks for one: as in the data, where known."""
@@ -555,12 +505,12 @@ class GANTrainer:
         self, generator: keras.Model, inputs: tuple[tf.Tensor, tf.Tensor | None]
     ) -> np.ndarray:
         """uint8 images or vectors in the units of the data, a batch at a time."""
-        latents, labels = inputs
+        given, labels = inputs
         size, made = self.options.batch_size, []
-        for start in range(0, len(latents), size):
+        for start in range(0, len(given), size):
             rows = slice(start, start + size)
             own = None if labels is None else labels[rows]
-            values = self._generate(generator, with_labels(latents[rows], own))
+            values = self._generate(generator, with_labels(given[rows], own))
             made.append(self._finished(values).numpy())
         return np.concatenate(made)
 
@@ -570,10 +520,3 @@ class GANTrainer:
     def _served(self, generator: keras.Model) -> Served:
         shares = self._class_shares() if self._conditioning else None
         return Served(generator, self.options.latent_dim, shares, self.scaling)
-
-    def _histograms(self) -> dict[str, np.ndarray]:
-        return {
-            f"{name}/{weight.path}": weight.numpy()
-            for name in ("generator", "discriminator")
-            for weight in getattr(self, name).trainable_variables
-        }

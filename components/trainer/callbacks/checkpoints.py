@@ -1,16 +1,22 @@
 """Checkpoints of a training, in a folder that outlives a failed run."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from components.common import files
+from components.trainer.callbacks.callback import Callback, StepEnd
+
+if TYPE_CHECKING:
+    from components.trainer.training import GANTrainer
 
 # Variables, Keras's or TensorFlow's, or lists of them.
 State = Mapping[str, Any]
@@ -107,6 +113,47 @@ class Checkpoints:
                 f"{self.folder} holds a training of another configuration "
                 f"({'; '.join(different)}); go back to it, or train into another folder"
             )
+
+
+class BackupAndRestore(Callback):
+    """Saves all that training depends on, so that it can be taken up again exactly there.
+
+    Args:
+      checkpoints: where.
+      every_images: between two checkpoints.
+      at_start: whether one is needed before the first step.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, every_images: int, *, at_start: bool) -> None:
+        self.every_images = every_images
+        self._checkpoints = checkpoints
+        self._at_start = at_start
+        self._saved_step: int | None = None
+
+    @property
+    def latest(self) -> str | None:
+        """Path of the last checkpoint."""
+        return self._checkpoints.latest
+
+    def restore(self, trainer: GANTrainer) -> None:
+        """Goes back to the last checkpoint, if there is one; raises as `Checkpoints.restore`."""
+        self._checkpoints.restore(trainer.state())
+        self._saved_step = None
+
+    def save(self, trainer: GANTrainer) -> None:
+        """Saves the training as it stands, unless that has been done."""
+        step = int(trainer.step)
+        if step != self._saved_step:
+            self._checkpoints.save(trainer.state(), step)
+            self._saved_step = step
+
+    def start(self, trainer: GANTrainer) -> None:
+        if self._at_start and not self.latest:
+            self.save(trainer)
+
+    def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
+        if step.is_due(self.every_images):
+            self.save(trainer)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,13 +1,22 @@
-"""Watches over a training: what a collapse looks like, and which generator was the best."""
+"""Detects that a training has collapsed, warns, and goes back to the last checkpoint."""
 
-import dataclasses
-import math
+from __future__ import annotations
 
-import tensorflow as tf
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from components.common.config import Config
+from components.trainer.callbacks.callback import Callback, StepEnd
+from components.trainer.callbacks.checkpoints import BackupAndRestore
 from components.trainer.callbacks.quality import Measurement
+
+if TYPE_CHECKING:
+    from components.trainer.training import GANTrainer
+
+
+class CollapseError(RuntimeError):
+    """Training collapsed, and going back to a checkpoint did not help."""
 
 
 class WatchConfig(Config):
@@ -37,101 +46,82 @@ class WatchConfig(Config):
     max_rollbacks: int = Field(3, ge=1, description="the training fails at one collapse more")
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What the watch thinks of a training.
-
-    Attributes:
-      collapsed: whether the fakes lack modes or are too much alike.
-      warnings: a line each: what was measured, the threshold, what would help.
-    """
-
-    collapsed: bool
-    warnings: tuple[str, ...]
-
-
-class CollapseWatch:
-    """Judges a training by what the fakes cover, how they differ, and who is winning.
+class CollapseWatch(Callback):
+    """Judges a training by what the fakes cover, how they differ, and which network is winning.
 
     A saturated discriminator is only a warning: its gradient to the generator fades (Arjovsky &
     Bottou 2017, arXiv:1701.04862, section 2), but fakes may be good and diverse for long.
 
     Args:
-      min_coverage, min_diversity, max_confidence: see `WatchConfig`.
+      config: the thresholds, and whether to roll back.
+      backup: whose last checkpoint is gone back to.
+
+    Raises (from `step_end`):
+      CollapseError: at one collapse more than the configuration's max_rollbacks.
     """
 
-    def __init__(self, *, min_coverage: float, min_diversity: float, max_confidence: float) -> None:
-        self.min_coverage = min_coverage
-        self.min_diversity = min_diversity
-        self.max_confidence = max_confidence
+    def __init__(self, config: WatchConfig, backup: BackupAndRestore | None = None) -> None:
+        self._config = config
+        self._backup = backup
 
-    def judge(self, measurement: Measurement | None, confidence: float) -> Verdict:
-        """The verdict.
+    def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
+        if step.measurement is None or step.images < self._config.grace_images:
+            return
+        collapse = self.collapse(step.measurement)
+        for warning in (*collapse, *self.saturation(step.confidence)):
+            trainer.warn(f"{step.images:,} images: {warning}")
+        if collapse and self._config.rollback:
+            self._roll_back(trainer, step)
+
+    def _roll_back(self, trainer: GANTrainer, step: StepEnd) -> None:
+        """Goes back to the last checkpoint, with lower learning rates."""
+        assert self._backup
+        config = self._config
+        count, factor = int(trainer.rollbacks) + 1, float(trainer.learning_rate_factor)
+        if count > config.max_rollbacks:
+            raise CollapseError(
+                f"training collapsed again at step {step.step}, after {config.max_rollbacks} "
+                "rollbacks (watch.max_rollbacks): change the loss, the penalties or the networks"
+            )
+        self._backup.restore(trainer)
+        trainer.rollbacks.assign(count)
+        trainer.learning_rate_factor.assign(factor * config.learning_rate_factor)
+        trainer.rewind()
+        trainer.warn(
+            f"training collapsed at step {step.step}: back at step {int(trainer.step)}, with "
+            f"learning rates times {float(trainer.learning_rate_factor):g}"
+        )
+
+    def saturation(self, accuracy: float) -> list[str]:
+        """Warnings about a discriminator that has won, a line each.
 
         Args:
-          measurement: of the fakes, or None where there is none.
-          confidence: share of pairs (real_i, fake_i) since the last verdict in which the
-            discriminator gave the real one the higher logit, in [0, 1].
+          accuracy: share of pairs (real_i, fake_i) in which the discriminator gave the real one
+            the higher logit, in [0, 1].
         """
-        collapse = self._collapse(measurement) if measurement else []
-        saturation = []
-        if confidence > self.max_confidence:
-            saturation.append(
-                f"the discriminator ranks {confidence:.4g} of all pairs right, more than "
-                f"watch.max_confidence {self.max_confidence:.4g}: it is saturated and teaches the "
-                "generator little; add the penalty r1, or lower discriminator_optimizer's "
-                "learning_rate"
-            )
-        return Verdict(bool(collapse), tuple(collapse + saturation))
+        if accuracy <= self._config.max_confidence:
+            return []
+        return [
+            f"the discriminator ranks {accuracy:.4g} of all pairs right, more than "
+            f"watch.max_confidence {self._config.max_confidence:.4g}: it is saturated and teaches "
+            "the generator little; add the penalty r1, or lower discriminator_optimizer's "
+            "learning_rate"
+        ]
 
-    def _collapse(self, measurement: Measurement) -> list[str]:
+    def collapse(self, measurement: Measurement) -> list[str]:
+        """Signs of a collapse, a line each: what was measured, the threshold, what would help."""
         lines = []
-        if measurement.coverage < self.min_coverage:
+        if measurement.coverage < self._config.min_coverage:
             lines.append(
                 f"coverage {measurement.coverage:.4g} is below watch.min_coverage "
-                f"{self.min_coverage:.4g}: the generator has dropped modes of the data; use the "
-                "loss relativistic_pairing with the penalties r1 and r2, or lower both "
+                f"{self._config.min_coverage:.4g}: the generator has dropped modes of the data; "
+                "use the loss relativistic_pairing with the penalties r1 and r2, or lower both "
                 "learning rates"
             )
-        if measurement.diversity < self.min_diversity:
+        if measurement.diversity < self._config.min_diversity:
             lines.append(
                 f"diversity {measurement.diversity:.4g} is below watch.min_diversity "
-                f"{self.min_diversity:.4g}: the fakes are too much alike; lower "
+                f"{self._config.min_diversity:.4g}: the fakes are too much alike; lower "
                 "generator_optimizer's learning_rate, or add the penalty r1"
             )
         return lines
-
-
-class Selection(tf.Module):
-    """Which point of a training was the best so far, as variables, so that it is checkpointed.
-
-    Attributes:
-      score: the best, lower is better; infinity before the first.
-      images: images seen at the best.
-      worse: scores in a row, since the best, that were no better.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.score = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
-        self.images = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.worse = tf.Variable(0, dtype=tf.int64, trainable=False)
-
-    @property
-    def made(self) -> bool:
-        """Whether there is a best yet."""
-        return math.isfinite(float(self.score))
-
-    def offer(self, score: float, images: int) -> bool:
-        """Takes note of a score at `images`; whether it is the best, which NaN never is."""
-        if score < float(self.score):
-            self.score.assign(score)
-            self.images.assign(images)
-            self.worse.assign(0)
-            return True
-        self.worse.assign_add(1)
-        return False
-
-    def exhausted(self, patience: int | None) -> bool:
-        """Whether `patience` scores in a row were no better; None is endless patience."""
-        return patience is not None and int(self.worse) >= patience

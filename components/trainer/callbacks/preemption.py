@@ -1,9 +1,19 @@
 """SIGTERM, with which clusters take a machine back: finish the step, save, and say "resume me"."""
 
+from __future__ import annotations
+
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from components.trainer.callbacks.callback import Callback, StepEnd
+from components.trainer.callbacks.checkpoints import BackupAndRestore
+from components.trainer.callbacks.terminate_on_nan import TerminateOnNaN
+
+if TYPE_CHECKING:
+    from components.trainer.training import GANTrainer
 
 # EX_TEMPFAIL of sysexits.h: not a failure, try again later.
 RESUME_EXIT_CODE = 75
@@ -19,11 +29,10 @@ class Preempted(SystemExit):
 
 @contextlib.contextmanager
 def sigterm() -> Iterator[Callable[[], bool]]:
-    """Yields whether SIGTERM has come; it does nothing else inside.
+    """Yields a function that says whether SIGTERM was received; it has no other effect inside.
 
-    One that nobody asked about any more is handed on at the end, and not lost.
-
-    Outside the main thread, where Python lets nobody handle signals, it never has.
+    A SIGTERM that is received after the last check is re-raised on exit. Outside the main thread,
+    where Python installs no signal handlers, the answer is always no.
     """
     received = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -36,3 +45,37 @@ def sigterm() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGTERM, previous)
     if received.is_set():
         signal.raise_signal(signal.SIGTERM)
+
+
+class Preemption(Callback):
+    """Saves and ends the process after the step in which SIGTERM was received.
+
+    Args:
+      terminated: from `sigterm`.
+      nan: checks what is about to be saved.
+      backup: saves; None: there is no folder to save to.
+
+    Raises (from `step_end`):
+      Preempted: after SIGTERM.
+    """
+
+    def __init__(
+        self,
+        terminated: Callable[[], bool],
+        nan: TerminateOnNaN,
+        backup: BackupAndRestore | None,
+    ) -> None:
+        self._terminated = terminated
+        self._nan = nan
+        self._backup = backup
+
+    def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
+        if not self._terminated():
+            return
+        self._nan.check(trainer)
+        if self._backup:
+            self._backup.save(trainer)
+        text = f"SIGTERM at step {step.step} ({step.images:,} images)"
+        saved = "the same command resumes from here" if self._backup else "nothing is saved"
+        trainer.warn(f"{text}: {saved}")
+        raise Preempted(f"{text}: {saved}")

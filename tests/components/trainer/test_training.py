@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from components.trainer import GANTrainer
 from components.trainer.callbacks import quality
+from components.trainer.callbacks.collapse import CollapseError
 from components.trainer.callbacks.quality import identity
 from components.trainer.config import TrainerConfig
 from components.trainer.data.scaling import Scaling
 from components.trainer.gan import losses
-from components.trainer.training import CollapseError
 
 
 def _weights(trainer):

@@ -1,17 +1,19 @@
-"""The verdicts of the watch, and the best of a training across a checkpoint."""
-
-import math
+"""What counts as a collapse."""
 
 import pytest
-import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from components.trainer.callbacks.collapse import CollapseWatch, Selection, WatchConfig
+from components.trainer.callbacks.collapse import CollapseWatch, WatchConfig
 from components.trainer.callbacks.quality import Measurement
 
-watch = CollapseWatch(min_coverage=0.5, min_diversity=0.3, max_confidence=0.995)
+
+def judge(measured, accuracy, config=WatchConfig()):  # noqa: B008
+    """Whether the watch calls it a collapse, and all that it warns of."""
+    watch = CollapseWatch(config)
+    collapse = watch.collapse(measured) if measured else []
+    return bool(collapse), [*collapse, *watch.saturation(accuracy)]
 
 
 def measurement(coverage=1.0, diversity=1.0):
@@ -39,10 +41,10 @@ def measurement(coverage=1.0, diversity=1.0):
     ],
 )
 def test_verdicts(measured, confidence, collapsed, topics):
-    verdict = watch.judge(measured, confidence)
+    found, warnings = judge(measured, confidence)
 
-    assert verdict.collapsed is collapsed
-    assert [topic in line for topic, line in zip(topics, verdict.warnings, strict=True)] == [
+    assert found is collapsed
+    assert [topic in line for topic, line in zip(topics, warnings, strict=True)] == [
         True for _ in topics
     ]
 
@@ -56,7 +58,7 @@ def test_verdicts(measured, confidence, collapsed, topics):
     ],
 )
 def test_a_warning_names_value_threshold_and_remedy_in_one_line(measured, confidence, words):
-    (line,) = watch.judge(measured, confidence).warnings
+    _, (line,) = judge(measured, confidence)
 
     assert "\n" not in line
     assert [word for word in words if word not in line] == []
@@ -64,19 +66,20 @@ def test_a_warning_names_value_threshold_and_remedy_in_one_line(measured, confid
 
 @given(st.floats(0, 1), st.floats(0, 3), st.floats(0, 1))
 def test_worse_scores_never_turn_a_collapse_into_health(coverage, diversity, factor):
-    before = watch.judge(measurement(coverage, diversity), 0.5)
-    after = watch.judge(measurement(coverage * factor, diversity * factor), 0.5)
+    before, warnings_before = judge(measurement(coverage, diversity), 0.5)
+    after, warnings_after = judge(measurement(coverage * factor, diversity * factor), 0.5)
 
-    assert after.collapsed >= before.collapsed
-    assert len(after.warnings) >= len(before.warnings)
+    assert after >= before
+    assert len(warnings_after) >= len(warnings_before)
 
 
-def test_the_defaults_of_the_section_make_a_watch():
-    config = WatchConfig()
-    thresholds = config.model_dump(include={"min_coverage", "min_diversity", "max_confidence"})
+def test_thresholds_are_the_sections():
+    low = measurement(coverage=0.4, diversity=0.2)
 
-    assert CollapseWatch(**thresholds).judge(measurement(), 0.9).warnings == ()
-    assert config.rollback is False
+    assert judge(low, 0.9)[0]
+    lenient = WatchConfig(min_coverage=0.4, min_diversity=0.2, max_confidence=1.0)
+    assert judge(low, 1.0, lenient) == (False, [])
+    assert WatchConfig().rollback is False
 
 
 @pytest.mark.parametrize(
@@ -95,64 +98,3 @@ def test_the_defaults_of_the_section_make_a_watch():
 def test_sections_that_make_no_sense_are_refused(section, message):
     with pytest.raises(ValidationError, match=message):
         WatchConfig(**section)
-
-
-def test_the_first_score_is_the_best_and_lower_is_better():
-    selection = Selection()
-
-    assert not selection.made
-    assert [selection.offer(score, 10 * n) for n, score in enumerate([9, 7, 8, 7, 6], 1)] == [
-        True,
-        True,
-        False,
-        False,
-        True,
-    ]
-    assert selection.made
-    assert (float(selection.score), int(selection.images)) == (6, 50)
-
-
-def test_nan_is_never_the_best():
-    selection = Selection()
-
-    assert not selection.offer(math.nan, 10)
-    assert selection.offer(-0.5, 20)
-    assert not selection.offer(math.nan, 30)
-
-
-def test_patience_counts_scores_in_a_row():
-    selection = Selection()
-    seen = []
-    for n, score in enumerate([5, 6, 7, 4, 5, 6, 4]):
-        selection.offer(score, n)
-        seen.append(selection.exhausted(2))
-
-    # The 4 in between starts the count again; another 4 is no better.
-    assert seen == [False, False, True, False, False, True, True]
-    assert not selection.exhausted(4)
-    assert not selection.exhausted(None)
-
-
-@given(st.lists(st.floats(-10, 10), min_size=1, max_size=6))
-def test_the_best_is_the_first_minimum(scores):
-    selection = Selection()
-    for n, score in enumerate(scores):
-        selection.offer(score, n)
-
-    assert float(selection.score) == min(scores)
-    assert int(selection.images) == scores.index(min(scores))
-    assert int(selection.worse) == len(scores) - 1 - scores.index(min(scores))
-
-
-def test_a_selection_survives_a_checkpoint(tmp_path):
-    selection, again = Selection(), Selection()
-    selection.offer(0.1 + 0.2, 2**40)
-    selection.offer(5.0, 2**41)
-    path = tf.train.Checkpoint(selection=selection).save(str(tmp_path / "state"))
-
-    tf.train.Checkpoint(selection=again).restore(path).assert_consumed()
-
-    # To the last bit: a resumed training must decide as the other would have.
-    assert float(again.score) == 0.1 + 0.2
-    assert (int(again.images), int(again.worse)) == (2**40, 1)
-    assert again.exhausted(1)

@@ -1,0 +1,48 @@
+"""Ends a training as soon as a loss or a weight is not finite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from components.trainer.callbacks.callback import Callback, StepEnd
+
+if TYPE_CHECKING:
+    from components.trainer.training import GANTrainer
+
+
+class TerminateOnNaN(Callback):
+    """Checks the step before the last one, so that no GPU is waited for.
+
+    Where another callback is about to look at the weights, it checks the last one.
+
+    Raises (from `step_end` and `check`):
+      FloatingPointError: naming the terms, the step and the last good checkpoint.
+    """
+
+    def __init__(self) -> None:
+        self._unchecked: StepEnd | None = None
+
+    def start(self, trainer: GANTrainer) -> None:
+        self._unchecked = None
+
+    def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
+        self.check(trainer)
+        self._unchecked = step
+        if any(step.is_due(callback.every_images) for callback in trainer.callbacks):
+            self.check(trainer)
+
+    def check(self, trainer: GANTrainer) -> None:
+        """Checks the last step that has not been checked."""
+        step, self._unchecked = self._unchecked, None
+        if step is None or step.all_finite:
+            return
+        found = [
+            f"{name} {f'is {float(step.terms[name])}' if name in step.terms else 'are not finite'}"
+            for name, flag in step.finite.items()
+            if not bool(flag)
+        ]
+        raise FloatingPointError(
+            f"{', '.join(found)} at step {step.step} ({step.images:,} images); last good "
+            f"checkpoint: {trainer.latest_checkpoint or 'none'}; lower the learning rate, or clip "
+            "the gradient"
+        )
