@@ -1,6 +1,9 @@
 """Runs as they are shown, side by side: `tfx-gan runs` and `tfx-gan compare`."""
 
+import dataclasses
 import datetime
+import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from components.common.registry import nearest
-from pipeline.runs.history import NOTHING, Comparison, Row, short
+from pipeline.runs.comparison import NOTHING, Comparison, short
+from pipeline.runs.history import Row
 
 _DEFAULT_METRICS = ("fid", "kid", "precision", "recall", "coverage")
 _VERSION_LENGTH = 7
@@ -84,6 +88,11 @@ def tables(comparison: Comparison) -> RenderableType:
     return Group(*parts)
 
 
+def to_json(content: Any) -> str:  # noqa: ANN401
+    """JSON of data classes, which has no NaN and no infinities: null stands for them."""
+    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
 def number(value: float | None, sign: str = "") -> str:
     """Four digits, or a dash for none."""
     return NOTHING if value is None else f"{value:{sign}.4g}"
@@ -100,6 +109,18 @@ def interval(content: Mapping[str, Any]) -> str:
     """The interval of a score of metrics.json; empty where it has none."""
     low, high = content.get("low"), content.get("high")
     return "" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
+
+
+def _finite(content: Any) -> Any:  # noqa: ANN401
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        return _finite(dataclasses.asdict(content))
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
 
 
 def _local(started: str) -> str:

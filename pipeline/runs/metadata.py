@@ -3,11 +3,13 @@
 import contextlib
 import dataclasses
 import datetime
+import json
 import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -48,6 +50,13 @@ class Execution:
         """Whether the stage did nothing."""
         return self.state == "cached"
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The properties, JSON decoded, those of the JSON object `config` beside the others."""
+        parameters = {name: _decoded(value) for name, value in self.properties.items()}
+        config = parameters.pop("config", {})
+        return {**(config if isinstance(config, dict) else {"config": config}), **parameters}
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -64,6 +73,11 @@ class Run:
     pipeline: str
     started: datetime.datetime
     executions: dict[str, Execution]
+
+    def output(self, stage: str, key: str) -> Artifact | None:
+        """The artifact of a stage's output; None if the stage has not written it."""
+        execution = self.executions.get(stage)
+        return execution.outputs.get(key) if execution else None
 
 
 def connection_config(path: str) -> pb.ConnectionConfig:
@@ -198,3 +212,13 @@ def _properties(described: pb.Artifact | pb.Execution) -> Properties:
         for values in (described.properties, described.custom_properties)
         for name, value in values.items()
     }
+
+
+def _decoded(value: str | int | float) -> Any:  # noqa: ANN401
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        # A text that only looks like JSON is what it is.
+        return value
