@@ -20,6 +20,8 @@ _LINEAGE = {
     "model": ("GANTrainer",),
     "evaluation": ("GANEvaluator",),
 }
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One run as it is listed.
@@ -125,6 +127,7 @@ def _row(run: Run, *, in_use: bool) -> Row:
 
 
 def state(run: Run, *, in_use: bool) -> str:
+    """The state of a run, as in `Row`; `in_use`: whether it holds the lock of its root."""
     for stage, execution in run.executions.items():
         if execution.state == "failed":
             return f"failed in {stage}"
