@@ -31,7 +31,7 @@ class Outcome:
 
     Attributes:
       metrics: name to value, from the evaluation.
-      blessed: whether every rule of the gate and the infra validation passed.
+      blessed: whether the gate and the infra validation passed.
       reasons: why not; empty if blessed.
       pushed: folder of the pushed version, or None.
       report: the HTML report.
@@ -60,7 +60,7 @@ def run(
       recipe: the resolved recipe.
       splits: split name to glob patterns, from `config.find_data`.
       root: folder for artifacts, metadata, checkpoints, logs and, by default, pushed models.
-      tell: receives one line as a stage starts and one as it ends.
+      tell: receives a line when a stage starts and when it ends.
       use_cache: whether stages whose inputs and code are unchanged are skipped.
 
     Raises:

@@ -32,10 +32,10 @@ class Comparison:
 
     Attributes:
       a, b: ids of the runs.
-      metrics: by name, the `a` and `b` of metrics.json (`value`, and, if it has them, `low` and
-        `high`) and the `difference` of their values, b - a; None for a metric that one lacks.
-      not_compared: why the metrics are not, in words; empty where they are.
-      config: by dotted key, (value in a, value in b), only what differs; None for none.
+      metrics: by name, the scores `a` and `b` as in metrics.json (`value` and, with an interval,
+        `low` and `high`) and the `difference` of their values, b - a; None where a run has none.
+      not_compared: why the metrics are not compared; empty if they are.
+      config: by dotted key, (value in a, value in b), only what differs; None if a run has none.
     """
 
     a: str
@@ -48,8 +48,8 @@ class Comparison:
 def compare(a: Run, b: Run) -> Comparison:
     """How `b` differs from `a`, in its metrics and in its configuration.
 
-    Metrics of different extractors, counts or settings measure different things, so that their
-    difference would say nothing about the generators; they are left out.
+    Scores under different extractors, counts or settings are left out: their difference would say
+    nothing about the generators.
     """
     read = [_read_metrics(run) for run in (a, b)]
     reasons = [content for content in read if isinstance(content, str)]
@@ -63,7 +63,7 @@ def compare(a: Run, b: Run) -> Comparison:
 
 
 def short(value: object) -> str:
-    """A value in one line: text as it is, a dash for none, else JSON."""
+    """A value in one line: text as it is, a dash for None, else JSON."""
     return NOTHING if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
@@ -83,7 +83,7 @@ def _read_metrics(run: Run) -> dict[str, Any] | str:
 
 
 def _protocols_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """What makes the scores of two protocols incomparable, in words."""
+    """The reasons why the scores of two protocols cannot be compared."""
     words = []
     extractors = [protocol.get("extractor", {}).get("id") for protocol in (a, b)]
     if extractors[0] != extractors[1]:
@@ -119,7 +119,7 @@ def _metric_differences(
 
 
 def _config(run: Run) -> dict[str, Any]:
-    """The parameters of every stage by dotted key, those of a recipe's section as there."""
+    """The parameters of every stage by dotted key, as in the recipe where it has a section."""
     config: dict[str, Any] = {}
     for stage, execution in run.executions.items():
         parameters = {k: value for k, value in execution.parameters.items() if k not in _DATA}

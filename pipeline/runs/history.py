@@ -24,20 +24,20 @@ _LINEAGE = {
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One run as it is listed.
+    """One run in the list.
 
     Attributes:
       id, pipeline: of the run.
       started: ISO 8601, in UTC.
       state: `complete`, `failed in <stage>`, `running <stage>`, `stopped in <stage>` (killed, or
         SIGTERM while training) or `stopped after <stage>`.
-      metrics: name to value; empty where the evaluator has not come to its end.
-      blessed: by the gate and the infra validation; None where neither was asked yet.
+      metrics: name to value; empty if the evaluator has not finished.
+      blessed: by the gate and the infra validation; None before either has run.
       reasons: why not.
-      pushed: version that the run pushed, or found to be the highest already; None for none.
-      lineage: by output key (`examples`, `schema`, `extractor`, `model`, `evaluation`), of those
-        there are: the artifact's `id` and `uri`, its stage's `code_version`, and what is known of
-        its data (`span`, `version`, `source`).
+      pushed: version that the run pushed, or found already pushed; None if there is none.
+      lineage: by output key (`examples`, `schema`, `extractor`, `model`, `evaluation`): the
+        artifact's `id` and `uri`, its stage's `code_version`, and, if known, the `span`, `version`
+        and `source` of its data.
     """
 
     id: str
@@ -52,11 +52,11 @@ class Row:
 
 
 def load(root: str) -> list[Run]:
-    """The runs of a root, oldest first; of an empty folder, none. Writes nothing.
+    """The runs of a root, oldest first; an empty folder has none. Writes nothing.
 
     Raises:
-      FileNotFoundError: for a folder that is missing, or that holds other things than runs.
-      ValueError: for metadata that cannot be read.
+      FileNotFoundError: if the folder is missing, or holds something other than runs.
+      ValueError: if the metadata cannot be read.
     """
     if not os.path.isdir(root):
         raise FileNotFoundError(f"{root}: no such folder; --root names the folder of the runs")
@@ -71,17 +71,17 @@ def load(root: str) -> list[Run]:
 
 
 def rows(root: str) -> list[Row]:
-    """The runs of a root as they are listed, oldest first; raises as `load`."""
+    """The rows of the list, oldest first; raises as `load`."""
     found = load(root)
     in_use = lock.is_held(root)
     return [_row(run, in_use=in_use and run is found[-1]) for run in found]
 
 
 def choose(found: Sequence[Run], name: str) -> Run:
-    """The run of an id, a unique beginning of one, `latest` or `latest~N` (N runs before it).
+    """The run with an id, or a unique prefix of one, `latest` or `latest~N` (N runs before it).
 
     Raises:
-      ValueError: for none or several, naming those that are near.
+      ValueError: if no run matches, or several do; it names the nearest.
     """
     if not found:
         raise ValueError(f"{name}: no such run; there are no runs yet")
@@ -102,6 +102,7 @@ def choose(found: Sequence[Run], name: str) -> Run:
 
 
 def _row(run: Run, *, in_use: bool) -> Row:
+    evaluation = run.output("GANEvaluator", "evaluation")
     blessing = run.output("GANEvaluator", "blessing")
     infra_blessing = run.output("InfraValidator", "blessing")
     verdicts = [found.properties for found in (blessing, infra_blessing) if found]
@@ -112,7 +113,11 @@ def _row(run: Run, *, in_use: bool) -> Row:
         pipeline=run.pipeline,
         started=run.started.isoformat(timespec="seconds"),
         state=state(run, in_use=in_use),
-        metrics=_float_properties(run.output("GANEvaluator", "evaluation")),
+        metrics={
+            name: value
+            for name, value in sorted(evaluation.properties.items() if evaluation else ())
+            if isinstance(value, float)
+        },
         # The infra validation alone can refuse a model, and cannot bless it.
         blessed=False if refusals else True if blessing else None,
         reasons="; ".join(
@@ -138,11 +143,6 @@ def state(run: Run, *, in_use: bool) -> str:
     last = next(reversed(run.executions), "the start")
     # Between two stages a run has none that is running.
     return f"{'running' if in_use else 'stopped'}, after {last}"
-
-
-def _float_properties(artifact: Artifact | None) -> dict[str, float]:
-    properties = artifact.properties if artifact else {}
-    return {name: value for name, value in sorted(properties.items()) if isinstance(value, float)}
 
 
 def _lineage(run: Run) -> dict[str, dict[str, Any]]:
