@@ -5,13 +5,13 @@ import warnings
 
 import click
 
+from pipeline.cli import data, results, run
+
 # Before TensorFlow is imported, which the commands do: its start-up lines are not news, and the
 # first stage to use a GPU decides how its memory is taken.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 warnings.filterwarnings("ignore", category=FutureWarning, module="google")
-
-from pipeline.cli import data, results, run  # noqa: E402
 
 
 @click.group(

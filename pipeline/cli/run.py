@@ -92,7 +92,7 @@ def list_(prefix: str | None) -> None:
         widths = [max(len(key.name) for key in found), max(len(key.type) for key in found)]
         for key in found:
             name, kind = key.name.ljust(widths[0]), key.type.ljust(widths[1])
-            click.echo(f"{name}   {kind}   {key.default}   {key.description}")
+            click.echo(f"{name}   {kind}   {key.default.ljust(8)}   {key.description}")
         return
 
     from components.evaluator.metrics.registry import METRICS
