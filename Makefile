@@ -15,15 +15,16 @@ help:  ## these lines
 run: .venv/.ready  ## train, measure and push a generator (RECIPE=, ROOT=)
 	@.venv/bin/tfx-gan run $(RECIPE) --root $(ROOT)
 
-test: .venv/.ready  ## all tests, two at a time (PYTEST_ARGS=)
+test: .venv/.ready  ## all tests, docstrings' examples included, two at a time (PYTEST_ARGS=)
 	@# One thread each: those of two processes would wait for each other.
 	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-lint: .venv/.ready  ## style, and the arrows of docs/design.md
+lint: .venv/.ready  ## style, the arrows of docs/design.md, types
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/lint-imports
+	@.venv/bin/mypy
 
 lock: .venv/.ready  ## pin every dependency of both lanes, with hashes, in requirements.txt
 	@.ci/lock
@@ -32,5 +33,5 @@ bench-data: .venv/.ready  ## speed and memory of reading data and of training in
 	@.venv/bin/python benchmarks/data.py $(ARGS)
 
 clean:  ## remove everything that is not committed: .venv, runs, caches
-	@rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,6 +20,8 @@ from components.trainer.config import TrainerConfig
 
 # Beam's default runner tries to download a binary at run time.
 LOCAL_BEAM = ("--runner=FnApiRunner",)
+# A section that is left out, before validation.
+_EMPTY: Any = {}
 
 Stage = Literal[
     "ImageExampleGen",
@@ -61,8 +63,8 @@ class Recipe(Config):
     data: DataConfig
     validation: ValidationConfig = ValidationConfig()
     trainer: TrainerConfig
-    # Its kind follows from the data where it is left out.
-    feature_extractor: FeatureExtractorConfig = Field({})
+    # Its kind follows from the data if it is left out.
+    feature_extractor: FeatureExtractorConfig = Field(_EMPTY)
     evaluator: EvaluatorConfig
     pusher: PusherConfig = PusherConfig()
     beam: tuple[str, ...] = Field(
@@ -140,14 +142,14 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def find_data(recipe: Recipe) -> dict[str, str]:
-    """Looks at the data before anything runs.
+    """Finds the splits of the data and checks them against the recipe, before anything runs.
 
     Returns:
       Split name to glob patterns, as ImageExampleGen wants them.
 
     Raises:
       FileNotFoundError, ValueError: for data that are missing or unreadable, have another image
-        size, or are fewer than a batch.
+        size, or do not fill a batch.
     """
     data = recipe.data
     named = {"data.schema": data.schema_path, "validation.reference": recipe.validation.reference}
@@ -160,12 +162,13 @@ def find_data(recipe: Recipe) -> dict[str, str]:
     train = shards.get(TRAIN_SPLIT) or next(iter(shards.values()))
     # The first image may be one of those that quarantine sets aside.
     strict = data.fit == "exact" and data.on_bad_record == "fail"
-    shape = reader.shape(train) if strict and data.image_shape else None
-    if shape and shape[:2] != data.image_shape[:2]:
-        raise ValueError(
-            f"data.image_shape: {list(data.image_shape)}, but {found.base} holds images of "
-            f"{list(shape)}; data.fit: crop, pad or stretch would resize them"
-        )
+    if strict and data.image_shape:
+        shape = reader.shape(train)
+        if shape and shape[:2] != data.image_shape[:2]:
+            raise ValueError(
+                f"data.image_shape: {list(data.image_shape)}, but {found.base} holds images of "
+                f"{list(shape)}; data.fit: crop, pad or stretch would resize them"
+            )
     count = reader.count(train)
     if len(found.splits) == 1:
         count = int(count * (1 - data.eval_fraction))
@@ -178,7 +181,7 @@ def find_data(recipe: Recipe) -> dict[str, str]:
 
 
 def absolute(path: str, folder: str = "") -> str:
-    """A path that may be relative to `folder`, by default the current one; URIs are as they are."""
+    """A path that may be relative to `folder`, by default the current one; URIs are left alone."""
     return path if "://" in path else os.path.abspath(os.path.join(folder, path))
 
 

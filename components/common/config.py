@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pydantic
@@ -46,6 +46,26 @@ def validate(section: type[Section], tree: Mapping[str, Any]) -> Section:
         raise ValueError(_in_words(error, section)) from error
 
 
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
+    """Dotted keys to leaves; a list is a leaf unless it holds sections.
+
+    >>> flatten({"a": {"b": 1}, "c": [{"d": 2}], "e": [3]})
+    {'a.b': 1, 'c.0.d': 2, 'e': [3]}
+    """
+    items: Iterable[tuple[Any, Any]]
+    if isinstance(tree, Mapping):
+        items = tree.items()
+    elif isinstance(tree, list) and any(isinstance(value, Mapping) for value in tree):
+        items = enumerate(tree)
+    else:
+        return {prefix: tree}
+    return {
+        key: value
+        for name, branch in items
+        for key, value in flatten(branch, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
+
+
 def _in_words(error: pydantic.ValidationError, root: type[Config]) -> str:
     """Every error of a validation, with its dotted key."""
     words = {}
@@ -72,7 +92,7 @@ def _keys(section: type[Config], path: Sequence[str | int]) -> list[str]:
     for part in path:
         section = next(
             (
-                _section(field.annotation)
+                section_in(field.annotation)
                 for name, field in section.model_fields.items()
                 if part in (name, field.alias)
             ),
@@ -81,10 +101,10 @@ def _keys(section: type[Config], path: Sequence[str | int]) -> list[str]:
     return [field.alias or name for name, field in section.model_fields.items()]
 
 
-def _section(annotation: Any) -> type[Config]:  # noqa: ANN401
-    """The section class in an annotation such as `Resources` or `dict[Stage, Resources]`."""
+def section_in(annotation: Any) -> type[Config]:  # noqa: ANN401
+    """The section class in `Resources` or `dict[Stage, Resources]`; `Config` if there is none."""
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation):
-        inner = [_section(part) for part in typing.get_args(annotation)]
+        inner = [section_in(part) for part in typing.get_args(annotation)]
         return next((part for part in inner if part is not Config), Config)
     is_section = isinstance(annotation, type) and issubclass(annotation, Config)
     return annotation if is_section else Config

@@ -3,6 +3,7 @@
 import os
 import uuid
 
+from google.protobuf.message import Message
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunner,
@@ -22,13 +23,13 @@ _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
 
 
 def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
-    """Writes the pipeline as YAML, schema 2.1; no cluster is asked.
+    """Writes the pipeline as YAML, schema 2.1; needs no cluster.
 
     Args:
-      recipe: the resolved recipe. Where it names `data.splits`, its data are not looked at.
+      recipe: the resolved recipe. If it names `data.splits`, its data are not read.
       image: container image that has this package installed.
       root: URI that the cluster can write to.
-      out: file to write; it appears when it is whole.
+      out: file to write, atomically.
     """
     data = recipe.data
     splits = data.splits or sources.find(data.reader(), data.path).patterns
@@ -48,7 +49,7 @@ def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
     os.replace(os.path.join(folder, aside), os.path.join(folder, name))
 
 
-def _resource_spec(resources: Resources) -> _ResourceSpec:
+def _resource_spec(resources: Resources) -> Message:
     spec = _ResourceSpec(cpu_limit=resources.cpu or 0, memory_limit=resources.memory_gb or 0)
     if resources.gpu:
         spec.accelerator.type = resources.gpu_type

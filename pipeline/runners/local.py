@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import glob
 import hashlib
 import logging
@@ -21,22 +20,22 @@ from components.common import files
 from components.example_gen.config import DataConfig
 from pipeline import config
 from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
-from pipeline.runs import metadata
+from pipeline.runs import lock, metadata
 
 _STAGE_MESSAGE = re.compile(r"Component (\S+) is (running|finished)\.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run has come to.
+    """The result of a run.
 
     Attributes:
       metrics: name to value, from the evaluation.
-      blessed: whether every rule of the gate and the infra validation passed.
-      reasons: why not, in words; empty where blessed.
+      blessed: whether the gate and the infra validation passed.
+      reasons: why not; empty if blessed.
       pushed: folder of the pushed version, or None.
       report: the HTML report.
-      samples: PNG of them, or CSV of vectors.
+      samples: a PNG file of images, or a CSV file of vectors.
     """
 
     metrics: dict[str, float]
@@ -59,20 +58,20 @@ def run(
 
     Args:
       recipe: the resolved recipe.
-      splits: of its data, from `config.find_data`.
+      splits: split name to glob patterns, from `config.find_data`.
       root: folder for artifacts, metadata, checkpoints, logs and, by default, pushed models.
-      tell: receives one line as a stage starts and one as it ends.
+      tell: receives a line when a stage starts and when it ends.
       use_cache: whether stages whose inputs and code are unchanged are skipped.
 
     Raises:
       BlockingIOError: while another run uses the root.
-      Exception: whatever the failed stage raised; its name has been told.
+      Exception: whatever the failed stage raised; `tell` has received its name.
     """
     root = os.path.abspath(root)
     os.makedirs(root, exist_ok=True)
-    with _only_run(root), _log_file(root):
-        recipe = _pinned(recipe, root)
-        connection = metadata.connection_config(os.path.join(root, "metadata.sqlite"))
+    with lock.hold(root), log_to_file(root):
+        recipe = pinned(recipe, root)
+        connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
         pipeline = create_pipeline(
             recipe,
             splits,
@@ -92,12 +91,12 @@ def examine(
     tell: Callable[[str], None],
     beam: Sequence[str] = config.LOCAL_BEAM,
 ) -> tuple[str, str]:
-    """Runs the stages that read data and say what is in them, as `run` does.
+    """Runs ExampleGen and StatisticsGen alone.
 
     Returns:
       The folders of the examples and of their statistics, below `root`.
     """
-    with _log_file(root):
+    with log_to_file(root):
         connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
         example_gen, statistics_gen = data_stages(data, splits)
         pipeline = Pipeline(
@@ -126,7 +125,7 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
     infra = outputs("InfraValidator")["blessing"]
     pushed = pusher["pushed_model"].properties
     reasons = [
-        verdict.properties.get("reasons", "")
+        str(verdict.properties.get("reasons", ""))
         for verdict in (blessing, infra)
         if not verdict.properties["blessed"]
     ]
@@ -136,29 +135,17 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
         },
         blessed=not reasons,
         reasons="; ".join(reasons),
-        pushed=pushed["pushed_destination"] if pushed["pushed"] else None,
+        pushed=str(pushed["pushed_destination"]) if pushed["pushed"] else None,
         report=os.path.join(evaluation.uri, "report.html"),
         samples=samples,
     )
 
 
 @contextlib.contextmanager
-def _only_run(root: str) -> Iterator[None]:
-    with open(os.path.join(root, ".lock"), "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                f"{root}: another run uses this root; wait for it or name another --root"
-            ) from error
-        yield
+def log_to_file(root: str) -> Iterator[None]:
+    """Sends the log of TFX, Beam and TensorFlow to logs/<time>.log.
 
-
-@contextlib.contextmanager
-def _log_file(root: str) -> Iterator[None]:
-    """Sends what TFX, Beam and TensorFlow say to logs/<time>.log.
-
-    Warnings of this project's stages go to the terminal too.
+    Warnings of this project's stages go to the terminal as well.
     """
     folder = os.path.join(root, "logs")
     os.makedirs(folder, exist_ok=True)
@@ -192,13 +179,13 @@ def _stage_lines(
     connection: metadata_store_pb2.ConnectionConfig,
     tell: Callable[[str], None],
 ) -> Iterator[None]:
-    """Tells of stages as they start and end.
+    """Calls `tell` as stages start and end.
 
-    LocalDagRunner has no hook for this; it says it in its log, in the same words on both lanes.
+    LocalDagRunner has no hook for this, but it logs it, in the same words on both lanes.
     """
     running: dict[str, float] = {}
 
-    def hear(record: logging.LogRecord) -> bool:
+    def watch(record: logging.LogRecord) -> bool:
         match = _STAGE_MESSAGE.fullmatch(record.getMessage())
         if match and match[2] == "running":
             running[match[1]] = time.monotonic()
@@ -210,7 +197,7 @@ def _stage_lines(
         return True
 
     logger = absl.logging.get_absl_logger()
-    logger.addFilter(hear)
+    logger.addFilter(watch)
     try:
         yield
     except BaseException as error:
@@ -219,13 +206,13 @@ def _stage_lines(
             tell(f"{stage} {how}, {time.monotonic() - started:.1f} s")
         raise
     finally:
-        logger.removeFilter(hear)
+        logger.removeFilter(watch)
 
 
-def _pinned(recipe: config.Recipe, root: str) -> config.Recipe:
+def pinned(recipe: config.Recipe, root: str) -> config.Recipe:
     """The recipe with copies of schema and reference statistics whose paths name their content.
 
-    Cache keys hold the paths alone: an edited file would not be read again.
+    Cache keys hold only the paths: an edited file would not be read again.
     """
 
     def pin(path: str | None, name: str) -> str | None:

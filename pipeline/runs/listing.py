@@ -1,6 +1,9 @@
-"""Runs as they are shown, side by side: `tfx-gan runs` and `tfx-gan compare`."""
+"""Runs as tables and as JSON: `tfx-gan runs` and `tfx-gan compare`."""
 
+import dataclasses
 import datetime
+import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from components.common.registry import nearest
-from pipeline.runs.history import NOTHING, Comparison, Row, short
+from pipeline.runs.comparison import NOTHING, Comparison, short
+from pipeline.runs.history import Row
 
 _DEFAULT_METRICS = ("fid", "kid", "precision", "recall", "coverage")
 _VERSION_LENGTH = 7
@@ -21,15 +25,15 @@ _GATE_WIDTH = 10
 
 
 def table(listed: Sequence[Row], names: Sequence[str] = (), width: int = _WIDE) -> Table:
-    """The listed runs; lineage as `<artifact> <id>@<version of its code, or of the schema>`.
+    """The table of `tfx-gan runs`; lineage is `<artifact> <id>@<version of code or schema>`.
 
     Args:
       listed: the runs.
-      names: of the metrics to show; by default FID, KID, precision, recall and coverage.
+      names: metrics to show; by default FID, KID, precision, recall and coverage.
       width: of the terminal, in characters; on a narrow one the metrics share a column.
 
     Raises:
-      ValueError: for a metric that no run has.
+      ValueError: if no run has one of the metrics.
     """
     known = {name for row in listed for name in row.metrics}
     for name in names:
@@ -84,26 +88,43 @@ def tables(comparison: Comparison) -> RenderableType:
     return Group(*parts)
 
 
+def to_json(content: Any) -> str:  # noqa: ANN401
+    """Data classes as JSON, with null for NaN and infinities, which JSON lacks."""
+    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
 def number(value: float | None, sign: str = "") -> str:
-    """Four digits, or a dash for none."""
+    """Four significant digits, or a dash for None."""
     return NOTHING if value is None else f"{value:{sign}.4g}"
 
 
 def score(content: Mapping[str, Any] | None) -> str:
-    """A score of metrics.json: its value and, where it has one, its interval."""
+    """A score of metrics.json: its value and, if any, its interval."""
     if content is None:
         return NOTHING
     return f"{number(content['value'])} {interval(content)}".rstrip()
 
 
 def interval(content: Mapping[str, Any]) -> str:
-    """The interval of a score of metrics.json; empty where it has none."""
+    """The interval of a score of metrics.json; empty if it has none."""
     low, high = content.get("low"), content.get("high")
     return "" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
 
 
+def _finite(content: Any) -> Any:  # noqa: ANN401
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        return _finite(dataclasses.asdict(content))
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
 def _local(started: str) -> str:
-    """On this machine's clock."""
+    """In local time."""
     time = datetime.datetime.fromisoformat(started).astimezone()
     return f"started {time:%Y-%m-%d %H:%M}"
 
@@ -120,7 +141,7 @@ def _lineage_words(lineage: Mapping[str, Mapping[str, Any]]) -> str:
     for key, origin in lineage.items():
         version = origin.get("code_version")
         if "source" in origin:
-            # The local runner's copies lie in a folder that names their content.
+            # The local runner names the folder of its copy by a hash of the content.
             version = os.path.basename(os.path.dirname(origin["source"]))
         word = f"{key} {origin['id']}"
         lines.append(f"{word}@{version[:_VERSION_LENGTH]}" if version else word)

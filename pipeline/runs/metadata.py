@@ -1,13 +1,15 @@
-"""What ML Metadata knows of the runs."""
+"""The runs in ML Metadata."""
 
 import contextlib
 import dataclasses
 import datetime
+import json
 import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -21,7 +23,7 @@ Properties = dict[str, str | int | float]
 
 @dataclasses.dataclass(frozen=True)
 class Artifact:
-    """One output of a stage: its id, where it is, and the properties its stage gave it."""
+    """One output of a stage."""
 
     id: int
     uri: str
@@ -34,7 +36,7 @@ class Execution:
 
     Attributes:
       state: `complete`, `cached` (its outputs are those of an earlier execution), `failed`,
-        `running`, which a killed one stays for ever, or another of ML Metadata's names.
+        `running` (also after it was killed), or another of ML Metadata's names.
       properties: the parameters of the stage.
       outputs: by output key; a stage of this project has one artifact a key.
     """
@@ -45,8 +47,15 @@ class Execution:
 
     @property
     def cached(self) -> bool:
-        """Whether the stage did nothing."""
+        """Whether the stage was served from the cache."""
         return self.state == "cached"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The properties, JSON decoded, those of the JSON object `config` beside the others."""
+        parameters = {name: _decoded(value) for name, value in self.properties.items()}
+        config = parameters.pop("config", {})
+        return {**(config if isinstance(config, dict) else {"config": config}), **parameters}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +63,8 @@ class Run:
     """One run of a pipeline.
 
     Attributes:
-      id: of the run; with LocalDagRunner its start in local time.
-      pipeline: name of the pipeline, which is the recipe's; empty where no stage has begun.
+      id: with LocalDagRunner, the time of its start, local.
+      pipeline: name of the recipe; empty before the first stage has started.
       started: in UTC.
       executions: by stage, in the order in which they began.
     """
@@ -65,9 +74,14 @@ class Run:
     started: datetime.datetime
     executions: dict[str, Execution]
 
+    def output(self, stage: str, key: str) -> Artifact | None:
+        """The artifact of a stage's output; None if the stage has not written it."""
+        execution = self.executions.get(stage)
+        return execution.outputs.get(key) if execution else None
+
 
 def connection_config(path: str) -> pb.ConnectionConfig:
-    """An SQLite database, made on first use; raises ValueError for a file that is none."""
+    """An SQLite database, made on first use; raises ValueError for another kind of file."""
     try:
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA schema_version")
@@ -81,20 +95,20 @@ def connection_config(path: str) -> pb.ConnectionConfig:
 
 @contextlib.contextmanager
 def snapshot(path: str) -> Iterator[pb.ConnectionConfig]:
-    """A copy of an SQLite database as it is now, gone at the end.
+    """A temporary copy of an SQLite database.
 
-    ML Metadata writes to what it opens: tables it misses, types, a newer layout. The copy leaves
-    the original as it is, and a run that writes to it undisturbed.
+    ML Metadata writes to what it opens: missing tables, types, a newer schema. With a copy, neither
+    the original nor a run that is writing to it is disturbed.
 
     Raises:
-      FileNotFoundError: for no such file.
-      ValueError: for a file that is no database.
+      FileNotFoundError: if there is no such file.
+      ValueError: if the file is not a database.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such file")
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, DATABASE)
-        # Not "ro", which cannot undo what a killed writer has left half done.
+        # Not "ro", which cannot roll back the transaction of a killed writer.
         uri = f"{Path(path).absolute().as_uri()}?mode=rw"
         try:
             with (
@@ -108,14 +122,11 @@ def snapshot(path: str) -> Iterator[pb.ConnectionConfig]:
 
 
 def runs(path: str) -> list[Run]:
-    """Every run that a database knows, oldest first.
-
-    Args:
-      path: of the SQLite database, which is only read.
+    """Every run in an SQLite database, oldest first; the file is only read.
 
     Raises:
-      FileNotFoundError: for no such file.
-      ValueError: for a file that this version of ML Metadata cannot read.
+      FileNotFoundError: if there is no such file.
+      ValueError: if this version of ML Metadata cannot read it.
     """
     with snapshot(path) as config:
         try:
@@ -127,12 +138,14 @@ def runs(path: str) -> list[Run]:
             for context in store.get_contexts_by_type("node")
             for execution in store.get_executions_by_context(context.id)
         }
-        contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda found: found.id)
+        contexts = sorted(
+            store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id
+        )
         return [_run(store, context, nodes) for context in contexts]
 
 
 def last_execution(config: pb.ConnectionConfig, pipeline: str, stage: str) -> Execution:
-    """The newest execution of a stage; raises LookupError where it has none."""
+    """The newest execution of a stage; raises LookupError if there is none."""
     store = mlmd.MetadataStore(config)
     node = store.get_context_by_type_and_name("node", f"{pipeline}.{stage}")
     executions = store.get_executions_by_context(node.id) if node else []
@@ -198,3 +211,13 @@ def _properties(described: pb.Artifact | pb.Execution) -> Properties:
         for values in (described.properties, described.custom_properties)
         for name, value in values.items()
     }
+
+
+def _decoded(value: str | int | float) -> Any:  # noqa: ANN401
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        # A string that only looks like JSON.
+        return value

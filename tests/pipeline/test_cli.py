@@ -14,6 +14,7 @@ from PIL import Image
 from pyarrow import csv, parquet
 
 from pipeline import cli
+from pipeline.cli import command
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits" / "recipe.yaml"
 
@@ -58,6 +59,19 @@ def test_list_shows_what_a_recipe_can_name():
     assert listed["penalty"] == "dragan, gradient_penalty, lecam, r1, r2"
     assert "classifier" in listed["extractor"].split(", ")
     assert set(listed) >= {"data format", "optimizer", "augmentation", "schedule shape", "metric"}
+
+
+def test_list_shows_the_keys_of_a_recipe_and_their_defaults():
+    every, some = _invoke("list", "--keys"), _invoke("list", "--keys", "trainer.quality")
+
+    assert re.search(r"^evaluator\.seed +int +0 +\S", every.output, re.MULTILINE)
+    assert re.match(r"trainer\.quality\.every_images +int or null +10000 +\S", some.output)
+    assert len(some.output.splitlines()) < len(every.output.splitlines())
+
+    unknown = _invoke("list", "--keys", "trainer.qualty")
+    assert unknown.exit_code == 1
+    assert "did you mean 'trainer.quality'?" in unknown.stderr
+    assert len(unknown.stderr.splitlines()) == 1
 
 
 class _Generator(tf.Module):
@@ -283,4 +297,4 @@ BEAM = "train.gz: cut off after 3 of 9 images"
     ],
 )
 def test_reasons_are_one_line(error, line):
-    assert cli._reason(error) == line
+    assert command.reason(error) == line

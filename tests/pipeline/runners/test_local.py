@@ -36,11 +36,11 @@ def test_a_root_that_cannot_be_made_is_named(recipe, tmp_path):
     ids=["schema", "reference"],
 )
 def test_an_edited_file_has_another_path(recipe, tmp_path, of):
-    first = of(local._pinned(recipe, str(tmp_path)))
-    again = of(local._pinned(recipe, str(tmp_path)))
+    first = of(local.pinned(recipe, str(tmp_path)))
+    again = of(local.pinned(recipe, str(tmp_path)))
     before = Path(of(recipe)).read_bytes()
     Path(of(recipe)).write_bytes(before + b"# curated\n")
-    edited = of(local._pinned(recipe, str(tmp_path)))
+    edited = of(local.pinned(recipe, str(tmp_path)))
 
     assert first == again != edited
     assert Path(edited).read_bytes() == before + b"# curated\n"
@@ -49,7 +49,7 @@ def test_an_edited_file_has_another_path(recipe, tmp_path, of):
 
 def test_the_log_has_everything_and_the_terminal_only_warnings_of_the_stages(tmp_path, capsys):
     before = logging.getLogger().handlers
-    with local._log_file(str(tmp_path)):
+    with local.log_to_file(str(tmp_path)):
         logging.getLogger("absl").info("TFX says")
         logging.getLogger("components.evaluator.executor").info("gate: FID")
         logging.getLogger("apache_beam").warning("Beam says")

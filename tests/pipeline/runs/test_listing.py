@@ -1,11 +1,12 @@
 import io
+import json
+import math
 import re
 
 import pytest
 from rich.console import Console
 
-from pipeline.runs import listing
-from pipeline.runs import history
+from pipeline.runs import history, listing
 
 
 def _shown(renderable):
@@ -25,3 +26,10 @@ def test_metrics_can_be_chosen_and_an_unknown_one_is_named(root):
     assert re.search(r"fid 13\.5\b(.|\n)*recall 0\.75", _shown(listing.table(listed, width=80)))
     with pytest.raises(ValueError, match="--metric densty: no run has it; did you mean 'density'"):
         listing.table(listed, ["densty"])
+
+
+def test_json_has_null_for_what_json_cannot_say():
+    row = history.Row("run", "", "", "complete", {"fid": math.inf}, None, "", None, {})
+
+    assert json.loads(listing.to_json([row]))[0]["metrics"] == {"fid": None}
+    assert json.loads(listing.to_json([math.nan, (1.5, "a")])) == [None, [1.5, "a"]]

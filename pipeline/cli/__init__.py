@@ -1,0 +1,34 @@
+"""The command line: tfx-gan new, schema, validate, run, runs, compare, evaluate, sample, …"""
+
+import os
+import warnings
+
+import click
+
+from pipeline.cli import data, results, run
+
+# Before TensorFlow is imported, which the commands do: its start-up lines are not news, and the
+# first stage to use a GPU decides how its memory is taken.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    commands=[
+        data.new,
+        data.schema,
+        data.validate,
+        run.run,
+        run.compile_,
+        run.list_,
+        results.runs,
+        results.compare,
+        results.evaluate,
+        results.sample,
+    ],
+)
+@click.version_option(package_name="tfx-gan")
+def main() -> None:
+    """Images in, a validated, measured and gated generator SavedModel out."""

@@ -1,0 +1,85 @@
+"""What the commands share: errors of one line, options, output."""
+
+import os
+import re
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+
+REFUSED_EXIT_CODE = 3
+
+_INTERRUPTED_EXIT_CODE = 130
+_PIPE_WIDTH = 200
+
+ROOT = click.option(
+    "--root", default="runs", show_default=True, help="Folder of everything that runs write."
+)
+
+
+class Command(click.Command):
+    """A command with --debug; without it a failure is one line on standard error, exit code 1.
+
+    Args:
+      tensorflow: whether the command uses TensorFlow, which takes seconds to import.
+    """
+
+    def __init__(self, *args: Any, tensorflow: bool = True, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self._tensorflow = tensorflow
+        self.params.append(
+            click.Option(["--debug"], is_flag=True, help="Show the traceback of a failure.")
+        )
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        debug = ctx.params.pop("debug")
+        try:
+            if self._tensorflow and not debug:
+                _load_tensorflow()
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("tfx-gan: interrupted; the next run resumes from here", err=True)
+            sys.exit(_INTERRUPTED_EXIT_CODE)
+        except Exception as error:  # noqa: BLE001
+            if debug:
+                raise
+            click.echo(f"tfx-gan: {reason(error)}", err=True)
+            sys.exit(1)
+
+
+def reason(error: Exception) -> str:
+    """An error in one line, without the failed step that Beam adds to its message."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    text = re.sub(r"\s*\[while running .*", "", str(error), flags=re.DOTALL)
+    line = " ".join(text.split())
+    known = isinstance(error, ValueError | OSError | FloatingPointError) and line
+    return line if known else f"{type(error).__name__}: {line}"
+
+
+def progress(line: str) -> None:
+    """Prints a line on standard error."""
+    click.echo(line, err=True)
+
+
+def console() -> Console:
+    """As wide as the terminal; 200 characters in a file or a pipe."""
+    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+
+
+def add_recipe_folder(recipe: str) -> None:
+    """Puts the recipe's folder on the import path: networks, `module:function`, may lie there."""
+    sys.path.append(os.path.dirname(os.path.abspath(recipe)))
+
+
+def _load_tensorflow() -> None:
+    """Imports TensorFlow without its start-up lines, which 2.21 writes at every log level."""
+    standard_error = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)

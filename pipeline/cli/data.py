@@ -1,0 +1,112 @@
+"""`tfx-gan new`, `schema` and `validate`."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from pipeline.cli import command
+from pipeline.cli.command import Command
+
+
+def _shape(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> list[int] | None:
+    del context, parameter
+    try:
+        return [int(size) for size in value.split(",")] if value else None
+    except ValueError as error:
+        raise click.BadParameter("expected height,width,channels, e.g. 64,64,3") from error
+
+
+@click.command(cls=Command)
+@click.argument("data")
+@click.option("--out", required=True, type=click.Path(), help="Folder to make.")
+def new(data: str, out: str) -> None:
+    """Make a recipe for DATA, images or a table: what to train, and a schema to curate.
+
+    DATA is a folder, a file or a glob: docs/data.md says what is read.
+    """
+    from pipeline import onboarding, validation
+
+    judgement = onboarding.write_recipe(data, out, command.progress)
+    command.console().print(validation.table(judgement))
+    for name in (onboarding.RECIPE_FILE, onboarding.SCHEMA_FILE):
+        click.echo(os.path.join(out, name))
+    if judgement.findings:
+        command.progress("tfx-gan run refuses these data until the anomalies above are resolved")
+
+
+@click.command(cls=Command)
+@click.argument("data")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="Schema to write.")
+@click.option(
+    "--image-shape",
+    metavar="H,W,C",
+    callback=_shape,
+    help="Shape that all images are brought to; inferred from them by default.",
+)
+@click.option("--fit", help="How: exact, crop, pad or stretch.")
+@click.option(
+    "--format",
+    "data_format",
+    default="auto",
+    help="Data format; inferred from file names by default: see `tfx-gan list`.",
+)
+@click.option("--force", is_flag=True, help="Replace existing files.")
+def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: ANN401
+    """Propose a schema for DATA, to be curated; beside it, the statistics of DATA.
+
+    Later data are compared with these: name them in a recipe's validation.reference.
+    """
+    from pipeline import onboarding, validation
+
+    written = (out, validation.reference_of(out))
+    for path in written:
+        if os.path.lexists(path) and not force:
+            raise FileExistsError(f"{path}: exists already; --force replaces it")
+    seen = onboarding.look(data, **options)
+    command.progress(seen.words)
+    judgement = onboarding.write_schema(seen.data, out, command.progress)
+    command.console().print(validation.table(judgement))
+    for path in written:
+        click.echo(path)
+
+
+@click.command(cls=Command)
+@click.argument("data")
+@click.option("--schema", type=click.Path(), help="Schema of DATA; by default the recipe's.")
+@click.option(
+    "--recipe", type=click.Path(dir_okay=False), help="Recipe that says how to read DATA."
+)
+@click.option(
+    "--reference",
+    type=click.Path(),
+    help="Statistics to compare with; by default the recipe's, or those beside the schema.",
+)
+@click.option("--serving", is_flag=True, help="DATA are a model's inputs in production.")
+@click.option("--out", type=click.Path(), help="Folder to make, with statistics and anomalies.")
+def validate(data: str, recipe: str | None, out: str | None, **options: Any) -> None:  # noqa: ANN401
+    """Report every anomaly of DATA, against a schema.
+
+    Exit codes: 0 none; 1 failed; 2 wrong usage; 3 anomalies: a run would refuse the data.
+    """
+    from pipeline import config, validation
+
+    judgement = validation.validate(
+        data,
+        recipe=config.load(recipe) if recipe else None,
+        out=out,
+        tell=command.progress,
+        **options,
+    )
+    command.console().print(validation.table(judgement))
+    count = len(judgement.findings)
+    anomalies = "1 anomaly" if count == 1 else f"{count} anomalies"
+    click.echo(f"refused: {anomalies}" if count else "no anomalies")
+    if out:
+        click.echo(f"pages   {os.path.join(out, validation.ANOMALIES_PAGE)}")
+        click.echo(f"        {os.path.join(out, validation.STATISTICS_PAGE)}")
+    if count:
+        sys.exit(command.REFUSED_EXIT_CODE)

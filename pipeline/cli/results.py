@@ -1,0 +1,134 @@
+"""`tfx-gan runs`, `compare`, `evaluate` and `sample`."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from pipeline.cli import command
+from pipeline.cli.command import Command
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+
+
+@click.command(cls=Command, tensorflow=False)
+@command.ROOT
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", help="Metric to show; may be repeated."
+)
+@_JSON
+def runs(root: str, metrics: tuple[str, ...], as_json: bool) -> None:
+    """List the runs of a root: state, metrics, gate, pushed version, lineage; newest last."""
+    from pipeline.runs import history, listing
+
+    listed = history.rows(root)
+    if as_json:
+        click.echo(listing.to_json(listed))
+    elif listed:
+        console = command.console()
+        console.print(listing.table(listed, metrics, console.width))
+    else:
+        click.echo(f"no runs yet in {root}")
+
+
+@click.command(cls=Command, tensorflow=False)
+@click.argument("run_a")
+@click.argument("run_b")
+@command.ROOT
+@_JSON
+def compare(run_a: str, run_b: str, root: str, as_json: bool) -> None:
+    """Show how RUN_B differs from RUN_A, in metrics and in configuration.
+
+    A run is named by its id, by the beginning of one, or as latest, latest~1 (the one before), …
+    """
+    from pipeline.runs import comparison, history, listing
+
+    found = history.load(root)
+    compared = comparison.compare(history.choose(found, run_a), history.choose(found, run_b))
+    if as_json:
+        click.echo(listing.to_json(compared))
+    else:
+        command.console().print(listing.tables(compared))
+
+
+@click.command(cls=Command)
+@click.argument("model_or_data")
+@click.argument("real")
+@click.option(
+    "--extractor",
+    required=True,
+    metavar="FOLDER|KIND",
+    help="Folder of a feature extractor (a stage's artifact or a SavedModel), or a kind to fit on "
+    "the training data: see `tfx-gan list`.",
+)
+@click.option("--out", required=True, type=click.Path(), help="Folder to make.")
+@click.option("--recipe", type=click.Path(dir_okay=False), help="Whose metrics and gate to use.")
+@click.option("--train", help="Data the model was trained on; by default REAL's train split.")
+@click.option("--count", type=click.IntRange(4), help="Fakes to score; by default as many as real.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of fakes and random choices.")
+@click.option(
+    "--format",
+    "data_format",
+    default="auto",
+    help="Format of all data; inferred from file names by default: see `tfx-gan list`; or "
+    "examples, the output of a pipeline's ImageExampleGen.",
+)
+def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: ANN401
+    """Score MODEL_OR_DATA against the data in REAL.
+
+    MODEL_OR_DATA is a SavedModel, a serving folder of versions, or data; data are images or a
+    table of numbers, in a folder or a file of any format that a recipe can name.
+
+    Exit codes: 0 the model passes the gate; 1 failed; 2 wrong usage; 3 the gate refuses it.
+    """
+    from pipeline import config, standalone
+
+    if recipe:
+        command.add_recipe_folder(recipe)
+    evaluation = standalone.evaluate(
+        out=out,
+        recipe=config.load(recipe) if recipe else None,
+        tell=command.progress,
+        **arguments,
+    )
+    command.console().print(standalone.table(evaluation))
+    for verdict in evaluation.verdicts:
+        click.echo(verdict)
+    click.echo("accepted" if evaluation.blessed else "refused")
+    click.echo(f"report  {os.path.join(out, standalone.REPORT_FILE)}")
+    if not evaluation.blessed:
+        sys.exit(command.REFUSED_EXIT_CODE)
+
+
+@click.command(cls=Command)
+@click.argument("model_dir")
+@click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**63), 2**63 - 1))
+@click.option("--label", type=click.IntRange(0), help="Class to make, if the model has classes.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="File to write: .png, a grid of images; .csv or .parquet, a row a vector.",
+)
+def sample(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
+    """Write samples of MODEL_DIR, a SavedModel or a serving folder of versions, to a file."""
+    from pipeline import samples
+
+    samples.write(_newest_version(model_dir), count, seed, label, out)
+    click.echo(out)
+
+
+def _newest_version(folder: str) -> str:
+    import tensorflow as tf
+
+    if not tf.io.gfile.isdir(folder):
+        raise FileNotFoundError(f"{folder}: no such folder")
+    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
+    if "saved_model.pb" in names:
+        return folder
+    versions = [name for name in names if name.isdigit()]
+    if not versions:
+        raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
+    return os.path.join(folder, max(versions, key=int))

@@ -1,0 +1,120 @@
+"""`tfx-gan run`, `compile` and `list`."""
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+from rich.table import Table
+
+from pipeline.cli import command
+from pipeline.cli.command import Command
+
+F = TypeVar("F", bound=Callable)
+
+
+def _takes_recipe(function: F) -> F:
+    overrides = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key of the recipe, e.g. trainer.batch_size=64; may be repeated.",
+    )
+    return click.argument("recipe", type=click.Path(dir_okay=False))(overrides(function))
+
+
+@click.command(cls=Command)
+@_takes_recipe
+@command.ROOT
+@click.option("--dry-run", is_flag=True, help="Print the resolved configuration and stop.")
+@click.option("--no-cache", is_flag=True, help="Run every stage, changed or not.")
+def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_cache: bool) -> None:
+    """Run RECIPE on this machine.
+
+    Exit codes: 0 blessed and pushed; 1 failed; 2 wrong usage; 3 the gate refused the model;
+    75 stopped by SIGTERM while training: the same command resumes.
+    """
+    from pipeline import config
+
+    command.add_recipe_folder(recipe)
+    resolved = config.load(recipe, overrides)
+    splits = config.find_data(resolved)
+    click.echo(resolved.to_yaml())
+    if dry_run:
+        return
+    from pipeline.runners import local
+
+    outcome = local.run(resolved, splits, root, command.progress, use_cache=not no_cache)
+    table = Table("metric", "value")
+    for name, value in sorted(outcome.metrics.items()):
+        table.add_row(name, f"{value:.4g}")
+    command.console().print(table)
+    click.echo("blessed" if outcome.blessed else f"refused: {outcome.reasons}")
+    click.echo(f"model   {outcome.pushed or 'not pushed'}")
+    click.echo(f"report  {outcome.report}")
+    click.echo(f"samples {outcome.samples}")
+    if not outcome.blessed:
+        sys.exit(command.REFUSED_EXIT_CODE)
+
+
+@click.command("compile", cls=Command)
+@_takes_recipe
+@click.option("--image", required=True, help="Container image with tfx-gan installed.")
+@click.option("--root", required=True, help="URI that the cluster can write to.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
+def compile_(recipe: str, overrides: tuple[str, ...], image: str, root: str, out: str) -> None:
+    """Compile RECIPE for Kubeflow Pipelines v2."""
+    from pipeline import config
+    from pipeline.runners import kubeflow
+
+    resolved = config.load(recipe, overrides)
+    kubeflow.compile_recipe(resolved, image=image, root=root, out=out)
+    click.echo(out)
+
+
+@click.command("list", cls=Command)
+@click.option(
+    "--keys",
+    "prefix",
+    is_flag=False,
+    flag_value="",
+    metavar="[PREFIX]",
+    help="Show the keys of a recipe instead, or those below PREFIX, e.g. trainer.quality: their "
+    "type, default and meaning.",
+)
+def list_(prefix: str | None) -> None:
+    """Show the names that a recipe can use."""
+    if prefix is not None:
+        from pipeline import keys
+
+        found = keys.find(prefix)
+        widths = [max(len(key.name) for key in found), max(len(key.type) for key in found)]
+        for key in found:
+            name, kind = key.name.ljust(widths[0]), key.type.ljust(widths[1])
+            click.echo(f"{name}   {kind}   {key.default.ljust(8)}   {key.description}")
+        return
+
+    from components.evaluator.metrics.registry import METRICS
+    from components.example_gen.formats.registry import READERS
+    from components.feature_extractor import EXTRACTORS
+    from components.trainer.gan.augmentation import AUGMENTATIONS
+    from components.trainer.gan.losses import LOSSES
+    from components.trainer.gan.optimizers import OPTIMIZERS
+    from components.trainer.gan.penalties import PENALTIES
+    from components.trainer.gan.schedules import SHAPES
+    from components.trainer.networks import DISCRIMINATORS, GENERATORS
+
+    for registry in (
+        READERS,
+        GENERATORS,
+        DISCRIMINATORS,
+        LOSSES,
+        PENALTIES,
+        AUGMENTATIONS,
+        OPTIMIZERS,
+        SHAPES,
+        EXTRACTORS,
+        METRICS,
+    ):
+        click.echo(f"{registry.kind:16}{', '.join(registry.names())}")

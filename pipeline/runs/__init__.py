@@ -1,0 +1,1 @@
+"""The runs of a root: their metadata, history and comparison."""

@@ -1,0 +1,134 @@
+"""Two runs compared: metrics of the same protocol, and configuration."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from components.common.config import flatten
+from pipeline.runs import history
+from pipeline.runs.metadata import Run
+
+METRICS_FILE = "metrics.json"
+# Shown where there is no value.
+NOTHING = "–"
+
+# The sections of the recipe that the stages' parameters come from.
+_SECTIONS = {
+    "ImageExampleGen": "data",
+    "FeatureExtractor": "feature_extractor",
+    "GANTrainer": "trainer",
+    "GANEvaluator": "evaluator",
+    "Pusher": "pusher",
+}
+# What ImageExampleGen's driver finds; a cached execution has it in its output alone.
+_DATA = ("span", "version", "input_fingerprint")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two runs and how they differ.
+
+    Attributes:
+      a, b: ids of the runs.
+      metrics: by name, the scores `a` and `b` as in metrics.json (`value` and, with an interval,
+        `low` and `high`) and the `difference` of their values, b - a; None where a run has none.
+      not_compared: why the metrics are not compared; empty if they are.
+      config: by dotted key, (value in a, value in b), only what differs; None if a run has none.
+    """
+
+    a: str
+    b: str
+    metrics: dict[str, dict[str, Any]]
+    not_compared: list[str]
+    config: dict[str, tuple[Any, Any]]
+
+
+def compare(a: Run, b: Run) -> Comparison:
+    """How `b` differs from `a`, in its metrics and in its configuration.
+
+    Scores under different extractors, counts or settings are left out: their difference would say
+    nothing about the generators.
+    """
+    read = [_read_metrics(run) for run in (a, b)]
+    reasons = [content for content in read if isinstance(content, str)]
+    contents = [content for content in read if not isinstance(content, str)]
+    metrics = {}
+    if not reasons:
+        reasons = _protocols_differ(*(content.get("protocol", {}) for content in contents))
+    if not reasons:
+        metrics = _metric_differences(*(content["metrics"] for content in contents))
+    return Comparison(a.id, b.id, metrics, reasons, differences(_config(a), _config(b)))
+
+
+def short(value: object) -> str:
+    """A value in one line: text as it is, a dash for None, else JSON."""
+    return NOTHING if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _read_metrics(run: Run) -> dict[str, Any] | str:
+    """The content of the run's metrics.json, or why there is none."""
+    evaluation = run.output("GANEvaluator", "evaluation")
+    if evaluation is None:
+        return f"{run.id} has no evaluation ({history.state(run, in_use=False)})"
+    path = os.path.join(evaluation.uri, METRICS_FILE)
+    if not os.path.isfile(path):
+        return f"{path} of {run.id} is gone"
+    with open(path, encoding="utf-8") as file:
+        try:
+            return json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path}: not JSON: {error}") from error
+
+
+def _protocols_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The reasons why the scores of two protocols cannot be compared."""
+    words = []
+    extractors = [protocol.get("extractor", {}).get("id") for protocol in (a, b)]
+    if extractors[0] != extractors[1]:
+        words.append(f"the extractors differ ({_in_words(*extractors)})")
+    if "real" in a and "real" in b and a["real"] != b["real"]:
+        words.append(f"the real data differ ({_in_words(a['real'], b['real'])})")
+    counts_a, counts_b = a.get("counts", {}), b.get("counts", {})
+    # Of the sets that both have: a first run has no baseline.
+    counts = {key: (counts_a[key], counts_b[key]) for key in counts_a if key in counts_b}
+    for name, pairs in {
+        "count": {key: pair for key, pair in counts.items() if pair[0] != pair[1]},
+        "setting": differences(flatten(a.get("settings", {})), flatten(b.get("settings", {}))),
+    }.items():
+        words += [f"{name} {key} differs ({_in_words(*pair)})" for key, pair in pairs.items()]
+    return words
+
+
+def _in_words(a: object, b: object) -> str:
+    return f"{short(a)} and {short(b)}"
+
+
+def _metric_differences(
+    a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "a": a.get(name),
+            "b": b.get(name),
+            "difference": b[name]["value"] - a[name]["value"] if name in a and name in b else None,
+        }
+        for name in sorted({*a, *b})
+    }
+
+
+def _config(run: Run) -> dict[str, Any]:
+    """The parameters of every stage by dotted key, as in the recipe where it has a section."""
+    config: dict[str, Any] = {}
+    for stage, execution in run.executions.items():
+        parameters = {k: value for k, value in execution.parameters.items() if k not in _DATA}
+        config |= flatten(parameters, _SECTIONS.get(stage, stage))
+    examples = run.output("ImageExampleGen", "examples")
+    known = examples.properties if examples else {}
+    return {**config, **{f"data.{name}": known[name] for name in _DATA if name in known}}
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Keys whose values differ, in the order of `a`, then of `b`."""
+    return {key: (a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)}
