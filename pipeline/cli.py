@@ -12,6 +12,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from components.common import artifact_files
+
 # Before TensorFlow is imported, which the commands do: its start-up lines are not news, and the
 # first stage to use a GPU decides how its memory is taken.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -322,7 +324,7 @@ def evaluate(out: str, recipe: str | None, **arguments: object) -> None:
     for verdict in evaluation.verdicts:
         click.echo(verdict)
     click.echo("accepted" if evaluation.blessed else "refused")
-    click.echo(f"report  {os.path.join(out, standalone.REPORT_FILE)}")
+    click.echo(f"report  {os.path.join(out, artifact_files.REPORT)}")
     if not evaluation.blessed:
         sys.exit(_REFUSED_EXIT_CODE)
 

@@ -27,8 +27,6 @@ from components.features import Extractor
 from pipeline.config import Recipe
 from pipeline.runs import listing
 
-REPORT_FILE = evaluator.REPORT_FILE
-
 _EXTRACTOR_FOLDER = "extractor"
 _SAVED_MODEL = "saved_model.pb"
 # Where a TFX Model artifact keeps it.

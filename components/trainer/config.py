@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.common import plugins
 from components.common.config import Config, name_in
 from components.common.registry import Registry
 from components.trainer import networks
@@ -210,6 +211,12 @@ class TrainerConfig(TrainingConfig):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32", description="compute precision; weights, losses and the export are float32"
     )
+
+    @property
+    def plugin_names(self) -> list[str]:
+        """Every `module:function` that the section names."""
+        names = (self.networks.generator, self.networks.discriminator)
+        return [name for name in names if plugins.is_own(name)]
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
         """Raises ValueError, saying what would do, for data that an option is not for."""

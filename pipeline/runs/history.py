@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.common import artifact_files
 from pipeline.runs import metadata
 from pipeline.runs.metadata import Artifact, Execution, Run
 
-METRICS_FILE = "metrics.json"
 # In words, for what is not there.
 NOTHING = "–"
 
@@ -262,7 +262,7 @@ def _read_metrics(run: Run) -> dict[str, Any] | str:
     evaluation = _output(run, "GANEvaluator", "evaluation")
     if evaluation is None:
         return f"{run.id} has no evaluation ({_state(run, in_use=False)})"
-    path = os.path.join(evaluation.uri, METRICS_FILE)
+    path = os.path.join(evaluation.uri, artifact_files.METRICS)
     if not os.path.isfile(path):
         return f"{path} of {run.id} is gone"
     with open(path, encoding="utf-8") as file:

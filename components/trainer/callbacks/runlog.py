@@ -12,9 +12,8 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from components.common import files, grids
+from components.common import artifact_files, files, grids
 
-LOG_FILE = "log.jsonl"
 WARNINGS_FILE = "warnings.jsonl"
 GRIDS_FOLDER = "grids"
 EVENTS_FOLDER = "tensorboard"
@@ -39,7 +38,7 @@ class RunLog:
     def __init__(self, folder: str | None, console: Console | None = None) -> None:
         self.folder = folder
         self._console = console or Console(stderr=True)
-        self._lines = _Lines(folder and os.path.join(folder, LOG_FILE))
+        self._lines = _Lines(folder and os.path.join(folder, artifact_files.LOG))
         self._warnings = _Lines(folder and os.path.join(folder, WARNINGS_FILE))
         self._events: _Events | None = None
 

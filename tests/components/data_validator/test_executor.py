@@ -7,8 +7,8 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.common import files
 from components.data import examples
+from components.data_validator.component import DataValidator
 from components.data_validator.config import ValidationConfig
-from components.data_validator.executor import Executor
 
 SPLITS = artifact_utils.encode_split_names(["train", "eval"])
 
@@ -43,8 +43,8 @@ def test_anomalies_are_left_as_example_validator_leaves_them(tmp_path, statistic
     anomalies = artifact(standard_artifacts.ExampleAnomalies, tmp_path / "anomalies")
 
     inputs = {"examples": [given], "statistics": [statistics], "schema": [schema]}
-    properties = {"config": ValidationConfig().model_dump_json()}
-    Executor().Do(inputs, {"anomalies": [anomalies]}, properties)
+    properties = {"config": ValidationConfig().model_dump_json(), "code_version": "test"}
+    DataValidator.EXECUTOR_SPEC.executor_class().Do(inputs, {"anomalies": [anomalies]}, properties)
 
     assert anomalies.split_names == SPLITS
     assert anomalies.span == 3

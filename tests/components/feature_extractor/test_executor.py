@@ -10,7 +10,7 @@ from tfx.utils import path_utils
 from components import features
 from components.data import examples
 from components.data.spec import DataSpec
-from components.feature_extractor.executor import Executor
+from components.feature_extractor.component import FeatureExtractor
 
 SPLITS = ["train", "eval"]
 
@@ -57,7 +57,7 @@ def run(split_examples, tmp_path):
     def do(anomalies, **section):
         extractor = standard_artifacts.Model()
         extractor.uri = str(tmp_path / "extractor")
-        Executor().Do(
+        FeatureExtractor.EXECUTOR_SPEC.executor_class().Do(
             {"examples": [split_examples], "anomalies": [anomalies]},
             {"extractor": [extractor]},
             {

@@ -2,8 +2,7 @@ from tfx import types
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 
-from components.pusher.component import Pusher
-from components.pusher.executor import Executor
+from components.pusher.component import Executor, Pusher
 
 
 def test_contract():

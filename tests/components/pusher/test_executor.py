@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components.pusher.executor import Executor
+from components.pusher.component import Executor
 
 NOW = 1_700_000_000
 
