@@ -1,4 +1,4 @@
-"""The chain: the one place that shows which stage feeds which."""
+"""The DAG: which stage feeds which."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -32,16 +32,16 @@ from components.pusher.component import Pusher
 from components.trainer.component import GANTrainer, trainer_version
 from pipeline.config import Recipe
 
-# Its workers are of this machine and this Python.
+# Its workers run on this machine, in this Python environment.
 _LOCAL_RUNNER = "FnApiRunner"
 
 
 def beam_arguments(given: Sequence[str]) -> list[str]:
     """The recipe's `beam`, as the stages get it.
 
-    For workers elsewhere that have no image and no package, TFX packs itself up as each stage
-    starts: seconds, and 42 MB that stay in the folder for temporary files. The local runner takes
-    no notice of an image, so that naming one says that there is nothing to pack.
+    Unless a container image is named, TFX packages itself for remote workers as each stage starts:
+    that takes seconds and leaves 42 MB in the temporary folder. The local runner ignores images, so
+    naming one turns this off.
     """
     runner = PipelineOptions(list(given)).view_as(StandardOptions).runner
     return [*given, *(["--sdk_container_image=none"] if runner == _LOCAL_RUNNER else [])]
@@ -50,7 +50,7 @@ def beam_arguments(given: Sequence[str]) -> list[str]:
 def data_stages(
     config: DataConfig, splits: Mapping[str, str]
 ) -> tuple[ImageExampleGen, StatisticsGen]:
-    """The stages that read data and say what is in them.
+    """The stages that read data and compute their statistics.
 
     Args:
       config: the recipe's section `data`.
@@ -121,9 +121,9 @@ def create_pipeline(
     Args:
       recipe: the resolved recipe.
       splits: of the data, from `config.find_data`.
-      root: path or URI of everything that the runs leave.
+      root: path or URI of everything that runs produce.
       compare_with_earlier: whether Resolvers find the last good span of the data and the last
-        blessed model; Kubeflow's backend takes no Resolver.
+        blessed model; Kubeflow's backend does not support Resolvers.
       **options: of `tfx.orchestration.pipeline.Pipeline`.
     """
     example_gen, statistics_gen = data_stages(recipe.data, splits)

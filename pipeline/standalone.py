@@ -12,7 +12,7 @@ from rich.text import Text
 
 from components import features
 from components.common.config import validate
-from components.common.files import whole_folder
+from components.common.files import atomic_folder
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
 from components.evaluator import evaluate as evaluator
 from components.evaluator import protocol
@@ -77,7 +77,7 @@ def evaluate(
         fitted; for data that a metric cannot be computed from.
     """
     config = _config(recipe, count, seed)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         model = _saved_model(model_or_data)
         source = protocol.Generator(model) if model else dataset.find(model_or_data, data_format)
         found = dataset.find(real, data_format, _columns(source))

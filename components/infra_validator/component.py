@@ -50,7 +50,7 @@ def _objection(model_dir: str, timeout: int) -> str:
     """Why the model cannot be served; empty if the probe passes it within `timeout` seconds."""
     if "://" not in model_dir:
         model_dir = os.path.abspath(model_dir)
-    # This process may hold all the memory of the GPUs; a server has to do without them anyway.
+    # This process may hold all GPU memory, and a server must not need a GPU anyway.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as empty:
         try:

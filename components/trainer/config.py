@@ -216,7 +216,7 @@ class TrainerConfig(TrainingConfig):
     def plugin_names(self) -> list[str]:
         """Every `module:function` that the section names."""
         names = (self.networks.generator, self.networks.discriminator)
-        return [name for name in names if plugins.is_own(name)]
+        return [name for name in names if plugins.is_import_path(name)]
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
         """Raises ValueError, saying what would do, for data that an option is not for."""
