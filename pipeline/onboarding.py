@@ -1,23 +1,21 @@
 """From data of which nothing is known yet to a schema and a recipe."""
 
 import dataclasses
-import functools
 import math
 import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import jinja2
 import yaml
 
-from components.common import files
+from components.common import files, templates
 from components.common.config import validate
 from components.data.examples import TRAIN_SPLIT
 from components.data_validator import proposal, statistics
 from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig
-from components.data_validator.pages import Judgement
+from components.data_validator.pages import ValidationResult
 from components.example_gen import paths, sources, survey
 from components.example_gen.config import DataConfig
 from components.example_gen.formats import registry, table
@@ -27,6 +25,7 @@ from pipeline.observation import Observed
 
 RECIPE_FILE = "recipe.yaml"
 SCHEMA_FILE = "schema.pbtxt"
+_TEMPLATE = Path(__file__).with_name("recipe.yaml.jinja")
 
 # A first recipe is to be done today; whoever has hardware makes it larger.
 _LARGEST_SIDE = 64
@@ -93,7 +92,7 @@ def look(
     return Look(data, f"images of {_sizes(seen)} (height x width), {colour}")
 
 
-def write_schema(data: DataConfig, path: str, tell: Callable[[str], None]) -> Judgement:
+def write_schema(data: DataConfig, path: str, tell: Callable[[str], None]) -> ValidationResult:
     """Writes the schema proposed for data, and the statistics that later ones are compared with.
 
     Returns:
@@ -102,22 +101,22 @@ def write_schema(data: DataConfig, path: str, tell: Callable[[str], None]) -> Ju
     return _write_schema(observation.observe(data, tell), data, path)
 
 
-def _write_schema(observed: Observed, data: DataConfig, path: str) -> Judgement:
+def _write_schema(observed: Observed, data: DataConfig, path: str) -> ValidationResult:
     schema = proposal.propose(observed.statistics, data.spec)
     reference = proposal.compared(observed.statistics[TRAIN_SPLIT], schema)
     files.write(path, proposal.to_text(schema, observed.statistics).encode())
     files.write(validation.reference_of(path), reference.SerializeToString())
-    return validation.judge(
+    return validation.check(
         observed, data, schema, ValidationConfig(), schema_path=path, reference=reference
     )
 
 
-def write_recipe(path: str, out: str, tell: Callable[[str], None]) -> Judgement:
+def write_recipe(path: str, out: str, tell: Callable[[str], None]) -> ValidationResult:
     """Makes the folder `out` with a recipe, a schema and reference statistics of data.
 
     Args:
       path: of the data.
-      out: the folder, which appears when it is whole.
+      out: the folder, made atomically.
       tell: receives lines of progress.
 
     Returns:
@@ -127,16 +126,16 @@ def write_recipe(path: str, out: str, tell: Callable[[str], None]) -> Judgement:
       FileExistsError: where `out` exists.
       FileNotFoundError, ValueError: for data that cannot be read.
     """
-    with files.whole_folder(out) as folder:
+    with files.atomic_folder(out) as folder:
         seen = look(path)
         tell(seen.words)
         observed = observation.observe(seen.data, tell)
-        judgement = _write_schema(observed, seen.data, os.path.join(folder, SCHEMA_FILE))
+        result = _write_schema(observed, seen.data, os.path.join(folder, SCHEMA_FILE))
         text = _recipe(seen, observed, out)
         recipe = os.path.join(folder, RECIPE_FILE)
         files.write(recipe, text.encode())
         config.find_data(config.load(recipe))
-    return dataclasses.replace(judgement, schema=os.path.join(out, SCHEMA_FILE))
+    return dataclasses.replace(result, schema=os.path.join(out, SCHEMA_FILE))
 
 
 def _tables(path: str) -> list[str]:
@@ -173,7 +172,7 @@ def _recipe(seen: Look, observed: Observed, out: str) -> str:
     train = observed.statistics[TRAIN_SPLIT]
     there = int(train.datasets[0].num_examples)
     largest = _BATCH_OF_ROWS if data.columns else _BATCH_OF_IMAGES
-    return _template().render(
+    return templates.load(_TEMPLATE).render(
         count=counts["examples"],
         name=_name(out),
         path=_yaml(data.path),
@@ -209,15 +208,3 @@ def _name(out: str) -> str:
 def _yaml(value: object) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
     return text.removesuffix("...\n").strip()
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("recipe.yaml.jinja")

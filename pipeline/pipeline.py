@@ -1,4 +1,4 @@
-"""The chain: the one place that shows which stage feeds which."""
+"""The DAG: which stage feeds which."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -26,22 +26,22 @@ from components.evaluator.baseline import LatestBlessedBefore
 from components.evaluator.component import GANEvaluator
 from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
-from components.feature_extractor.component import FeatureExtractor
+from components.feature_extractor.component import FeatureExtractor, extractor_version
 from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
-from components.trainer.component import GANTrainer
+from components.trainer.component import GANTrainer, trainer_version
 from pipeline.config import Recipe
 
-# Its workers are of this machine and this Python.
+# Its workers run on this machine, in this Python environment.
 _LOCAL_RUNNER = "FnApiRunner"
 
 
 def beam_arguments(given: Sequence[str]) -> list[str]:
     """The recipe's `beam`, as the stages get it.
 
-    For workers elsewhere that have no image and no package, TFX packs itself up as each stage
-    starts: seconds, and 42 MB that stay in the folder for temporary files. The local runner takes
-    no notice of an image, so that naming one says that there is nothing to pack.
+    Unless a container image is named, TFX packages itself for remote workers as each stage starts:
+    that takes seconds and leaves 42 MB in the temporary folder. The local runner ignores images, so
+    naming one turns this off.
     """
     runner = PipelineOptions(list(given)).view_as(StandardOptions).runner
     return [*given, *(["--sdk_container_image=none"] if runner == _LOCAL_RUNNER else [])]
@@ -50,7 +50,7 @@ def beam_arguments(given: Sequence[str]) -> list[str]:
 def data_stages(
     config: DataConfig, splits: Mapping[str, str]
 ) -> tuple[ImageExampleGen, StatisticsGen]:
-    """The stages that read data and say what is in them.
+    """The stages that read data and compute their statistics.
 
     Args:
       config: the recipe's section `data`.
@@ -69,8 +69,8 @@ def validation_stages(
     statistics_gen: StatisticsGen,
     *,
     compare_with_earlier: bool = True,
-) -> tuple[BaseComponent, DataValidator, list[Resolver]]:
-    """The stages that judge data: where the schema comes from, the verdict, what it needs.
+) -> tuple[BaseComponent, BaseComponent, list[Resolver]]:
+    """The stages that validate data: the source of the schema, DataValidator, its Resolvers.
 
     Args:
       recipe: the resolved recipe.
@@ -82,7 +82,11 @@ def validation_stages(
     if recipe.data.schema_path:
         schema_gen = ImportSchemaGen(schema_file=recipe.data.schema_path)
     else:
-        schema_gen = SchemaGen(statistics=statistics, data=recipe.data.spec)
+        schema_gen = SchemaGen(
+            statistics=statistics,
+            data=recipe.data.spec.model_dump_json(),
+            code_version=code_version("data_validator"),
+        )
     resolvers, previous = [], None
     if compare_with_earlier:
         good_span = Resolver(
@@ -98,7 +102,8 @@ def validation_stages(
         statistics=statistics,
         schema=schema_gen.outputs["schema"],
         previous=previous,
-        config=recipe.validation,
+        config=recipe.validation.model_dump_json(),
+        code_version=code_version("data_validator"),
     )
     return schema_gen, data_validator, resolvers
 
@@ -116,9 +121,9 @@ def create_pipeline(
     Args:
       recipe: the resolved recipe.
       splits: of the data, from `config.find_data`.
-      root: path or URI of everything that the runs leave.
+      root: path or URI of everything that runs produce.
       compare_with_earlier: whether Resolvers find the last good span of the data and the last
-        blessed model; Kubeflow's backend takes no Resolver.
+        blessed model; Kubeflow's backend does not support Resolvers.
       **options: of `tfx.orchestration.pipeline.Pipeline`.
     """
     example_gen, statistics_gen = data_stages(recipe.data, splits)
@@ -128,19 +133,22 @@ def create_pipeline(
     )
     anomalies = data_validator.outputs["anomalies"]
 
+    data = recipe.data.spec.model_dump_json()
     extractor = FeatureExtractor(
         examples=examples,
         anomalies=anomalies,
-        config=recipe.feature_extractor,
-        data=recipe.data.spec,
+        config=recipe.feature_extractor.model_dump_json(),
+        data=data,
         data_name=recipe.name,
+        code_version=extractor_version(recipe.feature_extractor),
     )
     trainer = GANTrainer(
         examples=examples,
         anomalies=anomalies,
-        config=recipe.trainer,
-        data=recipe.data.spec,
+        config=recipe.trainer.model_dump_json(),
+        data=data,
         checkpoint_dir=os.path.join(root, "checkpoints"),
+        code_version=trainer_version(recipe.trainer),
         extractor=extractor.outputs["extractor"],
     )
     model = trainer.outputs["model"]
@@ -161,10 +169,11 @@ def create_pipeline(
         model_run=trainer.outputs["model_run"],
         baseline=baseline,
         schema=schema_gen.outputs["schema"],
-        config=recipe.evaluator,
-        data=recipe.data.spec,
+        config=recipe.evaluator.model_dump_json(),
+        data=data,
+        code_version=code_version("evaluator"),
     )
-    infra_validator = InfraValidator(model=model)
+    infra_validator = InfraValidator(model=model, code_version=code_version("infra_validator"))
     pusher = Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],

@@ -10,7 +10,7 @@ from components.common import grids, tables
 
 
 def write(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
-    """Samples the SavedModel in `model_dir` into the file `out`, which appears when it is whole.
+    """Samples the SavedModel in `model_dir` into the file `out`, atomically.
 
     Args:
       model_dir: a SavedModel with the signatures of `components.trainer.export`.

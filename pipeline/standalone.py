@@ -12,7 +12,7 @@ from rich.text import Text
 
 from components import features
 from components.common.config import validate
-from components.common.files import whole_folder
+from components.common.files import atomic_folder
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
 from components.evaluator import evaluate as evaluator
 from components.evaluator import protocol
@@ -26,8 +26,6 @@ from components.feature_extractor.base import find
 from components.features import Extractor
 from pipeline.config import Recipe
 from pipeline.runs import listing
-
-REPORT_FILE = evaluator.REPORT_FILE
 
 _EXTRACTOR_FOLDER = "extractor"
 _SAVED_MODEL = "saved_model.pb"
@@ -79,7 +77,7 @@ def evaluate(
         fitted; for data that a metric cannot be computed from.
     """
     config = _config(recipe, count, seed)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         model = _saved_model(model_or_data)
         source = protocol.Generator(model) if model else dataset.find(model_or_data, data_format)
         found = dataset.find(real, data_format, _columns(source))

@@ -17,7 +17,7 @@ from components.common.config import validate as validated
 from components.data_validator import checks, pages, proposal, statistics
 from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig
-from components.data_validator.pages import Finding, Judgement
+from components.data_validator.pages import Finding, ValidationResult
 from components.example_gen.config import DataConfig
 from pipeline import config, observation
 from pipeline.observation import Observed
@@ -38,7 +38,7 @@ def validate(
     serving: bool = False,
     out: str | None = None,
     tell: Callable[[str], None],
-) -> Judgement:
+) -> ValidationResult:
     """Reads all of the data, whatever is wrong with them, and says what is.
 
     Args:
@@ -50,7 +50,7 @@ def validate(
         `tfx-gan schema` has left beside the schema.
       serving: whether a model meets these data in use: they have no labels, are not divided, and
         are compared with the reference as eval is with train.
-      out: folder to make with the pages, which appears when it is whole.
+      out: folder to make with the pages, atomically.
       tell: receives lines of progress.
 
     Raises:
@@ -79,11 +79,11 @@ def validate(
         )
     compared = statistics.read(reference) if reference else None
 
-    with files.whole_folder(out) if out else contextlib.nullcontext() as folder:
+    with files.atomic_folder(out) if out else contextlib.nullcontext() as folder:
         observed = observation.observe(
             _all_of(data, divided=not serving), tell, recipe.beam if recipe else config.LOCAL_BEAM
         )
-        judgement = judge(
+        result = check(
             observed,
             data,
             held_to,
@@ -94,11 +94,11 @@ def validate(
         )
         if folder:
             for name, text in (
-                (ANOMALIES_PAGE, pages.anomalies_page(judgement)),
+                (ANOMALIES_PAGE, pages.anomalies_page(result)),
                 (STATISTICS_PAGE, pages.statistics_page(observed.statistics, compared)),
             ):
                 files.write(os.path.join(folder, name), text.encode())
-    return judgement
+    return result
 
 
 def reference_of(schema: str) -> str:
@@ -120,7 +120,7 @@ def _all_of(data: DataConfig, *, divided: bool) -> DataConfig:
     return data.model_copy(update=update)
 
 
-def judge(
+def check(
     observed: Observed,
     data: DataConfig,
     schema: schema_pb2.Schema,
@@ -129,7 +129,7 @@ def judge(
     schema_path: str,
     reference: Statistics | None = None,
     environment: str = checks.TRAINING,
-) -> Judgement:
+) -> ValidationResult:
     """What a run would refuse the data for: all of it, not the first.
 
     Args:
@@ -155,7 +155,7 @@ def judge(
     ]
     counts = observed.ledger.properties
     del counts["examples"]
-    return Judgement(
+    return ValidationResult(
         data=data.path if isinstance(data.path, str) else ", ".join(data.path),
         schema=schema_path,
         examples={
@@ -167,16 +167,16 @@ def judge(
     )
 
 
-def table(judgement: Judgement) -> RenderableType:
+def table(result: ValidationResult) -> RenderableType:
     """The numbers and the anomalies for a terminal."""
-    numbers = Table("data", escape(judgement.data))
-    for split, count in judgement.examples.items():
+    numbers = Table("data", escape(result.data))
+    for split, count in result.examples.items():
         numbers.add_row(f"examples of {split}", str(count))
-    for name, count in judgement.counts.items():
+    for name, count in result.counts.items():
         numbers.add_row(name, str(count))
-    if not judgement.findings:
+    if not result.findings:
         return numbers
     found = Table("split", "feature", "what", "why")
-    for finding in judgement.findings:
+    for finding in result.findings:
         found.add_row(*(Text(text) for text in dataclasses.astuple(finding)))
     return Group(numbers, found)

@@ -1,8 +1,7 @@
-"""The hash of a stage's sources, which puts its code into TFX's cache key."""
+"""A hash of a stage's source code, for TFX's cache key."""
 
 import functools
 import hashlib
-import importlib.util
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -14,18 +13,18 @@ _SOURCES = (".py", ".jinja")
 def code_version(stage: str, others: Iterable[Path] = (), *, ignoring: Collection[str] = ()) -> str:
     """A hash of the sources that a stage runs: its folder, and the modules that it imports.
 
-    TFX's cache key leaves the executor's source out; as an execution parameter this puts it in.
+    TFX's cache key leaves the executor's source out; this hash, as a parameter, puts it in.
 
     Args:
       stage: the name of its folder under `components`.
-      others: more files, such as a plugin of the user's.
-      ignoring: imported modules whose edits shall not run the stage again, as they change what
+      others: more files, such as the user's plugins.
+      ignoring: imported modules whose edits need not run the stage again, as they change only what
         people look at and nothing that the next stage reads.
 
     Returns:
       16 hexadecimal digits.
     """
-    root = Path(importlib.util.find_spec("components").origin).parent
+    root = Path(__file__).parents[1]
     imported = _graph().find_upstream_modules(f"components.{stage}", as_package=True)
     found = {_file(root, module) for module in imported - set(ignoring)}
     found |= {path for path in (root / stage).rglob("*") if path.suffix in _SOURCES}

@@ -68,7 +68,7 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
 
 def _in_words(error: pydantic.ValidationError, root: type[Config]) -> str:
     """Every error of a validation, with its dotted key."""
-    words = {}
+    words: dict[str, None] = {}
     for item in error.errors():
         path = [part for part in item["loc"] if part not in _UNION_TAGS]
         key = ".".join(str(part) for part in path)

@@ -1,43 +1,50 @@
-"""Whole files at a path or URI, and whole folders at a path."""
+"""Atomic writes of files and folders: a reader sees all of what was written, or nothing."""
 
 import contextlib
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 
 import tensorflow as tf
 
 
-def write(path: str, content: bytes) -> None:
-    """Writes a file that appears when it is whole, in place of one that is there.
+@contextlib.contextmanager
+def atomic(path: str) -> Iterator[str]:
+    """Yields a temporary path beside `path`, and renames what was written there at the end.
 
-    Its folder is made where it is missing.
+    Works for files and folders, at a path or URI. A file replaces one of the same name. If the
+    block raises, what it wrote is removed.
     """
+    temporary = os.path.join(os.path.dirname(path), f".{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
+        tf.io.gfile.rename(temporary, path, overwrite=True)
+    except BaseException:
+        if tf.io.gfile.isdir(temporary):
+            tf.io.gfile.rmtree(temporary)
+        elif tf.io.gfile.exists(temporary):
+            tf.io.gfile.remove(temporary)
+        raise
+
+
+def write(path: str, content: bytes) -> None:
+    """Writes a file atomically, and makes its folder if that is missing."""
     folder = os.path.dirname(path)
     if folder:
         tf.io.gfile.makedirs(folder)
-    aside = os.path.join(folder, f".{uuid.uuid4().hex}.part")
-    with tf.io.gfile.GFile(aside, "wb") as file:
+    with atomic(path) as temporary, tf.io.gfile.GFile(temporary, "wb") as file:
         file.write(content)
-    tf.io.gfile.rename(aside, path, overwrite=True)
 
 
 @contextlib.contextmanager
-def whole_folder(path: str) -> Iterator[str]:
-    """A folder beside `path` that becomes it at the end, or nothing.
+def atomic_folder(path: str) -> Iterator[str]:
+    """Yields a new local folder that becomes `path` at the end.
 
     Raises:
-      FileExistsError: where `path` exists.
+      FileExistsError: if `path` exists.
     """
     if os.path.lexists(path):
         raise FileExistsError(f"{path}: exists already; name another --out, or remove it")
-    path = os.path.abspath(path)
-    aside = os.path.join(os.path.dirname(path), f".{uuid.uuid4().hex}.part")
-    os.makedirs(aside)
-    try:
-        yield aside
-        os.rename(aside, path)
-    except BaseException:
-        shutil.rmtree(aside)
-        raise
+    with atomic(os.path.abspath(path)) as temporary:
+        os.makedirs(temporary)
+        yield temporary

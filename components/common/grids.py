@@ -48,5 +48,5 @@ def png(image: Image.Image) -> bytes:
 
 
 def save_png(image: Image.Image, path: str) -> None:
-    """Writes the picture to a path or URI; the file appears when it is whole."""
+    """Writes the picture to a path or URI, atomically."""
     files.write(path, png(image))

@@ -1,4 +1,4 @@
-"""Functions of the user's own, which a recipe names as `module:function`."""
+"""Plugins: functions outside this package that a recipe names as `module:function`."""
 
 import importlib
 import importlib.util
@@ -16,12 +16,13 @@ T = TypeVar("T")
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
-def is_own(name: str) -> bool:
-    """Whether a name is meant as `module:function`, and not as one of a registry.
+def is_import_path(name: str) -> bool:
+    """Whether a name is a `module:function` rather than the name of a registry's entry.
+
+    Nothing is imported: the module need not exist yet.
 
     Raises:
-      ValueError: for one that is meant so, but has another form. Nothing is imported: the user's
-        module need not be there yet.
+      ValueError: if the name has a colon but not that form.
     """
     if ":" not in name:
         return False
@@ -31,10 +32,10 @@ def is_own(name: str) -> bool:
 
 
 def source_file(path: str) -> Path:
-    """The file of the module in `module:function`, which is not imported.
+    """The source file of the module in `module:function`; the module is not imported.
 
     Raises:
-      ValueError: where there is no such module.
+      ValueError: if there is no such module.
     """
     spec = _module(importlib.util.find_spec, path)
     if spec is None or not spec.origin:
@@ -46,7 +47,7 @@ def load(path: str) -> Callable:
     """The function that `module:function` names.
 
     Raises:
-      ValueError: where there is no such module or function.
+      ValueError: if there is no such module or function.
     """
     module = _module(importlib.import_module, path)
     name = path.partition(":")[2]
@@ -65,7 +66,7 @@ def _module(find: Callable[[str], T], path: str) -> T:
     try:
         return find(name)
     except ModuleNotFoundError as error:
-        # Only the module or a package of its path: what it imports is its own affair.
+        # A module that the plugin itself imports is missing for another reason.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         raise _missing(path) from error

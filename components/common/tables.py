@@ -10,7 +10,7 @@ from pyarrow import csv, parquet
 
 from components.common import files
 
-# By the end of a file's name: what writes a table to a buffer.
+# File name extension to the function that writes a table to a buffer.
 _WRITERS: dict[str, Callable[[pa.Table, io.BytesIO], None]] = {
     ".csv": csv.write_csv,
     ".parquet": parquet.write_table,
@@ -19,12 +19,12 @@ EXTENSIONS = tuple(_WRITERS)
 
 
 def save(rows: np.ndarray, columns: Sequence[str], path: str) -> None:
-    """Writes rows [n, columns] to a path or URI; the file appears when it is whole.
+    """Writes rows [n, columns] to a path or URI, atomically.
 
     Args:
       rows: the numbers.
       columns: their names.
-      path: ends in one of EXTENSIONS, which says the format.
+      path: ends in one of EXTENSIONS, which selects the format.
     """
     table = pa.Table.from_arrays(list(np.ascontiguousarray(rows.T)), names=list(columns))
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What the executors of several stages share at the TFX door."""
+"""What several stages' components share: split files and the anomalies gate."""
 
 import os
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.types import artifact_utils
 
-# Of ExampleValidator, whose artifact DataValidator's is.
+# Name that TFX's ExampleValidator uses, whose artifact DataValidator produces.
 ANOMALIES_FILE = "SchemaDiff.pb"
 
 
 def split_files(examples: Sequence[types.Artifact], split: str) -> list[str]:
-    """The TFRecord files of one split; raises ValueError where there are none.
+    """The TFRecord files of one split; raises ValueError if there are none.
 
-    A trainer over zero files would otherwise "succeed".
+    A trainer would otherwise "succeed" on zero files.
     """
     known = artifact_utils.decode_split_names(examples[0].split_names)
     if split not in known:
@@ -31,7 +31,7 @@ def split_files(examples: Sequence[types.Artifact], split: str) -> list[str]:
 
 
 def refuse_anomalies(anomalies: Sequence[types.Artifact]) -> None:
-    """Raises ValueError with every anomaly, by split and feature, in DataValidator's words."""
+    """Raises ValueError that lists every anomaly by split and feature, if there are any."""
     found = []
     for artifact in anomalies:
         blessed = artifact.get_json_value_custom_property("blessed") or {}

@@ -1,7 +1,8 @@
-"""All that is checked of a data set, from its statistics."""
+"""Every check of a data set, made on its statistics."""
 
 import itertools
 from collections.abc import Container, Mapping
+from typing import TypeAlias
 
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
@@ -12,20 +13,20 @@ from components.data.notes import Noted
 from components.data_validator.config import ValidationConfig
 from components.data_validator.statistics import class_feature, counts, features_of, shares
 
-# Environments of a schema: data to learn from, and data that a model meets in use.
+# Environments of a schema: training data, and data that a deployed model meets.
 TRAINING, SERVING = "TRAINING", "SERVING"
 
-Statistics = statistics_pb2.DatasetFeatureStatisticsList
+Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 
 _Info = anomalies_pb2.AnomalyInfo
 _Measurement = anomalies_pb2.DriftSkewInfo.Measurement
-# What a comparator of the schema can say, and the measurement that it follows from.
+# Anomalies that the schema's comparators find, and the measurements that they are based on.
 _COMPARED = {number for name, number in _Info.Type.items() if name.startswith("COMPARATOR_")}
 _MEASURED = {
     _Info.COMPARATOR_L_INFTY_HIGH: _Measurement.L_INFTY,
     _Info.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH: _Measurement.JENSEN_SHANNON_DIVERGENCE,
 }
-# Kind of a note, the feature that it is about, what is said where there are too many, what helps.
+# Kind of a note, its feature, the title and words for too many of them, the remedy.
 _NOTES = (
     (
         notes.DUPLICATE,
@@ -57,17 +58,17 @@ def validate(
 ) -> dict[str, anomalies_pb2.Anomalies]:
     """Anomalies by split; a split without any has an empty message.
 
-    What concerns all splits together is said of train, or of the only split.
+    Anomalies of all splits together are reported for train, or for the only split.
 
     Args:
       statistics: by split, made with `statistics.options`: of train and eval, or in SERVING of any.
-      schema: of the data; its comparators say how far splits, spans and the reference may differ.
-      noted: what ExampleGen has remarked, by kind, from `notes.read`.
+      schema: of the data; its comparators limit how far splits, spans and the reference may differ.
+      noted: ExampleGen's per-record warnings by kind, from `notes.read`.
       config: the recipe's section `validation`.
       previous: statistics of the train split of an earlier span.
       reference: those of the train split of the data that the schema was made from; in SERVING,
         of what the model was trained on.
-      environment: TRAINING, or SERVING for data that a model meets in use, whose splits are all
+      environment: TRAINING, or SERVING for data that a deployed model meets, whose splits are all
         compared with `reference`.
     """
     checked = environment if environment in schema.default_environment else None
@@ -101,7 +102,7 @@ def validate(
 def _name_missing_classes(
     anomalies: anomalies_pb2.Anomalies, statistics: Statistics, schema: schema_pb2.Schema
 ) -> None:
-    """Says which classes TFDV misses, which only counts them."""
+    """Names the missing classes; TFDV itself reports only their number."""
     low = _Info.FEATURE_TYPE_LOW_UNIQUE
     name, found = _classes(statistics)
     if not found:
@@ -123,9 +124,9 @@ def _check_balance(
     name, found = _classes(statistics)
     if not found:
         return
-    # The first of those that are alike: 2 is before 10.
+    # Ties go to the first label, and 2 comes before 10.
     in_order = sorted(found, key=lambda label: (len(label), label))
-    rare, common = (of(in_order, key=found.get) for of in (min, max))
+    rare, common = (of(in_order, key=found.__getitem__) for of in (min, max))
     if found[rare] < config.min_class_balance * found[common]:
         _add(
             _info_of(anomalies, name),
@@ -137,9 +138,9 @@ def _check_balance(
         )
 
 
-def _classes(statistics: Statistics) -> tuple[str | None, dict[str, float]]:
-    """The feature that says the classes, and the examples of each; None and nothing without."""
-    name = class_feature(statistics)
+def _classes(statistics: Statistics) -> tuple[str, dict[str, float]]:
+    """The feature that has the classes, and the examples of each; both empty without classes."""
+    name = class_feature(statistics) or ""
     return name, counts(features_of(statistics)[name]) if name else {}
 
 
@@ -149,7 +150,7 @@ def _check_notes(
     noted: Mapping[str, Noted],
     config: ValidationConfig,
 ) -> None:
-    """What ExampleGen counted, against what may be."""
+    """Compares the counts of ExampleGen's notes with their limits."""
     total = sum(each.datasets[0].num_examples for each in statistics.values())
     features = features_of(next(iter(statistics.values())))
     for kind, names, short, words, remedy in _NOTES:
@@ -174,7 +175,7 @@ def _check_shift(
     environment: str | None,
     comparator: str,
 ) -> None:
-    """Adds the features whose distribution is another than in `control`."""
+    """Adds the features whose distribution differs from that in `control`."""
     skew = comparator == "skew_comparator"
     options = {"serving_statistics" if skew else "previous_statistics": control}
     compared = tfdv.validate_statistics(current, schema, environment, **options)
@@ -226,8 +227,8 @@ def _difference(
     return words
 
 
-def _missing(schema: schema_pb2.Schema, name: str | None, found: Container[str]) -> str:
-    """The first labels that the schema knows and no example has."""
+def _missing(schema: schema_pb2.Schema, name: str, found: Container[str]) -> str:
+    """The first labels that are in the schema but in no example."""
     known = itertools.chain.from_iterable(
         # A range may be long.
         map(str, range(feature.int_domain.min, feature.int_domain.max + 1))
@@ -241,14 +242,14 @@ def _missing(schema: schema_pb2.Schema, name: str | None, found: Container[str])
 
 
 def _info_of(anomalies: anomalies_pb2.Anomalies, name: str) -> anomalies_pb2.AnomalyInfo:
-    """What is said of a feature; an entry of its own where nothing was."""
+    """The anomaly entry of a feature, added if there is none."""
     if name not in anomalies.anomaly_info:
         anomalies.anomaly_info[name].path.step.append(name)
     return anomalies.anomaly_info[name]
 
 
 def _add(info: anomalies_pb2.AnomalyInfo, kind: int, short: str, description: str) -> None:
-    """Adds a reason to what is said, as TFDV does it."""
+    """Adds a reason to an entry, as TFDV does."""
     info.short_description = "Multiple errors" if info.reason else short
     info.reason.add(type=kind, short_description=short, description=description)
     info.description = " ".join(reason.description for reason in info.reason)

@@ -1,107 +1,108 @@
-"""The stages DataValidator and, for data without a schema of their own, SchemaGen."""
+"""The stages DataValidator and, for data without a schema of their own, SchemaGen.
+
+Artifacts in, artifacts out; the work itself is in `checks.py` and `proposal.py`.
+"""
+
+import logging
+import os
 
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.components.statistics_gen import stats_artifact_utils
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import ExampleAnomalies, Examples, ExampleStatistics, Schema
+from tfx.utils import io_utils
 
-from components.common.code_version import code_version
+from components.common import files, tfx
+from components.data import notes
+from components.data.examples import TRAIN_SPLIT
 from components.data.spec import DataSpec
+from components.data_validator import checks, proposal
+from components.data_validator import statistics as data_statistics
 from components.data_validator.config import ValidationConfig
-from components.data_validator.executor import Executor, SchemaExecutor
+
+_log = logging.getLogger(__name__)
+
+# Of TFX's SchemaGen.
+_SCHEMA_FILE = "schema.pbtxt"
 
 
-class DataValidatorSpec(ComponentSpec):
-    """What the stage reads and writes."""
+@component
+def DataValidator(
+    examples: InputArtifact[Examples],
+    statistics: InputArtifact[ExampleStatistics],
+    schema: InputArtifact[Schema],
+    anomalies: OutputArtifact[ExampleAnomalies],
+    config: Parameter[str],
+    code_version: Parameter[str],
+    previous: InputArtifact[ExampleStatistics] = None,
+) -> None:
+    """Validates the examples against their schema, earlier data and ExampleGen's notes.
 
-    PARAMETERS = {
-        "config": ExecutionParameter(type=str),
-        "code_version": ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-        "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
-        "schema": ChannelParameter(type=standard_artifacts.Schema),
-        "previous": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
-    }
-    OUTPUTS = {"anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies)}
-
-
-class DataValidator(base_component.BaseComponent):
-    """Judges the examples by their schema, by what they were, and by what ExampleGen noted.
-
-    It does what TFX's ExampleValidator does, whose place it takes, and compares: eval with train,
-    train with the span before and with the data that the schema was made from.
+    It replaces TFX's ExampleValidator, and compares besides: eval with train, train with the span
+    before and with the data that the schema was made from.
 
     Args:
       examples: for what ExampleGen noted about them.
       statistics: of the examples, from StatisticsGen with `statistics.options`.
       schema: of the examples.
-      config: the recipe's section `validation`.
-      previous: statistics of an earlier span; may resolve to none.
-
-    Outputs:
       anomalies: laid out as ExampleValidator's; property `blessed` has 1 for each split without
         any, `statistics_id` the id of the statistics, `span` that of the examples.
+      config: the recipe's section `validation` as JSON.
+      code_version: puts the stage's code into TFX's cache key.
+      previous: statistics of an earlier span; a Resolver may find none.
     """
-
-    SPEC_CLASS = DataValidatorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(
-        self,
-        examples: types.BaseChannel,
-        statistics: types.BaseChannel,
-        schema: types.BaseChannel,
-        config: ValidationConfig,
-        previous: types.BaseChannel | None = None,
-    ) -> None:
-        super().__init__(
-            DataValidatorSpec(
-                examples=examples,
-                statistics=statistics,
-                schema=schema,
-                previous=previous,
-                config=config.model_dump_json(),
-                code_version=code_version("data_validator"),
-                anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
-            )
-        )
+    settings = ValidationConfig.model_validate_json(config)
+    found = checks.validate(
+        _by_split(statistics),
+        io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
+        notes.read(examples.uri),
+        settings,
+        previous=_statistics(previous, TRAIN_SPLIT) if previous else None,
+        reference=data_statistics.read(settings.reference) if settings.reference else None,
+    )
+    anomalies.split_names = statistics.split_names
+    anomalies.span = examples.get_int_custom_property("span")
+    blessed = {}
+    for split, proto in found.items():
+        folder = artifact_utils.get_split_uri([anomalies], split)
+        files.write(os.path.join(folder, tfx.ANOMALIES_FILE), proto.SerializeToString())
+        lines = tfx.in_words(split, proto)
+        blessed[split] = int(not lines)
+        for line in lines:
+            _log.info("anomaly: %s", line)
+    anomalies.set_json_value_custom_property("blessed", blessed)
+    anomalies.set_int_custom_property("statistics_id", statistics.id)
 
 
-class SchemaGenSpec(ComponentSpec):
-    """What the stage reads and writes."""
-
-    PARAMETERS = {
-        "data": ExecutionParameter(type=str),
-        "code_version": ExecutionParameter(type=str),
-    }
-    INPUTS = {"statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics)}
-    OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
-
-
-class SchemaGen(base_component.BaseComponent):
+@component
+def SchemaGen(
+    statistics: InputArtifact[ExampleStatistics],
+    schema: OutputArtifact[Schema],
+    data: Parameter[str],
+    code_version: Parameter[str],
+) -> None:
     """Proposes a schema from the data themselves, as `tfx-gan schema` does.
 
     TFX's own takes labels that are counted as classes for strings.
 
     Args:
       statistics: of the examples, from StatisticsGen with `statistics.options`.
-      data: what one datum is.
-
-    Outputs:
       schema: schema.pbtxt.
+      data: the `DataSpec` as JSON.
+      code_version: puts the stage's code into TFX's cache key.
     """
+    found = _by_split(statistics)
+    proposed = proposal.propose(found, DataSpec.model_validate_json(data))
+    text = proposal.to_text(proposed, found)
+    files.write(os.path.join(schema.uri, _SCHEMA_FILE), text.encode())
 
-    SPEC_CLASS = SchemaGenSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(SchemaExecutor)
 
-    def __init__(self, statistics: types.BaseChannel, data: DataSpec) -> None:
-        super().__init__(
-            SchemaGenSpec(
-                statistics=statistics,
-                data=data.model_dump_json(),
-                code_version=code_version("data_validator"),
-                schema=types.Channel(type=standard_artifacts.Schema),
-            )
-        )
+def _by_split(artifact: types.Artifact) -> dict[str, checks.Statistics]:
+    splits = artifact_utils.decode_split_names(artifact.split_names)
+    return {split: _statistics(artifact, split) for split in splits}
+
+
+def _statistics(artifact: types.Artifact, split: str) -> checks.Statistics:
+    return stats_artifact_utils.load_statistics(artifact, split).proto()

@@ -1,25 +1,24 @@
-"""What is wrong with data, and what they are like, as HTML."""
+"""Anomalies and statistics of data as HTML pages."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-import jinja2
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.utils import display_util
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
+from components.common import templates
 from components.data import examples, vectors
 from components.data_validator.checks import Statistics
 from components.data_validator.statistics import features_of, shares
 
-# Where an anomaly is none of a feature: of the examples as a whole, and of what became none.
+# In place of a feature's name, for anomalies of the whole data set and of rejected records.
 DATA_SET, RECORDS = "data set", "records"
 
 REFERENCE = "reference"
 
-# Another value in each example: a page of them says nothing.
+# Features with another value in each example, which a page need not show.
 _OF_ONE_EXAMPLE = (
     examples.ENCODED,
     examples.HASH,
@@ -29,6 +28,9 @@ _OF_ONE_EXAMPLE = (
 )
 # Shares that are shown.
 _LARGEST = 12
+
+_ANOMALIES = Path(__file__).with_name("anomalies.html.jinja")
+_STATISTICS = Path(__file__).with_name("statistics.html.jinja")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,16 +44,16 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
-    """A data set and what is wrong with it.
+class ValidationResult:
+    """A data set and its anomalies.
 
     Attributes:
-      data: where it is.
-      schema: the file that it was held to.
-      examples: their number by split.
-      counts: of records that are no examples, or remarkable ones, by what they are.
-      findings: the anomalies; none is a good data set.
-      rejected: source and reason of a few of the records that are no examples.
+      data: path of the data.
+      schema: path of the schema that they were validated against.
+      examples: number of examples by split.
+      counts: number of rejected records, and of those with warnings, by kind.
+      findings: the anomalies; empty for a good data set.
+      rejected: source and reason of a few of the rejected records.
     """
 
     data: str
@@ -77,17 +79,17 @@ def findings(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> tuple[Finding,
     return tuple(found)
 
 
-def anomalies_page(judgement: Judgement) -> str:
-    """The anomalies as HTML that needs nothing beside it."""
-    return _template("anomalies.html.jinja").render(judgement=judgement)
+def anomalies_page(result: ValidationResult) -> str:
+    """The anomalies as self-contained HTML."""
+    return templates.load(_ANOMALIES).render(result=result)
 
 
 def statistics_page(
     statistics: Mapping[str, Statistics], reference: Statistics | None = None
 ) -> str:
-    """The splits in numbers, and in TFDV's view of them beside those they should be like.
+    """The statistics as a table, and in TFDV's view beside those of reference data.
 
-    Facets draws the latter; the browser that opens the page fetches it from the network.
+    TFDV's view is drawn by Facets, which the browser fetches from the network.
 
     Args:
       statistics: by split.
@@ -105,7 +107,7 @@ def statistics_page(
         f"{first} and {other}": _side_by_side(shown[first], first, shown[other], other)
         for other in others
     }
-    return _template("statistics.html.jinja").render(
+    return templates.load(_STATISTICS).render(
         columns=list(shown),
         rows={feature: words for feature, words in rows.items() if any(words)},
         frames=frames or {first: _side_by_side(shown[first], first, None, "")},
@@ -113,12 +115,12 @@ def statistics_page(
 
 
 def _words(feature: statistics_pb2.FeatureNameStatistics) -> str:
-    """Mean, deviation and range of numbers; the shares of values that are counted."""
+    """Mean, standard deviation and range of numbers; shares of categorical values."""
     if feature.HasField("num_stats"):
         found = feature.num_stats
         return f"{found.mean:.4g} ± {found.std_dev:.3g}, {found.min:.4g} to {found.max:.4g}"
     found = shares(feature)
-    largest = sorted(found, key=found.get, reverse=True)[:_LARGEST]
+    largest = sorted(found, key=found.__getitem__, reverse=True)[:_LARGEST]
     # Numbers in their order, so that splits can be compared.
     ordered = sorted(largest, key=lambda value: (len(value), value))
     words = ", ".join(f"{value}: {100 * found[value]:.3g} %" for value in ordered)
@@ -133,15 +135,3 @@ def _side_by_side(left: Statistics, left_name: str, right: Statistics | None, na
         name,
         denylist_features=[tfdv.FeaturePath([each]) for each in _OF_ONE_EXAMPLE],
     )
-
-
-@functools.cache
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)

@@ -9,7 +9,7 @@ from tfx.types import artifact_utils
 class LatestGoodSpan(resolver.ResolverStrategy):
     """The statistics of the latest earlier span that had no anomalies, if there is one.
 
-    A span that was refused is no measure of the next.
+    A span that was refused is not what the next is compared with.
 
     Used as `Resolver(strategy_class=LatestGoodSpan, examples=example_gen.outputs["examples"],
     statistics=Channel(type=ExampleStatistics), anomalies=Channel(type=ExampleAnomalies))`, whose
@@ -21,8 +21,8 @@ class LatestGoodSpan(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Resolves `statistics`, and the `anomalies` that bless them; `examples` pass through.
 
-        Spans are compared by DataValidator's word: StatisticsGen looks for another property than
-        that which ExampleGen sets.
+        A span's number is read from DataValidator's artifact: StatisticsGen looks for another
+        property than the one that ExampleGen sets.
         """
         (examples,) = input_dict["examples"]
         good = {

@@ -1,12 +1,11 @@
 """A schema for a new data set, proposed from its statistics for a person to curate.
 
-A proposal is what the data are, with room for others of their kind:
+A proposal describes the data, with room for more of their kind:
 
-- A range of numbers (pixel statistics, columns) gets half of its width on each side; what is never
-  negative stays so.
-- Two samples are never quite alike: a threshold of skew (eval against train) or of drift (train
-  against earlier data) is a tolerance, plus the noise of samples as large as train and the
-  smallest split, of which four standard deviations are allowed.
+- A range of numbers (pixel statistics, columns) is widened by half of its width on each side;
+  numbers that are never negative stay so.
+- A threshold of skew (eval against train) or of drift (train against earlier data) is a tolerance,
+  plus four standard deviations of the sampling noise of splits as large as train and the smallest.
 """
 
 import math
@@ -35,11 +34,11 @@ _MARGIN = 0.5
 _SHARE_TOLERANCE = 0.05
 _DIVERGENCE_TOLERANCE = 0.1
 _DEVIATIONS = 4
-# Two quantile histograms of ten buckets each, laid over one another.
+# Of two quantile histograms of ten buckets each, merged.
 _BUCKETS = 20
 # Of the examples in the smallest split.
 _FEWEST = 0.5
-# Of values in [0, 1].
+# Ranges that the definition of the feature gives.
 _POSSIBLE = {examples.MEAN: (0.0, 1.0), examples.CONTRAST: (0.0, 0.5)}
 
 _HEADER = """\
@@ -64,7 +63,7 @@ _Found = Sequence[statistics_pb2.FeatureNameStatistics]
 
 
 def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.Schema:
-    """The schema of data like these, which they pass unless their own eval is unlike train.
+    """A schema that the data pass, unless their own eval split differs too much from train.
 
     Args:
       statistics: by split, of `statistics.options`.
@@ -89,7 +88,7 @@ def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.
 
 
 def to_text(schema: schema_pb2.Schema, statistics: Mapping[str, Statistics]) -> str:
-    """The text of a proposal, with comments for whoever curates it.
+    """A proposal as text, with comments for the person who curates it.
 
     Args:
       schema: from `propose`.
@@ -115,7 +114,7 @@ def to_text(schema: schema_pb2.Schema, statistics: Mapping[str, Statistics]) -> 
 
 
 def read(path: str) -> schema_pb2.Schema:
-    """The schema in a text file; raises ValueError that names it where it is none."""
+    """The schema in a text file; raises ValueError that names the file if it holds none."""
     with tf.io.gfile.GFile(path) as file:
         text = file.read()
     try:
@@ -125,7 +124,7 @@ def read(path: str) -> schema_pb2.Schema:
 
 
 def spec_of(schema: schema_pb2.Schema) -> DataSpec:
-    """What one datum is, by the schema: `propose`'s argument.
+    """The `DataSpec` that a schema implies: the argument of `propose`.
 
     Raises:
       ValueError: for a schema that gives neither one size of images nor columns.
@@ -148,7 +147,7 @@ def spec_of(schema: schema_pb2.Schema) -> DataSpec:
 
 
 def compared(statistics: Statistics, schema: schema_pb2.Schema) -> Statistics:
-    """Of statistics, the features that the schema has comparators for: a small file to keep."""
+    """The statistics of only those features that the schema has comparators for."""
     names = {
         each.name
         for each in schema.feature
@@ -165,7 +164,7 @@ def compared(statistics: Statistics, schema: schema_pb2.Schema) -> Statistics:
 def _constrain(
     feature: schema_pb2.Feature, found: _Found, spec: DataSpec, sizes: Mapping[str, int]
 ) -> None:
-    """Says what the values of a feature must be."""
+    """Sets the domain of a feature."""
     name = feature.name
     fixed = {examples.DECODE_OK: 1}
     if spec.image_shape:
@@ -181,7 +180,7 @@ def _constrain(
         feature.string_domain.value.append(examples.NOT_BLANK)
         blank = max(1 - shares(each).get(examples.NOT_BLANK, 0) for each in found)
         if blank:
-            # Twice as many may be.
+            # Allows twice as many.
             feature.distribution_constraints.min_domain_mass = max(0.0, _down(1 - 2 * blank))
     elif name in LABELS:
         labels = _values(found, int)
@@ -205,12 +204,12 @@ def _values(found: _Found, kind: Callable[[str], Any]) -> list[Any]:
 def _constrain_classes(
     feature: schema_pb2.Feature, found: _Found, sizes: Mapping[str, int]
 ) -> None:
-    """Says how many classes there must be, and how far their shares may move."""
+    """Sets the number of classes, and how far their shares may move."""
     by_split = [shares(each) for each in found]
     feature.unique_constraints.min = min(map(len, by_split))
     feature.unique_constraints.max = len(set().union(*by_split))
     largest = max(max(split.values()) for split in by_split)
-    # The deviation of the difference of two shares, which for most classes is smaller.
+    # The standard deviation of the difference of two shares; of most classes it is smaller.
     deviation = math.sqrt(largest * (1 - largest) * _per_example(sizes))
     threshold = _up(_SHARE_TOLERANCE + _DEVIATIONS * deviation)
     feature.skew_comparator.infinity_norm.threshold = threshold
@@ -234,7 +233,7 @@ def _constrain_number(feature: schema_pb2.Feature, found: _Found, sizes: Mapping
     for comparator in (feature.skew_comparator, feature.drift_comparator):
         divergence = comparator.jensen_shannon_divergence
         divergence.threshold = threshold
-        # Buckets of equal counts: of equal width, one far value leaves one for all the others.
+        # Equal counts, because with equal widths one outlier puts all other values into one bucket.
         divergence.source.type = schema_pb2.HistogramSelection.QUANTILES
 
 
@@ -243,7 +242,7 @@ def _sizes(statistics: Mapping[str, Statistics]) -> dict[str, int]:
 
 
 def _per_example(sizes: Mapping[str, int]) -> float:
-    """1/n + 1/m of the largest difference in size that is compared."""
+    """1/n + 1/m of train and the smallest split, the noisiest pair that is compared."""
     return 1 / sizes[TRAIN_SPLIT] + 1 / min(sizes.values())
 
 

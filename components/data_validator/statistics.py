@@ -1,4 +1,4 @@
-"""Statistics of a data set: what is counted, and where it lies."""
+"""Statistics of a data set: the options of StatisticsGen, and access to its results."""
 
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
@@ -12,10 +12,10 @@ CLASS_NAMES = (examples.CLASS_NAME, vectors.CLASS_NAME)
 
 
 def options() -> tfdv.StatsOptions:
-    """What StatisticsGen counts.
+    """Options of StatisticsGen.
 
-    Labels are whole numbers; said to be classes, each has its own count, which class balance and
-    label shift are read from.
+    Labels are integers; declared categorical, each has a count of its own, from which class balance
+    and label shift are computed.
     """
     labels = [
         schema_pb2.Feature(
@@ -26,13 +26,13 @@ def options() -> tfdv.StatsOptions:
     return tfdv.StatsOptions(
         schema=schema_pb2.Schema(feature=labels),
         enable_semantic_domain_stats=True,
-        # Exact counts of all values would hold every image, for no two are the same.
+        # Exact counts would hold every image, as no two are the same.
         use_sketch_based_topk_uniques=True,
     )
 
 
 def read(path: str) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """The statistics in a binary file; raises ValueError that names it where they are none."""
+    """The statistics in a binary file; raises ValueError that names the file if it holds none."""
     with tf.io.gfile.GFile(path, "rb") as file:
         content = file.read()
     try:
@@ -52,9 +52,9 @@ def features_of(
 
 
 def class_feature(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> str | None:
-    """The feature that says the classes: their names where they have some, else their labels.
+    """The feature that has the classes: their names if there are any, else their labels.
 
-    Names stay what they are where a class is missing; the labels after it do not.
+    Names stay the same if a class is missing; the labels after it do not.
     """
     features = features_of(statistics)
     return next((name for name in (*CLASS_NAMES, *LABELS) if name in features), None)
@@ -68,7 +68,7 @@ def counts(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
 
 
 def shares(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
-    """Shares of the examples by value, of `counts`."""
+    """Fractions of the examples by value; see `counts`."""
     found = counts(feature)
     total = sum(found.values())
     return {value: count / total for value, count in found.items()}

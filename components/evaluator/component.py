@@ -1,84 +1,142 @@
-"""The GANEvaluator stage."""
+"""The GANEvaluator stage; the evaluation itself is in `evaluate.py`."""
 
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import (
+    Examples,
+    Model,
+    ModelBlessing,
+    ModelEvaluation,
+    ModelRun,
+    Schema,
+)
+from tfx.utils import path_utils
 
-from components.common.code_version import code_version
+from components.common import artifact_files, files, tfx
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data.spec import DataSpec
+from components.evaluator import evaluate
 from components.evaluator.config import EvaluatorConfig
-from components.evaluator.executor import Executor
+from components.evaluator.evaluation import Verdict
+from components.features import Extractor
+
+_log = logging.getLogger(__name__)
+
+# Custom properties that ImageExampleGen sets on its examples.
+_DATA_PROPERTIES = (
+    "span",
+    "version",
+    "rejected",
+    "dropped",
+    "duplicates",
+    "leaked",
+    "animated",
+    "misnamed",
+)
 
 
-class GANEvaluatorSpec(ComponentSpec):
-    """What the stage reads and writes."""
-
-    PARAMETERS = {
-        "config": ExecutionParameter(type=str),
-        "data": ExecutionParameter(type=str),
-        "code_version": ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-        "model": ChannelParameter(type=standard_artifacts.Model),
-        "extractor": ChannelParameter(type=standard_artifacts.Model),
-        "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
-        "baseline": ChannelParameter(type=standard_artifacts.Model, optional=True),
-        "schema": ChannelParameter(type=standard_artifacts.Schema, optional=True),
-    }
-    OUTPUTS = {
-        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
-    }
-
-
-class GANEvaluator(base_component.BaseComponent):
-    """Scores the generator against the eval split and blesses it if the gate's rules are kept.
+@component
+def GANEvaluator(
+    examples: InputArtifact[Examples],
+    model: InputArtifact[Model],
+    extractor: InputArtifact[Model],
+    model_run: InputArtifact[ModelRun],
+    evaluation: OutputArtifact[ModelEvaluation],
+    blessing: OutputArtifact[ModelBlessing],
+    config: Parameter[str],
+    data: Parameter[str],
+    code_version: Parameter[str],
+    baseline: InputArtifact[Model] = None,
+    schema: InputArtifact[Schema] = None,
+) -> None:
+    """Scores the generator against the eval split and blesses it if it passes the gate.
 
     Args:
       examples: splits train and eval of the contract in `components.data.examples`.
       model: the generator.
-      extractor: what turns the data into features.
+      extractor: maps the data to features.
       model_run: of the generator's training: log.jsonl, untrained/.
-      config: the recipe's evaluator section.
-      data: what one datum is.
-      baseline: the last blessed generator; may resolve to none.
-      schema: that the data were validated by, for the report's lineage.
-
-    Outputs:
       evaluation: metrics.json, report.html, samples.png or samples.csv; every score of the
-        generator is also a custom property, and the id of its extractor.
-      blessing: what Pusher looks at; property `verdicts` has every rule of the gate, a line each,
-        and `reasons` those that refused the generator.
+        generator is also a custom property, and so is the id of its extractor.
+      blessing: read by Pusher; property `verdicts` has every rule of the gate, a line each, and
+        `reasons` those that failed.
+      config: the recipe's section `evaluator` as JSON.
+      data: the `DataSpec` as JSON.
+      code_version: puts the stage's code into TFX's cache key.
+      baseline: the last blessed generator; a Resolver may find none.
+      schema: the schema that validated the data, for the report's lineage.
     """
+    spec = DataSpec.model_validate_json(data)
+    train, real = (
+        spec.read(tfx.split_files([examples], split)) for split in (TRAIN_SPLIT, EVAL_SPLIT)
+    )
+    inputs = {
+        "baseline": baseline,
+        "examples": examples,
+        "extractor": extractor,
+        "model": model,
+        "model_run": model_run,
+        "schema": schema,
+    }
+    log = _read(model_run.uri, artifact_files.LOG).splitlines()
+    result = evaluate.evaluate(
+        path_utils.serving_model_dir(model.uri),
+        real,
+        train,
+        Extractor(extractor.uri),
+        EvaluatorConfig.model_validate_json(config),
+        model=model.uri,
+        columns=spec.columns,
+        baseline=path_utils.serving_model_dir(baseline.uri) if baseline else None,
+        references={"untrained": os.path.join(model_run.uri, artifact_files.UNTRAINED)},
+        log=[json.loads(line) for line in log],
+        lineage={"evaluator code": code_version, **_lineage(inputs)},
+        recipe={"trainer": json.loads(_read(model_run.uri, artifact_files.CONFIGURATION))},
+    )
+    for verdict in result.verdicts:
+        _log.info("gate: %s", verdict)
+    for name, score in result.scores["model"].items():
+        evaluation.set_float_custom_property(name, score.value)
+    evaluation.set_string_custom_property("extractor_id", result.protocol["extractor"]["id"])
+    evaluate.write(result, evaluation.uri)
+    _bless(blessing, model, result.verdicts)
 
-    SPEC_CLASS = GANEvaluatorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(
-        self,
-        examples: types.BaseChannel,
-        model: types.BaseChannel,
-        extractor: types.BaseChannel,
-        model_run: types.BaseChannel,
-        config: EvaluatorConfig,
-        data: DataSpec,
-        baseline: types.BaseChannel | None = None,
-        schema: types.BaseChannel | None = None,
-    ) -> None:
-        super().__init__(
-            GANEvaluatorSpec(
-                examples=examples,
-                model=model,
-                extractor=extractor,
-                model_run=model_run,
-                baseline=baseline,
-                schema=schema,
-                config=config.model_dump_json(),
-                data=data.model_dump_json(),
-                code_version=code_version("evaluator"),
-                evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
-                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
-            )
-        )
+def _read(folder: str, name: str) -> str:
+    with tf.io.gfile.GFile(os.path.join(folder, name)) as file:
+        return file.read()
+
+
+def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
+    """What ML Metadata knows about where the candidate comes from."""
+    lineage: dict[str, Any] = {}
+    given = {name: artifact for name, artifact in inputs.items() if artifact}
+    for name, artifact in given.items():
+        lineage[f"{name} artifact"] = artifact.id
+        lineage[f"{name} uri"] = artifact.uri
+        if artifact.has_custom_property("code_version"):
+            lineage[f"{name} code"] = artifact.get_string_custom_property("code_version")
+    for name in _DATA_PROPERTIES:
+        if given["examples"].has_custom_property(name):
+            lineage[f"data {name}"] = given["examples"].get_int_custom_property(name)
+    return lineage
+
+
+def _bless(blessing: types.Artifact, model: types.Artifact, verdicts: Sequence[Verdict]) -> None:
+    """Fills the artifact in the way Pusher and `LatestBlessedBefore` read it."""
+    reasons = [str(verdict) for verdict in verdicts if not verdict.passed]
+    blessing.set_int_custom_property("blessed", int(not reasons))
+    blessing.set_string_custom_property("current_model", model.uri)
+    blessing.set_int_custom_property("current_model_id", model.id)
+    blessing.set_string_custom_property("verdicts", "\n".join(map(str, verdicts)))
+    if reasons:
+        blessing.set_string_custom_property("reasons", "; ".join(reasons))
+    files.write(os.path.join(blessing.uri, "NOT_BLESSED" if reasons else "BLESSED"), b"")

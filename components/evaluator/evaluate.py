@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from components import features
-from components.common import files, grids, tables
+from components.common import artifact_files, files, grids, tables
 from components.data import examples
 from components.evaluator import gate, protocol
 from components.evaluator.config import EvaluatorConfig
@@ -27,11 +27,6 @@ from components.evaluator.metrics.comparison import Comparison, Reference, Sampl
 from components.evaluator.metrics.registry import score_all
 from components.evaluator.report import report
 from components.features.distances import fid
-
-METRICS_FILE = "metrics.json"
-REPORT_FILE = "report.html"
-PICTURE_FILE = "samples.png"
-TABLE_FILE = "samples.csv"
 
 # A SavedModel with the signatures of `components.trainer.export`, or its data: uint8 images, or
 # float32 vectors.
@@ -128,13 +123,15 @@ def evaluate(
 def write(evaluation: Evaluation, folder: str) -> None:
     """Writes metrics.json, report.html, and samples.png of images or samples.csv of vectors."""
     content = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
-    files.write(os.path.join(folder, METRICS_FILE), content.encode())
-    files.write(os.path.join(folder, REPORT_FILE), report.render(evaluation).encode())
+    files.write(os.path.join(folder, artifact_files.METRICS), content.encode())
+    files.write(os.path.join(folder, artifact_files.REPORT), report.render(evaluation).encode())
     if evaluation.pictures is not None:
-        grids.save_png(grids.grid(evaluation.pictures.fake), os.path.join(folder, PICTURE_FILE))
+        grids.save_png(
+            grids.grid(evaluation.pictures.fake), os.path.join(folder, artifact_files.PICTURE)
+        )
     if evaluation.vectors is not None:
         names = [row.name for row in evaluation.vectors.columns]
-        tables.save(evaluation.vectors.fake, names, os.path.join(folder, TABLE_FILE))
+        tables.save(evaluation.vectors.fake, names, os.path.join(folder, artifact_files.TABLE))
 
 
 class _Run:

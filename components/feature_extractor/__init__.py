@@ -1,6 +1,6 @@
-"""Makes the extractor in whose features generators are measured."""
+"""Makes the extractor whose features generators are measured in."""
 
-# The kinds enter the registry as they are imported.
+# Importing a kind registers it.
 from components.feature_extractor import (
     classifier,
     factory,

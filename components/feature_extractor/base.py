@@ -1,4 +1,4 @@
-"""What the kinds of extractors have in common."""
+"""What all kinds of extractors share, and their registry."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from components.common import plugins
 from components.common.registry import Registry
 from components.data import examples
 
-# The split's name to its data: uint8 images, or float32 vectors [n, d].
+# Split name to data: uint8 images [n, height, width, channels], or float32 vectors [n, d].
 Splits = Mapping[str, examples.Split]
 
 # uint8 to [-1, 1].
@@ -28,12 +28,12 @@ class Built:
     """An extractor before it is written.
 
     Attributes:
-      model: of one input as `inputs` makes it and outputs `features` float32 [n, d] and, where it
-        has classes, `probabilities` float32 [n, classes].
-      name: what reports call it, after the data's name if it learnt from the data.
-      architecture: text that tells its computation from another of the same weights.
+      model: of one input as `inputs` makes it; outputs `features` float32 [n, d] and, if it has
+        classes, `probabilities` float32 [n, classes].
+      name: what reports call it; starts with the data's name if it was trained on the data.
+      architecture: text that tells its computation from others with the same weights.
       classes_are_labels: whether class k is the data's label k.
-      known: further things to know about it, for extractor.json.
+      known: further entries of extractor.json.
     """
 
     model: keras.Model
@@ -53,9 +53,9 @@ class Kind:
 
     Attributes:
       build: (splits, FeatureExtractorConfig, the data's name) to `Built`.
-      options: the keys of the recipe's section that it knows, `kind` apart.
-      takes_vectors: whether data may be vectors; all kinds take images.
-      files: FeatureExtractorConfig to the local files that the extractor also depends on.
+      options: the keys of the recipe's section that it takes, besides `kind`.
+      takes_vectors: whether it takes vectors; all kinds take images.
+      files: maps a FeatureExtractorConfig to further local files that the extractor depends on.
     """
 
     build: Callable[..., Built]
@@ -74,7 +74,7 @@ def find(kind: str) -> Kind:
       ValueError: for an unknown kind.
     """
     try:
-        name = plugins.FORM if plugins.is_own(kind) else kind
+        name = plugins.FORM if plugins.is_import_path(kind) else kind
     except ValueError as error:
         raise ValueError(f"extractor {error}") from error
     return EXTRACTORS.get(name)
@@ -91,9 +91,9 @@ def inputs(shape: Sequence[int]) -> keras.KerasTensor:
 
 
 def architecture(model: keras.Model) -> str:
-    """A functional model's configuration as JSON, the same whatever was made before it.
+    """A functional model's configuration as JSON, independent of the models made before it.
 
-    Keras counts the names of layers up within a process; here they are counted from 0.
+    Keras numbers layer names within a process; here they are numbered within the model.
     """
     config = json.loads(model.to_json())
     names: dict[str, str] = {}
@@ -103,7 +103,7 @@ def architecture(model: keras.Model) -> str:
 
 def _count(node: object, names: dict[str, str]) -> None:
     if isinstance(node, dict):
-        # Of a layer or a model; a dtype policy has a name too, and that one matters.
+        # Only of layers and models: the name of a dtype policy has a meaning.
         if isinstance(node.get("name"), str) and not node.keys().isdisjoint(_OF_A_LAYER):
             names.setdefault(node["name"], f"layer {len(names)}")
         for part in node.values():

@@ -1,7 +1,7 @@
 """The kind `classifier`: a small network trained on the data's own labelled images.
 
 FID and its kin compare images in the feature space of a trained classifier (Heusel et al. 2017,
-"GANs Trained by a Two Time-Scale Update Rule"). Inception knows photographs of the world; for
+"GANs Trained by a Two Time-Scale Update Rule"). Inception was trained on photographs; for
 28 x 28 clothes, a classifier of clothes sees more.
 """
 
@@ -40,8 +40,10 @@ def train(
       ValueError: for images without labels, for an eval split of a single class, and for a
         classifier with less skill than `config.min_skill`.
     """
-    chance = _chance(train_split, eval_split)
-    num_classes = 1 + int(max(train_split.labels.max(), eval_split.labels.max()))
+    train_labels = _labels(train_split, examples.TRAIN_SPLIT)
+    eval_labels = _labels(eval_split, examples.EVAL_SPLIT)
+    chance = _chance(eval_labels)
+    num_classes = 1 + int(max(train_labels.max(), eval_labels.max()))
     keras.utils.set_random_seed(config.seed)
     extractor = network.build(train_split.data.shape[1:], num_classes, config.feature_dim)
     steps = config.epochs * -(-len(train_split) // config.batch_size)
@@ -52,26 +54,29 @@ def train(
     loss, accuracy = classifier.evaluate(held_out, verbose=0)
     counts = (len(train_split), len(eval_split))
     remedy = "train for more epochs or check the labels"
-    return extractor, network.judged(accuracy, loss, chance, counts, config, remedy)
+    return extractor, network.checked_skill(accuracy, loss, chance, counts, config, remedy)
 
 
 def _labelled(split: examples.Split, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
     """Batches of (images, labels)."""
-    # Keras would copy an array into memory, which a map of a file may not fit.
+    # Keras would copy the arrays into memory, into which a memory-mapped file may not fit.
     rows = network.in_batches(len(split), batch_size, shuffled=shuffled)
     return mapped.gather(rows, (split.data, split.labels)).prefetch(tf.data.AUTOTUNE)
 
 
-def _chance(train_split: examples.Split, eval_split: examples.Split) -> float:
-    splits = {examples.TRAIN_SPLIT: train_split, examples.EVAL_SPLIT: eval_split}
-    for name, split in splits.items():
-        if split.labels is None:
-            raise ValueError(
-                f"{examples.LABEL}: the images of split {name!r} have no labels, "
-                "and feature_extractor.kind classifier learns from labels; "
-                "set feature_extractor.kind to self_supervised, which needs none"
-            )
-    counts = np.bincount(eval_split.labels)
+def _labels(split: examples.Split, name: str) -> np.ndarray:
+    if split.labels is None:
+        raise ValueError(
+            f"{examples.LABEL}: the images of split {name!r} have no labels, "
+            "and feature_extractor.kind classifier learns from labels; "
+            "set feature_extractor.kind to self_supervised, which needs none"
+        )
+    return split.labels
+
+
+def _chance(eval_labels: np.ndarray) -> float:
+    """The share of the largest class."""
+    counts = np.bincount(eval_labels)
     if np.count_nonzero(counts) == 1:
         raise ValueError(
             f"{examples.LABEL}: all images of split {examples.EVAL_SPLIT!r} are of class "

@@ -1,69 +1,73 @@
-"""The FeatureExtractor's contract."""
+"""The FeatureExtractor stage; the extractors themselves are made in `making.py`."""
+
+import logging
 
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import ExampleAnomalies, Examples, Model
 
+from components.common import tfx
 from components.common.code_version import code_version
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data.spec import DataSpec
-from components.feature_extractor import base
+from components.feature_extractor import base, making
 from components.feature_extractor.config import FeatureExtractorConfig
-from components.feature_extractor.executor import Executor
+
+_log = logging.getLogger(__name__)
 
 
-class FeatureExtractorSpec(types.ComponentSpec):
-    """Examples and their anomalies in, the extractor out."""
-
-    PARAMETERS = {
-        "config": ExecutionParameter(type=str),
-        "data": ExecutionParameter(type=str),
-        "data_name": ExecutionParameter(type=str),
-        "code_version": ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-    }
-    OUTPUTS = {"extractor": ChannelParameter(type=standard_artifacts.Model)}
+def extractor_version(config: FeatureExtractorConfig) -> str:
+    """The stage's `code_version`, which covers a plugin or a file of weights that it names."""
+    return code_version("feature_extractor", base.find(config.kind).files(config))
 
 
-class FeatureExtractor(base_component.BaseComponent):
+@component
+def FeatureExtractor(
+    examples: InputArtifact[Examples],
+    anomalies: InputArtifact[ExampleAnomalies],
+    extractor: OutputArtifact[Model],
+    config: Parameter[str],
+    data: Parameter[str],
+    data_name: Parameter[str],
+    code_version: Parameter[str],
+) -> None:
     """Makes the extractor whose features the trainer and the evaluator measure generators with.
 
-    It depends on the data alone, so that TFX serves it from the cache while generators change.
+    It depends on the data alone, so TFX serves it from the cache while generators change.
+
+    Args:
+      examples: splits train and eval of the contract in `components.data.spec`.
+      anomalies: of the same examples; any anomaly fails the stage.
+      extractor: laid out as `components.features` says; extractor.json's keys are also its custom
+        properties.
+      config: the recipe's section `feature_extractor` as JSON.
+      data: the `DataSpec` as JSON.
+      data_name: what reports call the data.
+      code_version: from `extractor_version`.
+
+    Raises:
+      ValueError: for data with anomalies, and as `making.make`.
     """
+    tfx.refuse_anomalies([anomalies])
+    spec = DataSpec.model_validate_json(data)
+    splits = {
+        split: spec.read(tfx.split_files([examples], split)) for split in (TRAIN_SPLIT, EVAL_SPLIT)
+    }
+    known = making.make(
+        extractor.uri, splits, FeatureExtractorConfig.model_validate_json(config), data_name
+    )
+    _log.info("FeatureExtractor: %s", known)
+    for key, value in known.items():
+        if value is not None:
+            _set_property(extractor, key, value)
 
-    SPEC_CLASS = FeatureExtractorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(
-        self,
-        examples: types.BaseChannel,
-        anomalies: types.BaseChannel,
-        config: FeatureExtractorConfig,
-        data: DataSpec,
-        data_name: str,
-    ) -> None:
-        """Wires the stage.
-
-        Args:
-          examples: splits `train` and `eval` of the contract in `components.data.spec`.
-          anomalies: of the same examples; any anomaly fails the stage.
-          config: the kind of extractor and its options.
-          data: what one datum is.
-          data_name: what reports call the data.
-        """
-        super().__init__(
-            FeatureExtractorSpec(
-                examples=examples,
-                anomalies=anomalies,
-                extractor=types.Channel(type=standard_artifacts.Model),
-                config=config.model_dump_json(),
-                data=data.model_dump_json(),
-                data_name=data_name,
-                code_version=code_version(
-                    "feature_extractor", base.find(config.kind).files(config)
-                ),
-            )
-        )
+def _set_property(artifact: types.Artifact, key: str, value: str | int | float) -> None:
+    setters = {
+        str: artifact.set_string_custom_property,
+        bool: artifact.set_int_custom_property,
+        int: artifact.set_int_custom_property,
+        float: artifact.set_float_custom_property,
+    }
+    setters[type(value)](key, value)

@@ -16,7 +16,7 @@ from components.feature_extractor.base import EXTRACTORS, find
 
 IMAGENET = "imagenet"
 
-# Where a recipe does not say, by the number of axes of a datum: vectors, images.
+# Default kind by the number of axes of a datum: vectors have 1, images 3.
 DEFAULT_KINDS = {1: "identity", 3: "classifier"}
 
 
@@ -26,7 +26,7 @@ def _known(kind: str) -> str:
 
 
 class FeatureExtractorConfig(Config):
-    """What the features are that generators are measured in; a kind has options of its own."""
+    """The features that generators are measured in; each kind has its own options."""
 
     kind: Annotated[str, AfterValidator(_known)] = Field(
         DEFAULT_KINDS[3],
@@ -57,12 +57,12 @@ class FeatureExtractorConfig(Config):
 
     @property
     def weights_file(self) -> str | None:
-        """The file of weights that the recipe names, if it does."""
+        """The file of weights, if the recipe names one."""
         named = "weights" in find(self.kind).options and self.weights != IMAGENET
         return self.weights if named else None
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
-        """Raises ValueError, saying which kinds would do, for data that this one does not take."""
+        """Raises ValueError that names the kinds to use for data that this one does not take."""
         if len(data_shape) != 3 and not find(self.kind).takes_vectors:
             able = [name for name in EXTRACTORS.names() if EXTRACTORS.get(name).takes_vectors]
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The kind `module:function`: a Keras model of the user's."""
+"""The kind `module:function`: the user's own Keras model."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -22,12 +22,12 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
     """Calls the function with the shape of a datum, e.g. (28, 28, 1), and wraps what it returns.
 
     The model maps images, uint8 if its input is of that type and else floats in [-1, 1], to
-    features [n, d] or to a dict of `features` and `probabilities` [n, classes]. Vectors are given
-    as they are. The global generators are seeded before the call.
+    features [n, d] or to a dict of `features` and `probabilities` [n, classes]. Vectors are passed
+    unchanged. The global generators are seeded before the call.
 
     Raises:
-      ValueError: for no such function, one that returns no Keras model, and a model of other inputs
-        or outputs.
+      ValueError: if there is no such function, it returns no Keras model, or the model's inputs or
+        outputs differ from these.
     """
     shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     keras.utils.set_random_seed(config.seed)
@@ -53,13 +53,13 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
     return base.Built(
         model=keras.Model(data, _checked(config.kind, outputs)),
         name=config.kind,
-        # Not the configuration: a class of the user's may have none.
+        # The source, as a class of the user's may have no configuration.
         architecture=f"{config.kind} {source}",
     )
 
 
 def _named(find: Callable[[str], T], path: str) -> T:
-    """What `find` finds; its error gets the key of the recipe."""
+    """`find(path)`; an error names the key of the recipe."""
     try:
         return find(path)
     except ValueError as error:
@@ -67,7 +67,7 @@ def _named(find: Callable[[str], T], path: str) -> T:
 
 
 def _input_dtype(path: str, model: keras.Model, shape: Sequence[int]) -> str:
-    """Of the model's one input; checks its shape. A model that does not say takes floats."""
+    """The dtype of the model's only input, whose shape is checked; float32 if it declares none."""
     taken = getattr(model, "inputs", None)
     if taken is None:
         return "float32"
@@ -111,7 +111,7 @@ def _checked(path: str, outputs: object) -> dict[str, keras.KerasTensor]:
                 "end with pooling or Flatten"
             )
     return {
-        # Casts what mixed precision or an integer output would leave.
+        # Casts the outputs of mixed precision and of integers.
         name: keras.layers.Activation("linear", dtype="float32")(tensor)
         for name, tensor in named.items()
     }

@@ -11,8 +11,8 @@ from components.feature_extractor.config import FeatureExtractorConfig
 def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
     """Images in [-1, 1], flattened row by row; columns of vectors standardised.
 
-    Every column has mean 0 and standard deviation 1 in the train split, so that none outweighs the
-    others by its units; one that is all the same there is only moved to 0.
+    Every column gets mean 0 and standard deviation 1 in the train split, so that none outweighs the
+    others by its units; a constant column is only shifted to 0.
     """
     data = splits[examples.TRAIN_SPLIT].data
     inputs = base.inputs(data.shape[1:])
@@ -27,11 +27,11 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
 
 
 def _standardised(inputs: keras.KerasTensor, rows: np.ndarray) -> keras.KerasTensor:
-    # In float64: in float32 a sum over many rows is off.
+    # In float64, as float32 sums over many rows are inaccurate.
     means, spreads = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-    # A column of equal values has a standard deviation of nearly 0, by rounding.
+    # By rounding, the standard deviation of a constant column is not exactly 0.
     scales = np.divide(1.0, spreads, where=np.ptp(rows, axis=0) > 0, out=np.ones_like(spreads))
-    # In two steps: what is left of a large mean keeps its digits.
+    # In two steps, to keep the digits of small deviations from a large mean.
     centred = keras.layers.Rescaling(1.0, (-means).tolist())(inputs)
     return keras.layers.Rescaling(scales.tolist())(centred)
 

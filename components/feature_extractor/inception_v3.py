@@ -1,11 +1,11 @@
 """The kind `inception_v3`: the network of Szegedy et al. 2015 (arXiv:1512.00567), by Keras.
 
-Its weights are Keras's own training on ImageNet, not the TF-slim ones of 2015 that FID was defined
-with (Heusel et al. 2017, arXiv:1706.08500), so that scores do not compare with published ones; they
-do compare with each other, on photographs.
+Its weights are from Keras's own training on ImageNet, not the TF-slim ones of 2015 that FID was
+defined with (Heusel et al. 2017, arXiv:1706.08500): scores compare with each other, but not with
+published ones.
 
 Images are scaled to [-1, 1], gray ones repeated to three channels, and resized to 299 x 299
-bilinearly, antialiased where they shrink.
+bilinearly, with antialiasing if they shrink.
 """
 
 import os
@@ -26,8 +26,8 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
     """The extractor: features [n, 2048] of the last pooling, probabilities [n, 1000] of ImageNet.
 
     Raises:
-      FileNotFoundError: for a file of weights that is not there.
-      ValueError: for weights that cannot be downloaded, or are of another network.
+      FileNotFoundError: if the file of weights does not exist.
+      ValueError: if the weights cannot be downloaded, or belong to another network.
     """
     layers = keras.layers
     image_shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
@@ -37,7 +37,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
         {"features": inception.get_layer("avg_pool").output, "probabilities": inception.output},
     )
     images = base.inputs(image_shape)
-    # Scaled first, for resizing keeps the type of what it is given: uint8 would be rounded.
+    # Scaled first: resizing keeps the dtype, and would round uint8.
     hidden = layers.Rescaling(base.SCALE, base.OFFSET)(images)
     if image_shape[-1] == 1:
         hidden = layers.Concatenate()([hidden] * 3)
@@ -71,7 +71,7 @@ def _inception(weights: str) -> keras.Model:
     if weights == IMAGENET:
         try:
             return keras.applications.InceptionV3(weights=IMAGENET)
-        # Keras raises a bare Exception where there is no network.
+        # Keras raises a bare Exception if there is no network connection.
         except Exception as error:
             raise ValueError(
                 f"feature_extractor.weights: {IMAGENET} cannot be downloaded "

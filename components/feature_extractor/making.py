@@ -1,4 +1,4 @@
-"""Data in, an extractor's folder out, as `components.features` describes it."""
+"""Builds an extractor and writes its folder, laid out as `components.features` says."""
 
 import dataclasses
 import hashlib
@@ -52,7 +52,7 @@ def make(
     }
     content = json.dumps(known, indent=2) + "\n"
     files.write(os.path.join(folder, features.DESCRIPTION_FILE), content.encode())
-    # Not the model at hand, but what was written: the same numbers as ever after.
+    # The written model rather than the one in memory, so that its numbers are the later ones.
     extractor = features.Extractor(folder)
     for name, split in splits.items():
         found = dataclasses.replace(extractor(split.data), labels=split.labels)
@@ -64,7 +64,7 @@ def export(model: keras.Model, path: str) -> None:
     """Writes a model of `base.Built` as a SavedModel that plain TensorFlow loads.
 
     Its signature `serving_default` maps `images` uint8 [n, height, width, channels] or `vectors`
-    float32 [n, d] to `features` and, where there are classes, `probabilities`.
+    float32 [n, d] to `features` and, if there are classes, `probabilities`.
     """
     (data,) = model.inputs
     module = tf.Module()

@@ -88,7 +88,7 @@ def in_batches(count: int, batch_size: int, *, shuffled: bool) -> tf.data.Datase
     return (rows.shuffle(count) if shuffled else rows).batch(batch_size)
 
 
-def judged(
+def checked_skill(
     accuracy: float,
     loss: float,
     chance: float,
@@ -96,16 +96,16 @@ def judged(
     config: FeatureExtractorConfig,
     remedy: str,
 ) -> Skill:
-    """What evaluation has found, as `Skill`.
+    """The results of the evaluation as `Skill`.
 
     Args:
       accuracy, loss, chance: see `Skill`.
-      counts: images of the train split and of the eval split.
-      config: with the least skill.
-      remedy: what would do, for the error.
+      counts: images in the train split and in the eval split.
+      config: has the least skill.
+      remedy: what to do, for the error message.
 
     Raises:
-      ValueError: for less skill than `config.min_skill`.
+      ValueError: if the skill is below `config.min_skill`.
     """
     skill = (accuracy - chance) / (1 - chance)
     # "not >=" refuses NaN too.

@@ -1,15 +1,15 @@
-"""The kind `self_supervised`: a small network that has learnt which way up the images are.
+"""The kind `self_supervised`: a small network trained to tell which way up the images are.
 
 Gidaris et al. 2018, "Unsupervised Representation Learning by Predicting Image Rotations"
-(arXiv:1803.07728): every image is shown in all its turns, and the network says which is which; to
-do so, it has to see what is in the image. As there (table 1), the features are those of the
-convolutions: what comes behind them keeps the turn and forgets the rest. They are the last maps,
-averaged over windows of 2 x 2, so that there are 512 or fewer.
+(arXiv:1803.07728): every image is shown in all its rotations, and the network predicts which one it
+sees, for which it has to recognise the content. As there (table 1), the features are those of the
+convolutions, as later layers keep the rotation and little else. They are the last maps, averaged
+over windows of 2 x 2, so that there are at most 512.
 
-Square images are turned by 0, 90, 180 and 270 degrees. Others are turned by 0 and 180 degrees only,
-which keeps their shape: cropped or padded to a square they would not be the images that are
-measured, and the padding would tell the turns apart. Mirror images are left out, for most things
-look natural in a mirror.
+Square images are rotated by 0, 90, 180 and 270 degrees, others by 0 and 180 degrees only, which
+keeps their shape: cropped or padded to a square they would not be the images that are measured, and
+the padding would give the rotation away. Mirror images are left out, as most things look natural in
+a mirror.
 """
 
 import dataclasses
@@ -62,9 +62,9 @@ def train(
         "train for more epochs, or, if the images look the same in every turn, "
         "choose another feature_extractor.kind"
     )
-    skill = network.judged(accuracy, loss, 1 / len(turns), counts, config, remedy)
+    skill = network.checked_skill(accuracy, loss, 1 / len(turns), counts, config, remedy)
     maps = whole.get_layer(network.MAPS).output
-    # "same": of a map of one row too there is something left.
+    # "same", so that a map of one row is not pooled away.
     pooled = keras.layers.AveragePooling2D(2, padding="same")(maps)
     return keras.Model(whole.input, {"features": keras.layers.Flatten()(pooled)}), skill
 
@@ -79,7 +79,7 @@ def _turned(
 ) -> tf.data.Dataset:
     """Batches of (`batch_size` images in every turn, which turn it is)."""
 
-    # Turned as they are shown: all of them at once are four times the data.
+    # Rotated batch by batch, as all rotations together are four times the data.
     def turn(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shown = [tf.image.rot90(batch, count) for count in turns]
         return tf.concat(shown, axis=0), tf.repeat(tf.range(len(turns)), tf.shape(batch)[0])

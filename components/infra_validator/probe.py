@@ -2,7 +2,7 @@
 
     python -I probe.py MODEL_DIR
 
-Prints one line of JSON and exits with 0 where the SavedModel keeps its contract; otherwise writes
+Prints one line of JSON and exits with 0 if the SavedModel keeps its contract; otherwise writes
 one line with the reason to stderr and exits with 1. Imports nothing of this project.
 """
 
@@ -21,10 +21,10 @@ class _Kind:
 
     Attributes:
       name: of the output.
-      axes: of a batch, in words.
+      axes: of a batch, for messages.
       rank: of a batch.
-      sampled: the type of samples.
-      samples: so many are drawn to tell seeds apart: rows of a few whole numbers are soon equal.
+      sampled: dtype of samples.
+      samples: number drawn to tell seeds apart; rows of a few integers are often equal.
     """
 
     name: str
@@ -50,7 +50,7 @@ def probe(model_dir: str) -> dict[str, Any]:
         are not one a column, and samples that do not follow their seed.
       Exception: whatever TensorFlow raises where the model does not load or run.
     """
-    # Kept to the end: signatures alone do not keep the model's variables alive.
+    # The signatures alone do not keep the model's variables alive.
     model = tf.saved_model.load(model_dir)
     signatures = model.signatures
     kind = _VECTORS if _makes_vectors(signatures) else _IMAGES
@@ -142,10 +142,11 @@ def _sample(signature: Any, kind: _Kind, seed: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    # The project is installed in this environment; where the model is served it is not.
-    sys.modules.update(dict.fromkeys(("components", "pipeline")))
+    # Makes importing them fail, as it does where the model is served.
+    for name in ("components", "pipeline"):
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         print(json.dumps(probe(sys.argv[1])))
-    # Whatever goes wrong here, the model is not fit to be served, and this line says why.
+    # Any failure means that the model cannot be served, and this line says why.
     except Exception as error:  # noqa: BLE001
         sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")

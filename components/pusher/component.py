@@ -1,12 +1,92 @@
-"""The Pusher stage."""
+"""TFX's Pusher, which here adds versions atomically."""
 
-from tfx.components.pusher import component
+import filecmp
+import os
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.pusher import component, executor
 from tfx.dsl.components.base import executor_spec
+from tfx.dsl.io import fileio
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils
+from tfx.utils import proto_utils
 
-from components.pusher.executor import Executor
+# Model servers take the folders whose names are numbers for versions and ignore all others.
+_STAGING = ".staging"
+
+
+class Executor(executor.Executor):
+    """Pushes into a staging folder beside the versions, then renames.
+
+    TFX copies file by file into the version itself, so a killed run leaves half a model that
+    servers try to load; and its version is the time in seconds, so the second of two pushes within
+    one second is skipped silently.
+    """
+
+    def Do(  # noqa: N802
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Pushes a blessed model to `<base_directory>/<version>/`.
+
+        The version is the time in seconds or, if that is not the highest of the folder, the highest
+        plus one: servers take the highest. A model that is the highest version already, blessed
+        again by an edited gate, stays that version. Object stores (`gs://` and the like) cannot
+        rename: there TFX's own executor pushes.
+        """
+        destination = proto_utils.json_to_proto(
+            exec_properties["push_destination"], pusher_pb2.PushDestination()
+        )
+        base = destination.filesystem.base_directory
+        if "://" in base:
+            # An object store renames by copying, in no particular order. TFX copies
+            # saved_model.pb last, and servers wait for it.
+            super().Do(input_dict, output_dict, exec_properties)
+            return
+        staging = os.path.join(base, _STAGING)
+        if fileio.exists(staging):
+            fileio.rmtree(staging)
+
+        destination.filesystem.base_directory = staging
+        staged = {**exec_properties, "push_destination": proto_utils.proto_to_json(destination)}
+        super().Do(input_dict, output_dict, staged)
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if not pushed.get_int_custom_property("pushed"):
+            return
+
+        now = int(pushed.get_string_custom_property("pushed_version"))
+        staged_model = os.path.join(staging, str(now))
+        highest = _highest_version(base)
+        if highest and _same_files(staged_model, os.path.join(base, str(highest))):
+            version = str(highest)
+        else:
+            version = str(max(now, highest + 1))
+            fileio.rename(staged_model, os.path.join(base, version))
+        fileio.rmtree(staging)
+        self._MarkPushed(
+            pushed, pushed_destination=os.path.join(base, version), pushed_version=version
+        )
 
 
 class Pusher(component.Pusher):
-    """TFX's Pusher with an executor whose versions appear whole."""
+    """TFX's Pusher whose executor never leaves half a version."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+
+def _highest_version(base: str) -> int:
+    names = [name.rstrip("/") for name in fileio.listdir(base)]
+    return max((int(name) for name in names if name.isdecimal()), default=0)
+
+
+def _same_files(one: str, other: str) -> bool:
+    files, others = (
+        {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+        for folder in (one, other)
+    )
+    same, _, _ = filecmp.cmpfiles(one, other, files, shallow=False)
+    return files == others == set(same)

@@ -1,80 +1,86 @@
-"""The GANTrainer stage."""
+"""The GANTrainer stage; the training itself is in `training.py`."""
 
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+import hashlib
+import os
 
-from components.common import plugins
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
+from tfx.types.standard_artifacts import ExampleAnomalies, Examples, Model, ModelRun
+from tfx.utils import io_utils, path_utils
+
+from components.common import artifact_files, files, plugins, tfx
 from components.common.code_version import code_version
+from components.data.examples import TRAIN_SPLIT
 from components.data.spec import DataSpec
+from components.trainer import training
+from components.trainer.callbacks import quality
 from components.trainer.config import TrainerConfig
-from components.trainer.executor import Executor
+from components.trainer.data.scaling import Scaling
 
 
-class GANTrainerSpec(ComponentSpec):
-    """What the stage reads and writes."""
-
-    PARAMETERS = {
-        "config": ExecutionParameter(type=str),
-        "data": ExecutionParameter(type=str),
-        "checkpoint_dir": ExecutionParameter(type=str),
-        "code_version": ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-        "extractor": ChannelParameter(type=standard_artifacts.Model, optional=True),
-    }
-    OUTPUTS = {
-        "model": ChannelParameter(type=standard_artifacts.Model),
-        "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
-    }
+def trainer_version(config: TrainerConfig) -> str:
+    """The stage's `code_version`, which covers the plugins that the section names."""
+    others = [plugins.source_file(name) for name in config.plugin_names]
+    return code_version("trainer", others, ignoring=["components.common.grids"])
 
 
-class GANTrainer(base_component.BaseComponent):
-    """Trains the GAN on the train split; refuses data with anomalies.
+@component
+def GANTrainer(
+    examples: InputArtifact[Examples],
+    anomalies: InputArtifact[ExampleAnomalies],
+    model: OutputArtifact[Model],
+    model_run: OutputArtifact[ModelRun],
+    config: Parameter[str],
+    data: Parameter[str],
+    checkpoint_dir: Parameter[str],
+    code_version: Parameter[str],
+    extractor: InputArtifact[Model] = None,
+) -> None:
+    """Trains the GAN on the train split, exports it and keeps the run's log.
 
     Args:
       examples: splits train and eval of the contract in `components.data.examples`.
-      anomalies: of all splits.
-      config: the recipe's trainer section.
-      data: what one datum is.
-      checkpoint_dir: stable folder, outside the artifacts: a failed run resumes from there.
-      extractor: features for what is measured while training goes on; default: pixels.
-
-    Outputs:
+      anomalies: of all splits; any anomaly fails the stage.
       model: the best generator (`Format-Serving/`, signatures in `components.trainer.export`).
       model_run: log.jsonl, configuration.json, grids/ of images, tensorboard/, and untrained/, the
         generator before training.
+      config: the recipe's section `trainer` as JSON.
+      data: the `DataSpec` as JSON.
+      checkpoint_dir: stable folder, outside the artifacts: a failed run resumes from there.
+      code_version: from `trainer_version`.
+      extractor: features for the metrics measured during training; default: pixels.
     """
+    tfx.refuse_anomalies([anomalies])
+    settings = TrainerConfig.model_validate_json(config)
+    spec = DataSpec.model_validate_json(data)
+    split = spec.read(tfx.split_files([examples], TRAIN_SPLIT))
+    values, scaling = split.data, None
+    if spec.columns:
+        scaling = Scaling.learn(values, spec.columns)
+        values = scaling.to_unit(values)
+    dataset = values if split.labels is None else (values, split.labels)
 
-    SPEC_CLASS = GANTrainerSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    extract = None
+    if extractor:
+        extract = quality.load_extractor(path_utils.serving_model_dir(extractor.uri))
+    trainer = training.GANTrainer.from_config(settings, dataset, extract=extract, scaling=scaling)
+    trainer.export(os.path.join(model_run.uri, artifact_files.UNTRAINED))
 
-    def __init__(
-        self,
-        examples: types.BaseChannel,
-        anomalies: types.BaseChannel,
-        config: TrainerConfig,
-        data: DataSpec,
-        checkpoint_dir: str,
-        extractor: types.BaseChannel | None = None,
-    ) -> None:
-        super().__init__(
-            GANTrainerSpec(
-                examples=examples,
-                anomalies=anomalies,
-                extractor=extractor,
-                config=config.model_dump_json(),
-                data=data.model_dump_json(),
-                checkpoint_dir=checkpoint_dir,
-                code_version=code_version(
-                    "trainer",
-                    [plugins.source_file(name) for name in config.plugins],
-                    ignoring=["components.common.grids"],
-                ),
-                model=types.Channel(type=standard_artifacts.Model),
-                model_run=types.Channel(type=standard_artifacts.ModelRun),
-            )
-        )
+    # Another configuration, code or data must not resume this training.
+    parts = [config, data, code_version, examples.uri, extractor.uri if extractor else ""]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    folder = os.path.join(checkpoint_dir, key)
+    trainer.train(settings.images, folder)
+    trainer.export(path_utils.serving_model_dir(model.uri))
+    _copy_all(os.path.join(folder, training.LOG_FOLDER), model_run.uri)
+    configuration = settings.model_dump_json(by_alias=True, indent=2)
+    files.write(os.path.join(model_run.uri, artifact_files.CONFIGURATION), configuration.encode())
+    model.set_string_custom_property("code_version", code_version)
+
+
+def _copy_all(source: str, destination: str) -> None:
+    """Copies the contents of `source` into `destination`."""
+    for name in fileio.listdir(source):
+        copy = io_utils.copy_dir if fileio.isdir(os.path.join(source, name)) else io_utils.copy_file
+        copy(os.path.join(source, name), os.path.join(destination, name))

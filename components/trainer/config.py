@@ -30,7 +30,7 @@ def _network_of(registry: Registry) -> AfterValidator:
 
 
 def _import_path(name: str) -> str:
-    if not plugins.is_own(name):
+    if not plugins.is_import_path(name):
         raise ValueError(f"{name!r} is not of the form {plugins.FORM}")
     return name
 
@@ -222,10 +222,10 @@ class TrainerConfig(TrainingConfig):
     )
 
     @property
-    def plugins(self) -> list[str]:
-        """Every `module:function` of the user's that the training runs."""
+    def plugin_names(self) -> list[str]:
+        """Every `module:function` that the section names."""
         names = (self.networks.generator, self.networks.discriminator, *self.callbacks)
-        return [name for name in names if plugins.is_own(name)]
+        return [name for name in names if plugins.is_import_path(name)]
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
         """Raises ValueError, saying what would do, for data that an option is not for."""

@@ -1,12 +1,10 @@
 """The generator as a SavedModel that plain TensorFlow serves."""
 
-import os
-import uuid
-
 import keras
 import numpy as np
 import tensorflow as tf
 
+from components.common import files
 from components.data import examples
 from components.trainer.data.scaling import Scaling
 
@@ -112,14 +110,12 @@ def _named(values: tf.Tensor) -> Tensors:
 
 
 def save(served: Served, path: str) -> None:
-    """Writes the SavedModel to the folder `path`, which appears when it is whole.
+    """Writes the SavedModel to the folder `path`, atomically.
 
     Raises:
-      FileExistsError: where `path` exists.
+      FileExistsError: if `path` exists.
     """
     if tf.io.gfile.exists(path):
         raise FileExistsError(f"{path} exists: name a new folder for the export")
-    path = path.rstrip("/")
-    aside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}")
-    tf.saved_model.save(served, aside, signatures=served.signatures())
-    tf.io.gfile.rename(aside, path)
+    with files.atomic(path.rstrip("/")) as temporary:
+        tf.saved_model.save(served, temporary, signatures=served.signatures())

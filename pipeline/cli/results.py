@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from components.common import artifact_files
 from pipeline.cli import command
 from pipeline.cli.command import Command
 
@@ -96,7 +97,7 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
     for verdict in evaluation.verdicts:
         click.echo(verdict)
     click.echo("accepted" if evaluation.blessed else "refused")
-    click.echo(f"report  {os.path.join(out, standalone.REPORT_FILE)}")
+    click.echo(f"report  {os.path.join(out, artifact_files.REPORT)}")
     if not evaluation.blessed:
         sys.exit(command.REFUSED_EXIT_CODE)
 

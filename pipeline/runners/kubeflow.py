@@ -1,7 +1,7 @@
 """Compiles a recipe to a Kubeflow Pipelines v2 specification."""
 
-import os
-import uuid
+import tempfile
+from pathlib import Path
 
 from google.protobuf.message import Message
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -10,6 +10,7 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunnerConfig,
 )
 
+from components.common import files
 from components.example_gen import sources
 from pipeline.config import Recipe, Resources
 from pipeline.pipeline import create_pipeline
@@ -37,16 +38,12 @@ def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
     for component in pipeline.components:
         if component.id in recipe.resources:
             component.with_platform_config(_resource_spec(recipe.resources[component.id]))
-    folder, name = os.path.split(os.path.abspath(out))
-    aside = f".{uuid.uuid4().hex}.yaml"
-    KubeflowV2DagRunner(
-        config=KubeflowV2DagRunnerConfig(
-            default_image=image, default_commands=_ENTRY_POINT, use_pipeline_spec_2_1=True
-        ),
-        output_dir=folder,
-        output_filename=aside,
-    ).run(pipeline)
-    os.replace(os.path.join(folder, aside), os.path.join(folder, name))
+    config = KubeflowV2DagRunnerConfig(
+        default_image=image, default_commands=_ENTRY_POINT, use_pipeline_spec_2_1=True
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        KubeflowV2DagRunner(config, folder, "pipeline.yaml").run(pipeline)
+        files.write(out, Path(folder, "pipeline.yaml").read_bytes())
 
 
 def _resource_spec(resources: Resources) -> Message:

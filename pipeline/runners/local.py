@@ -16,7 +16,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from components.common import files
+from components.common import artifact_files, files
 from components.example_gen.config import DataConfig
 from pipeline import config
 from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
@@ -136,7 +136,7 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
         blessed=not reasons,
         reasons="; ".join(reasons),
         pushed=str(pushed["pushed_destination"]) if pushed["pushed"] else None,
-        report=os.path.join(evaluation.uri, "report.html"),
+        report=os.path.join(evaluation.uri, artifact_files.REPORT),
         samples=samples,
     )
 

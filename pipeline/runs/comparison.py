@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from components.common import artifact_files
 from components.common.config import flatten
 from pipeline.runs import history
 from pipeline.runs.metadata import Run
 
-METRICS_FILE = "metrics.json"
 # Shown where there is no value.
 NOTHING = "–"
 
@@ -72,7 +72,7 @@ def _read_metrics(run: Run) -> dict[str, Any] | str:
     evaluation = run.output("GANEvaluator", "evaluation")
     if evaluation is None:
         return f"{run.id} has no evaluation ({history.state(run, in_use=False)})"
-    path = os.path.join(evaluation.uri, METRICS_FILE)
+    path = os.path.join(evaluation.uri, artifact_files.METRICS)
     if not os.path.isfile(path):
         return f"{path} of {run.id} is gone"
     with open(path, encoding="utf-8") as file:

@@ -2,26 +2,24 @@
 
 import base64
 import dataclasses
-import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import yaml
 from PIL import Image
 
-from components.common import grids
+from components.common import grids, templates
 from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score, Vectors
 from components.evaluator.metrics import columns
 from components.evaluator.metrics.registry import METRICS
 from components.evaluator.report import plots
 from components.features.distances import Moments
 
-_TEMPLATE = "report.html.jinja"
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
 # Pixels; what is larger is scaled down, or a page of photographs is too large to be sent.
 _LARGEST_SIDE = 1024
 # Pictures that are about as wide on the page as they have pixels, or wider, are drawn in squares.
@@ -66,7 +64,10 @@ def render(evaluation: Evaluation) -> str:
         "lineage": _facts(evaluation.lineage),
         "config": _yaml(evaluation.config),
     }
-    return _template().render(
+    template = templates.load(
+        _TEMPLATE, number=number, signed=signed, percent=percent, exact=json.dumps
+    )
+    return template.render(
         evaluation=evaluation,
         sections=_sections(evaluation, content),
         outcome=_outcome(evaluation),
@@ -77,19 +78,6 @@ def render(evaluation: Evaluation) -> str:
         classes=_classes(evaluation.classes),
         **content,
     )
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=number, signed=signed, percent=percent, exact=json.dumps)
-    return environment.get_template(_TEMPLATE)
 
 
 def number(value: float) -> str:

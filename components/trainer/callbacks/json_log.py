@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import tensorflow as tf
 
-from components.common import files
+from components.common import artifact_files, files
 from components.trainer import devices
 from components.trainer.callbacks.callback import Callback, StepEnd
 
 if TYPE_CHECKING:
     from components.trainer.training import GANTrainer
 
-LOG_FILE = "log.jsonl"
 WARNINGS_FILE = "warnings.jsonl"
 
 T = TypeVar("T")
@@ -41,7 +40,7 @@ class JsonLog(Callback):
         self.folder = folder
         self.every_images = every_images
         self.values: dict[str, float] = {}
-        self._lines = _Lines(folder and os.path.join(folder, LOG_FILE))
+        self._lines = _Lines(folder and os.path.join(folder, artifact_files.LOG))
         self._warnings = _Lines(folder and os.path.join(folder, WARNINGS_FILE))
         self._means = Means()
         self._zero: float | None = None

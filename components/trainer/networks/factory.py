@@ -71,7 +71,7 @@ def check_name(name: str, registry: Registry) -> None:
     Nothing is imported: the user's module need not be there yet.
     """
     try:
-        known = plugins.is_own(name) or name in registry.names()
+        known = plugins.is_import_path(name) or name in registry.names()
     except ValueError as error:
         raise ValueError(f"{registry.kind} {error}") from error
     if not known:
@@ -96,7 +96,7 @@ def resolve(name: str, registry: Registry) -> Callable[..., keras.Model]:
       ValueError: for an unknown name, no such module and no such function.
     """
     check_name(name, registry)
-    if not plugins.is_own(name):
+    if not plugins.is_import_path(name):
         return registry.get(name)
     try:
         return Factory(name, registry, plugins.load(name))

@@ -7,13 +7,13 @@ from components.common import plugins
     ("name", "expected"), [("dcgan", False), ("mine:make", True), ("my.own.parts:make_2", True)]
 )
 def test_the_form_says_whose_function_it_is(name, expected):
-    assert plugins.is_own(name) is expected
+    assert plugins.is_import_path(name) is expected
 
 
 @pytest.mark.parametrize("name", [":", "mine:", ":make", "a b:make", "a:b:c", "1a:b", "a..b:c"])
 def test_a_wrong_form_is_refused_without_an_import(name):
     with pytest.raises(ValueError, match="is not of the form module:function"):
-        plugins.is_own(name)
+        plugins.is_import_path(name)
 
 
 @pytest.mark.parametrize("path", ["nowhere:make", "nowhere.at.all:make", "os.nowhere:make"])

@@ -1,40 +1,92 @@
-"""The contract of the stage."""
+"""The stages' contract and the artifacts they leave; what is checked: test_checks.py."""
 
 import json
 
+import numpy as np
 import pytest
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx import types
-from tfx.types import standard_artifacts
+from tfx.types import artifact_utils, standard_artifacts
 
+from components.common import files
+from components.data import examples
 from components.data.spec import DataSpec
 from components.data_validator.component import DataValidator, SchemaGen
 from components.data_validator.config import ValidationConfig
 
 
 @pytest.mark.parametrize("with_previous", [True, False])
-def test_the_stage_judges_examples(with_previous):
+def test_the_stage_validates_examples(with_previous):
     statistics = types.Channel(type=standard_artifacts.ExampleStatistics)
     validator = DataValidator(
         examples=types.Channel(type=standard_artifacts.Examples),
         statistics=statistics,
         schema=types.Channel(type=standard_artifacts.Schema),
         previous=statistics if with_previous else None,
-        config=ValidationConfig(max_duplicate_fraction=0.2),
+        config=ValidationConfig(max_duplicate_fraction=0.2).model_dump_json(),
+        code_version="0123456789abcdef",
     )
     assert {key: channel.type_name for key, channel in validator.outputs.items()} == {
         "anomalies": "ExampleAnomalies"
     }
     assert ("previous" in validator.inputs) is with_previous
     assert json.loads(validator.exec_properties["config"])["max_duplicate_fraction"] == 0.2
-    assert validator.exec_properties["code_version"]
+    assert validator.exec_properties["code_version"] == "0123456789abcdef"
 
 
 def test_the_stage_proposes_a_schema():
     proposer = SchemaGen(
         statistics=types.Channel(type=standard_artifacts.ExampleStatistics),
-        data=DataSpec(columns=("wind",)),
+        data=DataSpec(columns=("wind",)).model_dump_json(),
+        code_version="0123456789abcdef",
     )
     assert proposer.id == "SchemaGen"
     assert proposer.outputs["schema"].type_name == "Schema"
     assert json.loads(proposer.exec_properties["data"])["columns"] == ["wind"]
-    assert proposer.exec_properties["code_version"]
+    assert proposer.exec_properties["code_version"] == "0123456789abcdef"
+
+
+SPLITS = artifact_utils.encode_split_names(["train", "eval"])
+
+
+def artifact(kind, folder):
+    folder.mkdir()
+    made = kind()
+    made.uri = str(folder)
+    return made
+
+
+def test_anomalies_are_left_as_example_validator_leaves_them(tmp_path, statistics_of):
+    found = {
+        split: statistics_of(
+            [examples.to_example(examples.from_array(image, "a.png")).SerializeToString()]
+        )
+        for split, image in {
+            "train": np.eye(8, dtype=np.uint8),
+            "eval": np.eye(9, dtype=np.uint8),
+        }.items()
+    }
+    given = artifact(standard_artifacts.Examples, tmp_path / "examples")
+    given.set_int_custom_property("span", 3)
+    statistics = artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
+    statistics.id, statistics.split_names = 7, SPLITS
+    for split, each in found.items():
+        files.write(f"{statistics.uri}/Split-{split}/FeatureStats.pb", each.SerializeToString())
+    schema = artifact(standard_artifacts.Schema, tmp_path / "schema")
+    inferred = tfdv.infer_schema(found["train"], max_string_domain_size=0)
+    tfdv.set_domain(inferred, examples.HEIGHT, schema_pb2.IntDomain(min=8, max=8))
+    tfdv.write_schema_text(inferred, f"{schema.uri}/schema.pbtxt")
+    anomalies = artifact(standard_artifacts.ExampleAnomalies, tmp_path / "anomalies")
+
+    inputs = {"examples": [given], "statistics": [statistics], "schema": [schema]}
+    properties = {"config": ValidationConfig().model_dump_json(), "code_version": "test"}
+    DataValidator.EXECUTOR_SPEC.executor_class().Do(inputs, {"anomalies": [anomalies]}, properties)
+
+    assert anomalies.split_names == SPLITS
+    assert anomalies.span == 3
+    assert anomalies.get_int_custom_property("statistics_id") == 7
+    assert anomalies.get_json_value_custom_property("blessed") == {"train": 1, "eval": 0}
+    for split, names in (("train", set()), ("eval", {examples.HEIGHT})):
+        content = (tmp_path / "anomalies" / f"Split-{split}" / "SchemaDiff.pb").read_bytes()
+        assert anomalies_pb2.Anomalies.FromString(content).anomaly_info.keys() == names

@@ -7,7 +7,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.data import examples
 from components.data_validator import pages
-from components.data_validator.pages import Finding, Judgement
+from components.data_validator.pages import Finding, ValidationResult
 
 ANOMALIES = """
 anomaly_info {
@@ -51,9 +51,11 @@ class Page(HTMLParser):
         return " ".join(filter(None, self.words))
 
 
-def judgement(**options):
+def result(**options):
     counts = {"rejected": 0, "duplicates": 7, "dropped": 0}
-    return Judgement("photos", "schema.pbtxt", {"train": 1200, "eval": 300}, counts, **options)
+    return ValidationResult(
+        "photos", "schema.pbtxt", {"train": 1200, "eval": 300}, counts, **options
+    )
 
 
 def test_every_reason_is_a_finding():
@@ -63,13 +65,13 @@ def test_every_reason_is_a_finding():
 
 
 def test_the_page_says_what_is_wrong_and_how_much_there_is():
-    text = Page(pages.anomalies_page(judgement(findings=FOUND))).text
+    text = Page(pages.anomalies_page(result(findings=FOUND))).text
     assert "4 anomalies" in text
     assert "train image/mean Another distribution Too far." in text
     assert "Examples of train 1,200 Examples of eval 300 Rejected 0 Duplicates 7" in text
     assert "Set aside" not in text
 
-    good = Page(pages.anomalies_page(judgement())).text
+    good = Page(pages.anomalies_page(result())).text
     assert "No anomalies" in good
     assert "What is wrong" not in good
 
@@ -78,7 +80,9 @@ def test_the_page_says_what_is_wrong_and_how_much_there_is():
 def test_records_that_are_set_aside_are_named(there, words):
     counts = {"rejected": there - 1, "dropped": 1}
     rejected = (("cat/1.png", "the file is empty"), ("cat/2.png", "it is <broken>"))
-    page = Page(pages.anomalies_page(Judgement("a", "b", {"train": 1}, counts, rejected=rejected)))
+    page = Page(
+        pages.anomalies_page(ValidationResult("a", "b", {"train": 1}, counts, rejected=rejected))
+    )
     assert f"{words} Record Why cat/1.png the file is empty cat/2.png it is <broken>" in page.text
 
 
@@ -87,7 +91,7 @@ def test_names_from_outside_are_text_and_nothing_is_fetched():
     finding = Finding(evil, evil, evil, evil)
     page = Page(
         pages.anomalies_page(
-            Judgement(
+            ValidationResult(
                 evil, evil, {evil: 1}, {"rejected": 1, "dropped": 0}, (finding,), ((evil, evil),)
             )
         )

@@ -19,8 +19,8 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.common import files, tfx
 from components.data.spec import DataSpec
 from components.data_validator import proposal
+from components.data_validator.component import DataValidator
 from components.data_validator.config import ValidationConfig
-from components.data_validator.executor import Executor
 from components.data_validator.statistics import read as read_statistics
 from components.example_gen.config import DataConfig
 
@@ -323,7 +323,10 @@ def validate(schema_artifact, tmp_path):
             "previous": list(previous),
         }
         config = ValidationConfig(reference=reference).model_dump_json()
-        Executor().Do(inputs, {"anomalies": [anomalies]}, {"config": config})
+        properties = {"config": config, "code_version": "test"}
+        DataValidator.EXECUTOR_SPEC.executor_class().Do(
+            inputs, {"anomalies": [anomalies]}, properties
+        )
         tfx.refuse_anomalies([anomalies])
 
     return run

@@ -23,8 +23,9 @@ def test_the_stage_judges_a_model(with_baseline):
         extractor=types.Channel(type=standard_artifacts.Model),
         model_run=types.Channel(type=standard_artifacts.ModelRun),
         baseline=baseline,
-        config=CONFIG,
-        data=DataSpec(image_shape=(28, 28, 1)),
+        config=CONFIG.model_dump_json(),
+        data=DataSpec(image_shape=(28, 28, 1)).model_dump_json(),
+        code_version="0123456789abcdef",
     )
 
     assert {key: channel.type_name for key, channel in component.outputs.items()} == {
@@ -33,4 +34,5 @@ def test_the_stage_judges_a_model(with_baseline):
     }
     assert ("baseline" in component.inputs) is with_baseline
     assert json.loads(component.exec_properties["config"])["gate"]["bounds"]["fid"]["max"] == 60
-    assert component.exec_properties["code_version"]
+    assert component.id == "GANEvaluator"
+    assert component.exec_properties["code_version"] == "0123456789abcdef"

@@ -8,8 +8,8 @@ from PIL import Image
 from tfx.types import standard_artifacts
 
 from components.data.spec import DataSpec
+from components.evaluator.component import GANEvaluator
 from components.evaluator.config import EvaluatorConfig
-from components.evaluator.executor import Executor
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def evaluate(split_examples, extractor, model_run, tmp_path):
             "model_run": [model_run],
             "baseline": [baseline] if baseline else [],
         }
-        Executor().Do(
+        GANEvaluator.EXECUTOR_SPEC.executor_class().Do(
             inputs,
             {name: [artifact] for name, artifact in outputs.items()},
             {

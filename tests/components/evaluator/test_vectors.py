@@ -15,8 +15,8 @@ from components import features
 from components.data import examples, vectors
 from components.data.spec import DataSpec
 from components.evaluator import evaluate
+from components.evaluator.component import GANEvaluator
 from components.evaluator.config import EvaluatorConfig
-from components.evaluator.executor import Executor
 from components.feature_extractor import FeatureExtractorConfig, make
 
 WIDTH = 6
@@ -73,7 +73,7 @@ def stage(cells, extractor, save_copier, tmp_path_factory):
     features_of.uri = extractor
     evaluation = artifact(standard_artifacts.ModelEvaluation, "evaluation")
     blessing = artifact(standard_artifacts.ModelBlessing, "blessing")
-    Executor().Do(
+    GANEvaluator.EXECUTOR_SPEC.executor_class().Do(
         {
             "examples": [data],
             "model": [model],

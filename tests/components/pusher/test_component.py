@@ -1,9 +1,14 @@
+import json
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
 from tfx import types
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
+from tfx.utils import io_utils, path_utils
 
-from components.pusher.component import Pusher
-from components.pusher.executor import Executor
+from components.pusher.component import Executor, Pusher
 
 
 def test_contract():
@@ -18,3 +23,130 @@ def test_contract():
     assert pusher.id == "Pusher"
     assert pusher.outputs["pushed_model"].type_name == "PushedModel"
     assert pusher.executor_spec.executor_class is Executor
+
+
+NOW = 1_700_000_000
+
+
+@pytest.fixture
+def model(tmp_path):
+    module = tf.Module()
+    module.double = tf.function(
+        lambda x: {"y": 2 * x}, input_signature=[tf.TensorSpec([], tf.float32, name="x")]
+    )
+    artifact = standard_artifacts.Model()
+    artifact.uri = str(tmp_path / "model")
+    path = path_utils.serving_model_dir(artifact.uri)
+    tf.saved_model.save(module, path, signatures={"serving_default": module.double})
+    return artifact
+
+
+@pytest.fixture
+def change(model):
+    """Makes another model of it."""
+
+    def do():
+        path = Path(path_utils.serving_model_dir(model.uri)) / "assets" / "notes"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text((path.read_text() if path.exists() else "") + "x")
+
+    return do
+
+
+@pytest.fixture
+def serving(tmp_path):
+    return tmp_path / "serving"
+
+
+@pytest.fixture
+def push(model, serving, tmp_path, monkeypatch):
+    """Runs the stage, always within the same second, and returns the artifact `pushed_model`."""
+    monkeypatch.setattr("time.time", lambda: NOW + 0.5)
+
+    def do(blessed=1):
+        blessing = standard_artifacts.ModelBlessing()
+        blessing.set_int_custom_property("blessed", blessed)
+        destination = {"filesystem": {"base_directory": str(serving)}}
+        pushed = standard_artifacts.PushedModel()
+        pushed.uri = str(tmp_path / "pushed")
+        Executor().Do(
+            {"model": [model], "model_blessing": [blessing]},
+            {"pushed_model": [pushed]},
+            {"push_destination": json.dumps(destination)},
+        )
+        return pushed
+
+    return do
+
+
+def names(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def test_a_blessed_model_becomes_a_version(push, model, serving):
+    pushed = push()
+
+    assert names(serving) == [str(NOW)]
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_string_custom_property("pushed_version") == str(NOW)
+    destination = pushed.get_string_custom_property("pushed_destination")
+    assert destination == str(serving / str(NOW))
+    assert names(destination) == names(path_utils.serving_model_dir(model.uri))
+    served = tf.saved_model.load(destination).signatures["serving_default"]
+    assert served(x=tf.constant(21.0))["y"] == 42
+
+
+def test_a_refused_model_leaves_nothing(push, serving):
+    pushed = push(blessed=0)
+
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert not serving.exists()
+
+
+def test_pushes_within_one_second_are_versions_in_order(push, change, serving):
+    versions = []
+    for _ in range(3):
+        change()
+        versions.append(push().get_string_custom_property("pushed_version"))
+
+    assert versions == names(serving) == [str(NOW), str(NOW + 1), str(NOW + 2)]
+
+
+def test_the_model_that_is_served_is_not_pushed_again(push, change, serving):
+    push()
+    again = push()
+
+    assert names(serving) == [str(NOW)]
+    assert again.get_int_custom_property("pushed") == 1
+    assert again.get_string_custom_property("pushed_destination") == str(serving / str(NOW))
+
+    change()
+    push()
+    assert names(serving) == [str(NOW), str(NOW + 1)]
+
+
+def test_a_push_becomes_the_highest_version(push, serving):
+    (serving / str(NOW + 500)).mkdir(parents=True)
+
+    assert push().get_string_custom_property("pushed_version") == str(NOW + 501)
+
+
+def test_a_killed_push_is_no_version_and_is_cleared_away(push, serving, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    copied = []
+
+    def copy_then_die(source, destination, *args, **kwargs):
+        copied.append(destination)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        # TFX copies saved_model.pb last.
+        patch.setattr(io_utils, "copy_file", copy_then_die)
+        push()
+    assert copied
+    assert not [name for name in names(serving) if name.isdecimal()]
+
+    push()
+    assert names(serving) == [str(NOW)]

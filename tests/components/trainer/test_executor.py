@@ -11,9 +11,9 @@ from components.data import examples, vectors
 from components.data.spec import DataSpec
 from components.data.vectors import VectorRecord
 from components.infra_validator import probe
+from components.trainer.component import GANTrainer
 from components.trainer.config import ConditioningConfig, TrainerConfig
 from components.trainer.data.scaling import Scaling
-from components.trainer.executor import Executor
 
 CONFIG = TrainerConfig(
     networks={"generator": "mlp", "discriminator": "mlp"},
@@ -66,7 +66,7 @@ def run(inputs, tmp_path):
             "checkpoint_dir": str(tmp_path / "checkpoints"),
             "code_version": "1",
         }
-        Executor().Do(inputs, outputs, properties)
+        GANTrainer.EXECUTOR_SPEC.executor_class().Do(inputs, outputs, properties)
         (model,) = outputs["model"]
         assert model.get_string_custom_property("code_version") == "1"
         return tmp_path / f"model-{attempt}", tmp_path / f"model_run-{attempt}"

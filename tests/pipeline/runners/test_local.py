@@ -51,7 +51,7 @@ def test_the_log_has_everything_and_the_terminal_only_warnings_of_the_stages(tmp
     before = logging.getLogger().handlers
     with local.log_to_file(str(tmp_path)):
         logging.getLogger("absl").info("TFX says")
-        logging.getLogger("components.evaluator.executor").info("gate: FID")
+        logging.getLogger("components.evaluator.component").info("gate: FID")
         logging.getLogger("apache_beam").warning("Beam says")
         logging.getLogger("components.example_gen.executor").warning("a.png: does not decode")
     (log,) = (tmp_path / "logs").iterdir()

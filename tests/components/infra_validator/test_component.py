@@ -7,7 +7,6 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from components.infra_validator.component import InfraValidator
-from components.infra_validator.executor import Executor
 
 
 @pytest.fixture
@@ -22,7 +21,11 @@ def judge(tmp_path, monkeypatch):
         blessing = standard_artifacts.InfraBlessing()
         blessing.uri = "blessing"
         Path(blessing.uri).mkdir()
-        Executor().Do({"model": [model]}, {"blessing": [blessing]}, {"timeout": timeout})
+        InfraValidator.EXECUTOR_SPEC.executor_class().Do(
+            {"model": [model]},
+            {"blessing": [blessing]},
+            {"timeout": timeout, "code_version": "test"},
+        )
         return blessing
 
     return do
@@ -66,8 +69,12 @@ def test_a_model_that_does_not_answer_in_time_is_not_blessed(export, judge, tmp_
 
 
 def test_contract():
-    component = InfraValidator(types.Channel(type=standard_artifacts.Model), timeout=20)
+    component = InfraValidator(
+        model=types.Channel(type=standard_artifacts.Model),
+        timeout=20,
+        code_version="0123456789abcdef",
+    )
 
     assert component.outputs["blessing"].type_name == "InfraBlessing"
     assert component.exec_properties["timeout"] == 20
-    assert len(component.exec_properties["code_version"]) == 16
+    assert component.exec_properties["code_version"] == "0123456789abcdef"
