@@ -1,11 +1,12 @@
 """Fakes beside real images, with what several metrics share, made once."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -50,6 +51,15 @@ class MetricSettings(Config):
     )
 
 
+@contextlib.contextmanager
+def errors_of(name: str) -> Iterator[None]:
+    """Puts `name` before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
 @dataclasses.dataclass(frozen=True)
 class Sample:
     """Images of one source and what the extractor makes of them.
@@ -66,12 +76,20 @@ class Sample:
         return len(self.data)
 
     def __getitem__(self, rows: np.ndarray) -> "Sample":
-        features = {
-            field.name: None if value is None else value[rows]
-            for field in dataclasses.fields(self.features)
-            for value in [getattr(self.features, field.name)]
-        }
-        return Sample(self.data[rows], Features(**features))
+        probabilities, labels = (
+            None if values is None else values[rows]
+            for values in (self.features.probabilities, self.features.labels)
+        )
+        return Sample(
+            self.data[rows], Features(self.features.features[rows], probabilities, labels)
+        )
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float32 [n, classes]; raises ValueError for an extractor without classes."""
+        if self.features.probabilities is None:
+            raise ValueError("the extractor has no classes")
+        return self.features.probabilities
 
 
 class Reference:
