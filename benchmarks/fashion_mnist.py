@@ -11,9 +11,11 @@ import numpy as np
 
 from components.data import examples
 from components.evaluator.metrics import functions
+from components.evaluator.metrics.manifolds import manifolds
 from components.example_gen.formats.idx import read_idx
 from components.feature_extractor import classifier
 from components.feature_extractor.config import FeatureExtractorConfig
+from components.features.distances import fid
 
 _PACKAGE = "dataset-fashion-mnist"
 _COUNT = 10_000
@@ -67,10 +69,10 @@ class Yardstick:
         """fid and kid of uint8 images, 10 000 against 10 000; precision and recall of 5000."""
         fake = self._features(images[:_COUNT])
         few = slice(_PRECISION_RECALL_COUNT)
-        precision, recall = functions.precision_recall(self._real[few], fake[few])
+        found = manifolds(self._real[few], fake[few])
+        precision, recall = float(found.in_real.mean()), float(found.in_fake.mean())
         kid, _ = functions.kid(self._real, fake, subsets=20)
-        fid = functions.fid(self._real, fake)
-        return {"fid": fid, "kid": kid, "precision": precision, "recall": recall}
+        return {"fid": fid(self._real, fake), "kid": kid, "precision": precision, "recall": recall}
 
     def _features(self, images: np.ndarray) -> np.ndarray:
         model = keras.Model(self._model.input, self._model.output["features"])

@@ -25,16 +25,16 @@ _DIMENSIONS = 2048
 
 
 def ours_fid(real, fake):
-    from components.evaluator.metrics import functions
+    from components.features.distances import fid
 
-    return lambda: functions.fid(real, fake)
+    return lambda: fid(real, fake)
 
 
 def ours_manifolds(real, fake):
-    from components.evaluator.metrics import functions
+    from components.evaluator.metrics.manifolds import manifolds
 
     def run():
-        found = functions.manifolds(real, fake, k=5, density_k=5)
+        found = manifolds(real, fake, k=5, density_k=5)
         of = (found.in_real, found.in_fake, found.density, found.covered)
         return [float(values.mean()) for values in of]
 

@@ -4,10 +4,17 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 
+from components.evaluator import protocol
 from components.evaluator.config import Bound, GateConfig
 from components.evaluator.evaluation import Score, Verdict
 from components.evaluator.metrics import uncertainty
+from components.evaluator.metrics.comparison import Comparison
 from components.evaluator.metrics.registry import METRICS
+from components.features import Features
+from components.features.distances import fid
+
+# How much nearer fakes may be than real images, by chance, before the two seem swapped.
+_CLEARLY = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +71,26 @@ def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> lis
     for name, tolerance in config.not_worse_than_blessed.items():
         verdicts.append(_against(name, candidate, baseline, tolerance))
     return verdicts
+
+
+def order(known: Features | None, comparison: Comparison) -> list[Verdict]:
+    """That real and fake images were not swapped; no verdict where nothing is known.
+
+    Args:
+      known: the features of the real data that the extractor was stored with.
+      comparison: the candidate's.
+    """
+    if known is None:
+        return []
+    # As many of each: FID is larger for fewer images.
+    count = min(len(comparison.real), len(comparison.fake))
+    seed = comparison.settings.seed
+    real, fake = (
+        fid(known.features, protocol.choose(sample.features.features, count, seed))
+        for sample in (comparison.real, comparison.fake)
+    )
+    rule = "Real and fake are not swapped: the real ones are nearer to the extractor's own"
+    return [Verdict(rule, f"FID {real:.4g} against {fake:.4g}", real <= _CLEARLY * fake)]
 
 
 def changes(candidate: Scored, baseline: Scored) -> dict[str, Score]:

@@ -96,14 +96,18 @@ def fid(real: np.ndarray, fake: np.ndarray) -> float:
     Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, section 4. 0 is best. Its
     bias grows as the samples shrink: compare scores of equal counts only.
 
+    >>> features = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
+    >>> round(fid(features, features + [3, 4]), 6)
+    25.0
+
     Args:
       real, fake: features [n, d] and [m, d], at least 2 rows each.
 
     Raises:
       ValueError: for other shapes, too few rows, NaN or infinity.
     """
-    real, fake = (Moments.of(features) for features in checked_pair(real, fake, at_least=2))
-    return fid_from_statistics(real.mean, real.covariance, fake.mean, fake.covariance)
+    one, other = (Moments.of(features) for features in checked_pair(real, fake, at_least=2))
+    return fid_from_statistics(one.mean, one.covariance, other.mean, other.covariance)
 
 
 def fid_from_statistics(
@@ -164,6 +168,9 @@ def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
 
     Bińkowski et al., "Demystifying MMD GANs", 2018, section 4. 0 is expected for samples of one
     distribution, so that single values may be negative.
+
+    >>> polynomial_mmd(np.zeros((3, 2)), np.ones((3, 2)))  # kernels 1 and 8 within, 1 between
+    7.0
 
     Args:
       real, fake: features [n, d] and [m, d], at least 2 rows each.

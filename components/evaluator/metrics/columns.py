@@ -55,8 +55,8 @@ def correlations(moments: Moments) -> np.ndarray:
     return found
 
 
-def told_apart(real: np.ndarray, fake: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows a classifier tells for real or fake that it has not learnt from.
+def two_sample_test(real: np.ndarray, fake: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which held-out rows a classifier rightly tells for real or fake.
 
     The classifier two-sample test of Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests",
     2017, arXiv 1610.06545, section 3, cross-validated so that every row is held out once, with

@@ -1,25 +1,20 @@
 """Fakes beside real images, with what several metrics share, made once."""
 
+import contextlib
 import dataclasses
 import functools
-import itertools
-import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from components.common.config import Config
-from components.evaluator.metrics import columns, functions, uncertainty
+from components.evaluator.metrics import columns, neighbours, uncertainty
+from components.evaluator.metrics.manifolds import Manifolds, manifolds
 from components.features import Features, distances
 
 _FEWEST = 4
-# Work that is done sooner says nothing.
-_SECONDS_OF_SILENCE = 20.0
-
-_log = logging.getLogger(__name__)
 
 Need = Literal["images", "vectors", "pairs", "probabilities", "classes", "train"]
 
@@ -50,6 +45,15 @@ class MetricSettings(Config):
     )
 
 
+@contextlib.contextmanager
+def errors_of(name: str) -> Iterator[None]:
+    """Puts `name` before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
 @dataclasses.dataclass(frozen=True)
 class Sample:
     """Images of one source and what the extractor makes of them.
@@ -66,12 +70,20 @@ class Sample:
         return len(self.data)
 
     def __getitem__(self, rows: np.ndarray) -> "Sample":
-        features = {
-            field.name: None if value is None else value[rows]
-            for field in dataclasses.fields(self.features)
-            for value in [getattr(self.features, field.name)]
-        }
-        return Sample(self.data[rows], Features(**features))
+        probabilities, labels = (
+            None if values is None else values[rows]
+            for values in (self.features.probabilities, self.features.labels)
+        )
+        return Sample(
+            self.data[rows], Features(self.features.features[rows], probabilities, labels)
+        )
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float32 [n, classes]; raises ValueError for an extractor without classes."""
+        if self.features.probabilities is None:
+            raise ValueError("the extractor has no classes")
+        return self.features.probabilities
 
 
 class Reference:
@@ -106,13 +118,21 @@ class Reference:
         return uncertainty.assign(len(self.real), count, self.settings.seed)
 
     def _moments(self, groups: int) -> list[distances.Moments]:
-        return moments_without_each_group(self.real.features.features, self.groups(groups))
+        return uncertainty.moments_without_each_group(
+            self.real.features.features, self.groups(groups)
+        )
 
     @functools.cached_property
     def to_train(self) -> np.ndarray:
         """The distance of each real image to the nearest one of the train split, [n]."""
-        train = self.train.features.features
-        return functions.nearest_neighbours(self.real.features.features, train)[1][:, 0]
+        return self.nearest_train(self.real, 1)[1][:, 0]
+
+    def nearest_train(self, sample: Sample, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `neighbours.nearest_neighbours`, of a sample in the train split."""
+        if self.train is None:
+            raise ValueError("the train split is unknown")
+        of_sample, train = sample.features.features, self.train.features.features
+        return neighbours.nearest_neighbours(of_sample, train, min(count, len(train)))
 
 
 class Comparison:
@@ -140,22 +160,19 @@ class Comparison:
         self.fake_groups = uncertainty.assign(len(fake), self.groups, self.settings.seed)
 
     @functools.cached_property
-    def manifolds(self) -> functions.Manifolds:
+    def manifolds(self) -> Manifolds:
         """Who lies in whose neighbourhood."""
-        return functions.manifolds(
+        return manifolds(
             self.real.features.features,
             self.fake.features.features,
             self.settings.neighbours,
             self.settings.density_neighbours,
-            _Progress("neighbours"),
         )
 
     @functools.cached_property
     def nearest_train(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the train split and distances, [m, 3] each, of every fake's nearest ones."""
-        train = self.reference.train.features.features
-        count = min(3, len(train))
-        return functions.nearest_neighbours(self.fake.features.features, train, count)
+        return self.reference.nearest_train(self.fake, 3)
 
     @functools.cached_property
     def column_distances(self) -> np.ndarray:
@@ -183,30 +200,3 @@ class Comparison:
             "classes": probabilities and self.reference.classes_are_labels,
             "train": self.reference.train is not None,
         }[need]
-
-
-class _Progress:
-    """Logs how much of some long work is done, as often as it has something to say."""
-
-    def __init__(self, work: str) -> None:
-        self._work = work
-        self._started = self._told = time.monotonic()
-
-    def __call__(self, share: float) -> None:
-        now = time.monotonic()
-        if now - self._told > _SECONDS_OF_SILENCE:
-            self._told = now
-            left = (now - self._started) * (1 - share) / share
-            _log.info("%s: %.0f %%, %.0f s left", self._work, 100 * share, left)
-
-
-def moments_without_each_group(features: np.ndarray, groups: np.ndarray) -> list[distances.Moments]:
-    """Those of all rows, and then of all rows without each group."""
-    parts = [distances.Moments.of(features[groups == g]) for g in range(groups.max() + 1)]
-
-    def running(parts: list[distances.Moments]) -> list[distances.Moments]:
-        return list(itertools.accumulate(parts, distances.Moments.merge))
-
-    before, after = running(parts), running(parts[::-1])[::-1]
-    inner = [a.merge(b) for a, b in zip(before[:-2], after[2:], strict=True)]
-    return [before[-1], after[1], *inner, before[-2]]

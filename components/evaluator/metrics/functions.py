@@ -7,32 +7,13 @@ what agrees with which other implementation: docs/metrics.md.
 
 import numpy as np
 
-from components.evaluator.metrics.neighbours import Manifolds, manifolds, nearest_neighbours
-from components.evaluator.metrics.sliced_wasserstein import sliced_wasserstein
 from components.features.distances import (
-    Moments,
     checked_pair,
-    fid,
-    fid_from_statistics,
     matrix,
+    matrix_pair,
+    polynomial_kernel,
     polynomial_mmd,
 )
-
-__all__ = [
-    "Manifolds",
-    "Moments",
-    "density_coverage",
-    "fid",
-    "fid_from_statistics",
-    "inception_score",
-    "kid",
-    "manifolds",
-    "mode_coverage",
-    "nearest_neighbours",
-    "polynomial_mmd",
-    "precision_recall",
-    "sliced_wasserstein",
-]
 
 
 def kid(
@@ -71,6 +52,41 @@ def kid(
     return float(np.mean(distances)), float(np.std(distances, ddof=1) / np.sqrt(subsets))
 
 
+def mmd_without_each_group(
+    real: np.ndarray, fake: np.ndarray, real_groups: np.ndarray, fake_groups: np.ndarray
+) -> np.ndarray:
+    """`polynomial_mmd` without each group, [groups], from each kernel value once.
+
+    Args:
+      real, fake: features [n, d] and [m, d], 4 rows or more.
+      real_groups, fake_groups: int [n] and [m], the group of each row, from 0."""
+    real, fake = matrix_pair(real, fake, at_least=4)
+
+    def mean_without(
+        x: np.ndarray, of_x: np.ndarray, y: np.ndarray, of_y: np.ndarray
+    ) -> np.ndarray:
+        kernel = polynomial_kernel(x, y)
+        ones = np.ones_like(kernel)
+        if x is y:
+            np.fill_diagonal(kernel, 0)
+            np.fill_diagonal(ones, 0)
+        in_x, in_y = (np.eye(groups)[of] for of in (of_x, of_y))
+        sums, pairs = (in_x.T @ matrix @ in_y for matrix in (kernel, ones))
+
+        def without(matrix: np.ndarray) -> np.ndarray:
+            return matrix.sum() - matrix.sum(axis=0) - matrix.sum(axis=1) + np.diag(matrix)
+
+        return without(sums) / without(pairs)
+
+    groups = 1 + max(real_groups.max(), fake_groups.max())
+    of_real, of_fake = (real, real_groups), (fake, fake_groups)
+    return (
+        mean_without(*of_real, *of_real)
+        + mean_without(*of_fake, *of_fake)
+        - 2 * mean_without(*of_real, *of_fake)
+    )
+
+
 def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float, float]:
     """exp E KL(p(y|x) ‖ p(y)): mean and standard deviation over equal parts of the images.
 
@@ -95,43 +111,6 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
         ratio = np.divide(part, marginal, out=np.ones_like(part), where=some)
         scores.append(np.exp((part * np.log(ratio)).sum(axis=1).mean()))
     return float(np.mean(scores)), float(np.std(scores))
-
-
-def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """The shares of fakes that lie among the reals, and of reals that lie among the fakes.
-
-    An image lies among others if it is in the ball of any of them, which reaches to its k-th
-    nearest other image and includes its border. Kynkäänniemi et al., "Improved Precision and Recall
-    Metric for Assessing Generative Models", 2019, section 2. 1 is best.
-
-    Args:
-      real, fake: features [n, d] and [m, d], more than k rows each.
-      k: neighbours, 1 or more.
-
-    Raises:
-      ValueError: for other shapes, too few rows, NaN or infinity.
-    """
-    found = manifolds(real, fake, k, k)
-    return float(found.in_real.mean()), float(found.in_fake.mean())
-
-
-def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> tuple[float, float]:
-    """How many reals' balls a fake lies in, over k, and the share of reals with a fake in theirs.
-
-    A ball reaches to its real's k-th nearest other real, without its border. Naeem et al.,
-    "Reliable Fidelity and Diversity Metrics for Generative Models", 2020, section 3. For samples of
-    one distribution density is around 1, and may be more; coverage is 1 - 2^-k for large equal
-    counts.
-
-    Args:
-      real, fake: features [n, d] and [m, d], more than k rows each.
-      k: neighbours, 1 or more.
-
-    Raises:
-      ValueError: for other shapes, too few rows, NaN or infinity.
-    """
-    found = manifolds(real, fake, k, k)
-    return float(found.density.mean()), float(found.covered.mean())
 
 
 def mode_coverage(

@@ -6,12 +6,14 @@ not: a resample repeats images, which raises a Fréchet distance and shrinks nei
 nothing. Wolter, "Introduction to Variance Estimation", 2007, chapter 4.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
 from components.evaluator.evaluation import Score
+from components.features.distances import Moments
 
 _CONFIDENCE = 0.95
 
@@ -22,24 +24,24 @@ def assign(count: int, groups: int, seed: int) -> np.ndarray:
 
 
 def jackknife(
-    value: float, left_out: Sequence[float], details: Mapping[str, float] | None = None
+    value: float, left_out: Sequence[float] | np.ndarray, details: Mapping[str, float] | None = None
 ) -> Score:
     """A score from its value and its values without each group.
 
     The groups of two samples (real and fake) are left out together, so that both samples' errors
     are in it.
     """
-    left_out = np.asarray(left_out, np.float64)
-    groups = len(left_out)
+    scores = np.asarray(left_out, np.float64)
+    groups = len(scores)
     # Scaled so that their standard deviation is the jackknife's standard error.
-    replicates = value + (groups - 1) / np.sqrt(groups) * (left_out - left_out.mean())
+    replicates = value + (groups - 1) / np.sqrt(groups) * (scores - scores.mean())
     return _interval(value, replicates, details)
 
 
 def subsets(value: float, parts: Sequence[float]) -> Score:
     """A score from its value and its values on disjoint parts of the images."""
-    parts = np.asarray(parts, np.float64)
-    return _interval(value, value + (parts - parts.mean()) / np.sqrt(len(parts)), None)
+    scores = np.asarray(parts, np.float64)
+    return _interval(value, value + (scores - scores.mean()) / np.sqrt(len(scores)), None)
 
 
 def mean(
@@ -72,6 +74,8 @@ def difference(score: Score, other: Score) -> Score:
     What both owe to these real images cancels in their replicates.
     """
     value = score.value - other.value
+    if score.replicates is None or other.replicates is None:
+        raise ValueError("a score without replicates has no interval")
     return _interval(value, score.replicates - other.replicates, None)
 
 
@@ -84,3 +88,15 @@ def _interval(value: float, replicates: np.ndarray, details: Mapping[str, float]
         details=details or {},
         replicates=replicates,
     )
+
+
+def moments_without_each_group(features: np.ndarray, groups: np.ndarray) -> list[Moments]:
+    """Those of all rows, and then of all rows without each group."""
+    parts = [Moments.of(features[groups == g]) for g in range(groups.max() + 1)]
+
+    def running(parts: list[Moments]) -> list[Moments]:
+        return list(itertools.accumulate(parts, Moments.merge))
+
+    before, after = running(parts), running(parts[::-1])[::-1]
+    inner = [a.merge(b) for a, b in zip(before[:-2], after[2:], strict=True)]
+    return [before[-1], after[1], *inner, before[-2]]

@@ -10,6 +10,8 @@ import pytest
 import scipy.special
 
 from components.evaluator.metrics import functions
+from components.evaluator.metrics.manifolds import manifolds as find_manifolds
+from components.features.distances import fid, polynomial_mmd
 
 FOLDER = Path(__file__).parent / "oracles"
 STORED = json.loads((FOLDER / "values.json").read_text(encoding="utf-8"))
@@ -42,7 +44,7 @@ def manifolds(features):
 
     def of(name):
         if name not in made:
-            made[name] = functions.manifolds(*features(name), k=3, density_k=5)
+            made[name] = find_manifolds(*features(name), k=3, density_k=5)
         return made[name]
 
     return of
@@ -59,7 +61,7 @@ def fids(features):
 
     def of(name):
         if name not in made:
-            made[name] = functions.fid(*features(name))
+            made[name] = fid(*features(name))
         return made[name]
 
     return of
@@ -85,7 +87,7 @@ def test_mmd_of_the_subsets_that_torch_fidelity_draws(features, name):
     real, fake = features(name)
     rng = np.random.RandomState(stored["seed"])
     found = [
-        functions.polynomial_mmd(
+        polynomial_mmd(
             *(x[rng.choice(len(x), stored["rows"], replace=False)] for x in (real, fake))
         )
         for _ in range(stored["subsets"])

@@ -113,12 +113,12 @@ def test_a_constant_column_correlates_with_nothing(constant):
     ],
 )
 def test_a_classifier_tells_what_there_is_to_tell(real, fake, least, most):
-    taken, right = columns.told_apart(real, fake, seed=0)
+    taken, right = columns.two_sample_test(real, fake, seed=0)
 
     assert least <= right.mean() <= most
     assert taken.shape == right.shape == (2, min(len(real), len(fake)))
     assert all(len(set(of_set)) == len(of_set) for of_set in taken)
-    again = columns.told_apart(real, fake, seed=0)
+    again = columns.two_sample_test(real, fake, seed=0)
     assert (again[0] == taken).all()
     assert (again[1] == right).all()
 

@@ -1,5 +1,9 @@
 """The metric cores against closed forms, brute force and other implementations."""
 
+import doctest
+import itertools
+import re
+import sys
 import tracemalloc
 
 import numpy as np
@@ -10,6 +14,10 @@ from prdc import compute_prdc
 from scipy.spatial.distance import cdist
 
 from components.evaluator.metrics import functions
+from components.evaluator.metrics.manifolds import Manifolds, manifolds
+from components.evaluator.metrics.neighbours import nearest_neighbours
+from components.evaluator.metrics.sliced_wasserstein import sliced_wasserstein
+from components.features.distances import polynomial_mmd
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(7, 40), st.integers(7, 40), st.integers(1, 12))
@@ -36,7 +44,17 @@ def tiles(request, monkeypatch):
 
 
 def arrays(found):
-    return {field: getattr(found, field) for field in functions.Manifolds.__dataclass_fields__}
+    return {field: getattr(found, field) for field in Manifolds.__dataclass_fields__}
+
+
+def precision_recall(real, fake, k=3):
+    found = manifolds(real, fake, k, k)
+    return float(found.in_real.mean()), float(found.in_fake.mean())
+
+
+def density_coverage(real, fake, k=5):
+    found = manifolds(real, fake, k, k)
+    return float(found.density.mean()), float(found.covered.mean())
 
 
 DEGENERATE = [
@@ -53,7 +71,7 @@ DEGENERATE = [
 def test_degenerate_features_give_finite_scores(real, fake):
     if np.abs(real).max() < 1e12:
         assert np.isfinite(functions.kid(real, fake, subsets=5)).all()
-    found = arrays(functions.manifolds(real, fake))
+    found = arrays(manifolds(real, fake))
     assert not np.isnan(found.pop("realism")).any()
     for name, values in found.items():
         assert np.isfinite(values).all(), name
@@ -65,7 +83,7 @@ def test_kid_is_the_mmd_within_its_standard_error():
     mean, standard_error = functions.kid(real, fake, subsets=200, subset_size=100)
 
     assert standard_error > 0
-    assert mean == pytest.approx(functions.polynomial_mmd(real, fake), abs=4 * standard_error)
+    assert mean == pytest.approx(polynomial_mmd(real, fake), abs=4 * standard_error)
     assert (mean, standard_error) == functions.kid(real, fake, subsets=200, subset_size=100)
     assert mean != functions.kid(real, fake, subsets=200, subset_size=100, seed=1)[0]
 
@@ -128,7 +146,7 @@ def test_precision_recall_density_coverage_agree_with_prdc(size, seed, k):
     real, fake = (rows.astype(np.float64) for rows in two_sets(size, seed))
     expected = compute_prdc(real, fake, k)
 
-    found = [*functions.precision_recall(real, fake, k), *functions.density_coverage(real, fake, k)]
+    found = [*precision_recall(real, fake, k), *density_coverage(real, fake, k)]
 
     assert found == pytest.approx(
         [expected[name] for name in ("precision", "recall", "density", "coverage")]
@@ -147,15 +165,13 @@ def test_manifolds_are_what_the_whole_matrices_say(offset, dtype):
     wide = np.sort(among_real)[:, 5]
     usual = radii <= np.median(radii)
 
-    found = functions.manifolds(real.astype(dtype), fake.astype(dtype), k=3, density_k=5)
+    found = manifolds(real.astype(dtype), fake.astype(dtype), k=3, density_k=5)
 
     expected = {
         "in_real": (between <= radii[:, None]).any(axis=0),
         "in_fake": (between <= np.sort(among_fake)[:, 3]).any(axis=1),
         "density": (between < wide[:, None]).sum(axis=0) / 5,
         "covered": between.min(axis=1) < wide,
-        "nearest_real": between.min(axis=0),
-        "nearest_fake": between.min(axis=1),
         "real_spacing": np.sort(among_real)[:, 1],
         "fake_spacing": np.sort(among_fake)[:, 1],
         "realism": (radii[usual, None] / between[usual]).max(axis=0),
@@ -171,10 +187,10 @@ def test_manifolds_do_not_depend_on_the_order_of_the_images(size, seed):
     rng = np.random.default_rng(seed)
     of_real, of_fake = rng.permutation(len(real)), rng.permutation(len(fake))
 
-    there = arrays(functions.manifolds(real, fake))
-    permuted = arrays(functions.manifolds(real[of_real], fake[of_fake]))
+    there = arrays(manifolds(real, fake))
+    permuted = arrays(manifolds(real[of_real], fake[of_fake]))
 
-    reals = ("in_fake", "covered", "nearest_fake", "real_spacing")
+    reals = ("in_fake", "covered", "real_spacing")
     for name, values in permuted.items():
         order = of_real if name in reals else of_fake
         np.testing.assert_allclose(values, there[name][order], rtol=1e-12, err_msg=name)
@@ -185,16 +201,16 @@ def test_manifolds_do_not_depend_on_the_order_of_the_images(size, seed):
 def test_precision_and_recall_swap_with_the_arguments(size, seed):
     real, fake = two_sets(size, seed)
 
-    precision, recall = functions.precision_recall(real, fake)
+    precision, recall = precision_recall(real, fake)
 
-    assert functions.precision_recall(fake, real) == (recall, precision)
+    assert precision_recall(fake, real) == (recall, precision)
 
 
 def test_precision_and_recall_are_told_apart():
     real = gaussian(300, 2)
     inner = gaussian(300, 2, 1, scale=0.1)
 
-    precision, recall = functions.precision_recall(real, inner)
+    precision, recall = precision_recall(real, inner)
 
     # All fakes look real; they cover little of the data.
     assert precision == 1
@@ -205,9 +221,9 @@ def test_a_collapsed_generator_covers_nothing():
     real = gaussian(50, 4)
     fake = np.tile(real.mean(axis=0, dtype=np.float64), (50, 1))
 
-    assert functions.precision_recall(real, fake)[1] == 0
-    assert functions.density_coverage(real, fake)[1] < 1
-    assert (functions.manifolds(real, fake).fake_spacing == 0).all()
+    assert precision_recall(real, fake)[1] == 0
+    assert density_coverage(real, fake)[1] < 1
+    assert (manifolds(real, fake).fake_spacing == 0).all()
 
 
 @pytest.mark.parametrize(("at", "inside"), [(3.0, True), (3.0 + 1e-6, False), (3.0 - 1e-6, True)])
@@ -215,7 +231,7 @@ def test_a_ball_includes_its_border_for_precision_and_not_for_density(at, inside
     # With k = 1 the ball of the last point reaches from 1 to 3.
     real = np.array([[0.0], [1.0], [2.0]])
 
-    found = functions.manifolds(real, np.array([[at]] * 2), k=1, density_k=1)
+    found = manifolds(real, np.array([[at]] * 2), k=1, density_k=1)
 
     assert found.in_real.tolist() == [inside] * 2
     assert found.density.tolist() == [float(inside and at < 3)] * 2
@@ -227,10 +243,10 @@ def test_copies_are_found_out(offset):
     real = gaussian(40, 64).astype(np.float64) * 100 + offset
     repeated = np.repeat(real, 5, axis=0)
 
-    found = functions.manifolds(real, real[::-1])
-    within = functions.manifolds(repeated, repeated[::-1], 3, 3)
+    found = manifolds(real, real[::-1])
+    within = manifolds(repeated, repeated[::-1], 3, 3)
 
-    assert (found.nearest_real == 0).all()
+    assert (nearest_neighbours(real[::-1], real)[1] == 0).all()
     assert (found.realism == np.inf).all()
     assert found.in_real.all()
     assert found.in_fake.all()
@@ -239,9 +255,7 @@ def test_copies_are_found_out(offset):
     # Balls without extent, with copies on the border.
     assert within.in_real.all()
     assert within.in_fake.all()
-    assert (
-        not within.covered.any() or functions.manifolds(repeated, repeated, 3, 3).density.sum() == 0
-    )
+    assert not within.covered.any() or manifolds(repeated, repeated, 3, 3).density.sum() == 0
 
 
 @pytest.mark.usefixtures("tiles")
@@ -253,7 +267,7 @@ def test_clusters_that_float32_cannot_tell_apart_inside(apart):
     fake = centres + gaussian(40, 2, 1).astype(np.float64) * 1e-3
     expected = compute_prdc_of_differences(real, fake, 3)
 
-    found = functions.manifolds(real, fake, 3, 3)
+    found = manifolds(real, fake, 3, 3)
 
     assert (
         found.in_real.mean(),
@@ -283,11 +297,11 @@ def test_an_outlier_changes_nothing_for_the_others():
     real, fake = gaussian(40, 6), gaussian(30, 6, 1)
     far = np.full((1, 6), 1e6, np.float32)
 
-    there = arrays(functions.manifolds(real, fake))
-    found = arrays(functions.manifolds(np.concatenate([real, far]), fake))
+    there = arrays(manifolds(real, fake))
+    found = arrays(manifolds(np.concatenate([real, far]), fake))
 
     assert (found["in_real"] >= there["in_real"]).all()
-    for name in ("in_fake", "nearest_real", "nearest_fake", "fake_spacing", "real_spacing"):
+    for name in ("in_fake", "fake_spacing", "real_spacing"):
         np.testing.assert_allclose(found[name][: len(there[name])], there[name], rtol=1e-9)
 
 
@@ -295,28 +309,37 @@ def test_realism_knows_a_good_image_from_a_bad_one():
     real = gaussian(300, 4)
     good, bad = gaussian(20, 4, 1), gaussian(20, 4, 2, scale=8)
 
-    realism = functions.manifolds(real, np.concatenate([good, bad])).realism
+    realism = manifolds(real, np.concatenate([good, bad])).realism
 
     assert np.median(realism[:20]) > 1 > np.median(realism[20:])
 
 
 @pytest.mark.parametrize("rows", [9, 30])
-def test_progress_ends_at_one(rows, monkeypatch):
+def test_progress_ends_at_one(rows, monkeypatch, caplog):
     monkeypatch.setattr("components.evaluator.metrics.tiles._TILE", 8)
-    told = []
+    clock = itertools.count(0, 30)
+    monkeypatch.setattr(
+        "components.evaluator.metrics.manifolds.time.monotonic", lambda: next(clock)
+    )
 
-    functions.manifolds(gaussian(rows, 3), gaussian(20, 3), progress=told.append)
+    with caplog.at_level("INFO"):
+        manifolds(gaussian(rows, 3), gaussian(20, 3))
 
-    assert told == sorted(told)
-    assert told[0] > 0
-    assert told[-1] == 1
+    shares = [int(re.search(r"(\d+) %", message)[1]) for message in caplog.messages]
+    assert shares == sorted(shares)
+    assert shares[0] > 0
+    assert shares[-1] == 100
+
+
+def test_the_examples_in_the_docstrings_hold():
+    assert doctest.testmod(sys.modules[manifolds.__module__]) == (0, 4)
 
 
 def test_ten_thousand_images_need_little_memory():
     real, fake = gaussian(10_000, 64), gaussian(10_000, 64, 1)
     tracemalloc.start()
 
-    functions.manifolds(real, fake)
+    manifolds(real, fake)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -330,7 +353,7 @@ def test_nearest_neighbours_are_the_nearest(size, seed, count):
     queries, reference = (rows.astype(np.float64) for rows in two_sets(size, seed))
     expected = cdist(queries, reference)
 
-    indices, found = functions.nearest_neighbours(queries, reference, count)
+    indices, found = nearest_neighbours(queries, reference, count)
 
     assert (indices.dtype, found.dtype) == (np.int64, np.float64)
     np.testing.assert_array_equal(indices, np.argsort(expected, axis=1)[:, :count])
@@ -342,7 +365,7 @@ def test_a_copy_is_its_own_nearest_neighbour():
     reference = gaussian(60, 32) + 100
     order = np.random.default_rng(0).permutation(60)
 
-    indices, distances = functions.nearest_neighbours(reference[order], reference, 2)
+    indices, distances = nearest_neighbours(reference[order], reference, 2)
 
     np.testing.assert_array_equal(indices[:, 0], order)
     assert (distances[:, 0] == 0).all()
@@ -351,7 +374,7 @@ def test_a_copy_is_its_own_nearest_neighbour():
 
 @pytest.mark.usefixtures("tiles")
 def test_all_equal_images_are_neighbours_at_no_distance():
-    indices, distances = functions.nearest_neighbours(np.ones((9, 3)), np.ones((30, 3)), 4)
+    indices, distances = nearest_neighbours(np.ones((9, 3)), np.ones((30, 3)), 4)
 
     assert (distances == 0).all()
     assert all(len(set(row)) == 4 for row in indices.tolist())
@@ -400,9 +423,7 @@ ALL_OF_FEATURES = [
     pytest.param(function, id=function.__name__)
     for function in (
         functions.kid,
-        functions.precision_recall,
-        functions.density_coverage,
-        functions.manifolds,
+        manifolds,
     )
 ]
 NAN = np.where(np.eye(20, 3) > 0, np.nan, 0.0)
@@ -432,20 +453,20 @@ def test_features_that_have_no_score_are_refused(function, real, fake, message):
         (lambda: functions.inception_score(np.full((20, 2), 0.6)), "sum to 1"),
         (lambda: functions.inception_score(np.tile([1.5, -0.5], (20, 1))), "must be 0 or more"),
         (lambda: functions.inception_score(np.full((20, 2), 0.5), 0), "splits: 0"),
-        (lambda: functions.precision_recall(gaussian(20, 2), gaussian(20, 2), 0), "k: 0"),
-        (lambda: functions.manifolds(gaussian(20, 2), gaussian(20, 2), 1, 0), "density_k: 0"),
+        (lambda: precision_recall(gaussian(20, 2), gaussian(20, 2), 0), "k: 0"),
+        (lambda: manifolds(gaussian(20, 2), gaussian(20, 2), 1, 0), "density_k: 0"),
         (
-            lambda: functions.density_coverage(gaussian(20, 2), gaussian(5, 2)),
+            lambda: density_coverage(gaussian(20, 2), gaussian(5, 2)),
             "fake: 5 rows, at lea",
         ),
         (lambda: functions.kid(gaussian(20, 2), gaussian(20, 2), subsets=1), "subsets"),
-        (lambda: functions.nearest_neighbours(gaussian(5, 2), gaussian(5, 2), 0), "count: 0"),
+        (lambda: nearest_neighbours(gaussian(5, 2), gaussian(5, 2), 0), "count: 0"),
         (
-            lambda: functions.nearest_neighbours(gaussian(5, 2), gaussian(5, 2), 6),
+            lambda: nearest_neighbours(gaussian(5, 2), gaussian(5, 2), 6),
             "reference: 5 row",
         ),
         (
-            lambda: functions.nearest_neighbours(gaussian(5, 2), gaussian(5, 3)),
+            lambda: nearest_neighbours(gaussian(5, 2), gaussian(5, 3)),
             "queries: 2 features",
         ),
         (
@@ -454,14 +475,14 @@ def test_features_that_have_no_score_are_refused(function, real, fake, message):
         ),
         (lambda: functions.mode_coverage(np.ones((5, 2)), one_hot([0])), "real_probab.*sum to 1"),
         (
-            lambda: functions.sliced_wasserstein(IMAGES, IMAGES[..., 0]),
+            lambda: sliced_wasserstein(IMAGES, IMAGES[..., 0]),
             r"fake_images: uint8 \[8, 32",
         ),
-        (lambda: functions.sliced_wasserstein(IMAGES / 255, IMAGES), "real_images: float64"),
-        (lambda: functions.sliced_wasserstein(IMAGES[:0], IMAGES), "n of 1 or more"),
-        (lambda: functions.sliced_wasserstein(IMAGES, IMAGES[:, :28]), "as in real_images"),
-        (lambda: functions.sliced_wasserstein(IMAGES, IMAGES, patch_size=17), "at most 16"),
-        (lambda: functions.sliced_wasserstein(IMAGES, IMAGES, projections=0), "projections: 0"),
+        (lambda: sliced_wasserstein(IMAGES / 255, IMAGES), "real_images: float64"),
+        (lambda: sliced_wasserstein(IMAGES[:0], IMAGES), "n of 1 or more"),
+        (lambda: sliced_wasserstein(IMAGES, IMAGES[:, :28]), "as in real_images"),
+        (lambda: sliced_wasserstein(IMAGES, IMAGES, patch_size=17), "at most 16"),
+        (lambda: sliced_wasserstein(IMAGES, IMAGES, projections=0), "projections: 0"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(call, message):
@@ -481,14 +502,14 @@ IMAGES = noise_images(8, 0)
 def test_sliced_wasserstein_has_a_value_for_each_level(side, levels):
     images = noise_images(4, 1, side, 1)
 
-    assert len(functions.sliced_wasserstein(images, images, projections=4)) == levels
+    assert len(sliced_wasserstein(images, images, projections=4)) == levels
     # The rest of the larger set is not used, so these are the same images.
-    assert functions.sliced_wasserstein(images[:3], images, projections=4) == [0] * levels
+    assert sliced_wasserstein(images[:3], images, projections=4) == [0] * levels
 
 
 def test_sliced_wasserstein_of_two_samples_shrinks_and_of_others_does_not():
     def distance(real, fake):
-        return functions.sliced_wasserstein(real, fake, projections=64)[0]
+        return sliced_wasserstein(real, fake, projections=64)[0]
 
     few, more = (distance(noise_images(n, 2), noise_images(n, 3)) for n in (4, 100))
     coarse = noise_images(100, 4, side=4).repeat(8, axis=1).repeat(8, axis=2)
@@ -503,9 +524,7 @@ def test_sliced_wasserstein_of_one_pixel_is_that_of_sorted_values():
     fake = np.where(fake < 200, 0, fake).astype(np.uint8)
     x, y = (np.sort((v - v.mean()) / v.std()) for v in (real.ravel(), fake.ravel()))
 
-    (found,) = functions.sliced_wasserstein(
-        real, fake, patches_per_image=4000, patch_size=1, projections=3
-    )
+    (found,) = sliced_wasserstein(real, fake, patches_per_image=4000, patch_size=1, projections=3)
 
     assert found == pytest.approx(1e3 * np.abs(x - y).mean(), rel=0.05)
 
@@ -514,11 +533,11 @@ def test_sliced_wasserstein_of_one_pixel_is_that_of_sorted_values():
 def test_sliced_wasserstein_leaves_out_brightness(change):
     images = noise_images(8, 7) // 2 * 2
 
-    assert functions.sliced_wasserstein(images, change(images)) == pytest.approx([0, 0], abs=1e-3)
+    assert sliced_wasserstein(images, change(images)) == pytest.approx([0, 0], abs=1e-3)
 
 
 def test_black_images_have_a_distance():
-    found = functions.sliced_wasserstein(IMAGES, np.zeros_like(IMAGES), projections=32)
+    found = sliced_wasserstein(IMAGES, np.zeros_like(IMAGES), projections=32)
 
     # The patches have deviation 1 in every direction: E|x| of about sqrt(2 / pi).
     assert found == pytest.approx([798, 798], rel=0.1)
@@ -527,7 +546,7 @@ def test_black_images_have_a_distance():
 def test_the_seed_is_of_the_places_and_directions():
     images = noise_images(8, 8)
 
-    found = functions.sliced_wasserstein(IMAGES, images, projections=8)
+    found = sliced_wasserstein(IMAGES, images, projections=8)
 
-    assert found == functions.sliced_wasserstein(IMAGES, images, projections=8)
-    assert found != functions.sliced_wasserstein(IMAGES, images, projections=8, seed=1)
+    assert found == sliced_wasserstein(IMAGES, images, projections=8)
+    assert found != sliced_wasserstein(IMAGES, images, projections=8, seed=1)
