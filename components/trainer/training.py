@@ -106,7 +106,7 @@ class GANTrainer:
                 discriminator,
                 latent_dim=self.options.latent_dim,
                 data_shape=self.data_shape,
-                conditioning=self._conditioning,
+                conditioning=self._conditioning and self._conditioning.discriminator,
                 num_classes=self.num_classes,
             )
             self.ema_generator = self._pair.copy_generator()
@@ -210,7 +210,7 @@ class GANTrainer:
             checkpoints = Checkpoints(path, self._configuration(), chief=chief)
             if not int(self.step):
                 checkpoints.restore(self._state())
-        self._parts.knobs.start(self._total_images)
+        self._parts.hyperparameters.start(self._total_images)
         log = RunLog(os.path.join(folder, LOG_FOLDER) if folder and chief else None)
         log.start(self.images_seen, self._total_images)
         try:
@@ -246,7 +246,7 @@ class GANTrainer:
         batches = self._batches(step)
         previous = saved_step = None
         while step < last_step and not self.selection.exhausted(options.quality.patience):
-            self._parts.knobs.set(step * options.batch_size)
+            self._parts.hyperparameters.set(step * options.batch_size)
             outputs = self._train_step(waiting.next(batches), self._parts.step.due(step))
             step += 1
             if previous:
@@ -273,7 +273,7 @@ class GANTrainer:
                     totals.pop()
                     continue
             if due("log") or measured:
-                line = {**totals.pop(), **self._parts.knobs.scheduled, **measured}
+                line = {**totals.pop(), **self._parts.hyperparameters.scheduled, **measured}
                 line |= {"input_wait": waiting.pop(), "memory_gb": devices.peak_memory_gb()}
                 log.write(step, images, line)
             if due("grid"):
@@ -322,10 +322,10 @@ class GANTrainer:
             rows = slice(start, start + size)
             own = None if fake_labels is None else fake_labels[rows]
             fake = self._generate(self.chosen_generator, with_labels(latents[rows], own))
-            real_logits, _ = self._pair.judge(
+            real_logits, _ = self._pair.logits(
                 to_float(tf.constant(real[rows])), None if labels is None else labels[rows]
             )
-            fake_logits, _ = self._pair.judge(tf.cast(fake, tf.float32), own)
+            fake_logits, _ = self._pair.logits(tf.cast(fake, tf.float32), own)
             ranked = tf.sign(real_logits - fake_logits)
             terms = {
                 "discriminator_loss": self._parts.loss.discriminator(real_logits, fake_logits),
@@ -423,7 +423,7 @@ class GANTrainer:
             "discriminator": networks.describe(self.discriminator),
             "data": {"shape": list(self.data_shape), "count": self.source.count},
             "scaling": self.scaling and dataclasses.asdict(self.scaling),
-            "images": self._total_images if self._parts.knobs.open_ended else None,
+            "images": self._total_images if self._parts.hyperparameters.open_ended else None,
             **self.options.model_dump(mode="json", exclude=_FREE_OPTIONS),
         }
 
@@ -524,7 +524,7 @@ class GANTrainer:
         checkpoints.restore(self._state())
         self.rollbacks.assign(count)
         self.learning_rate_factor.assign(factor * watch.learning_rate_factor)
-        self._parts.knobs.start(self._total_images)
+        self._parts.hyperparameters.start(self._total_images)
         log.rewind(self.images_seen)
         log.warn(
             f"training collapsed at step {step}: back at step {int(self.step)}, with learning "
