@@ -1,4 +1,4 @@
-"""From the options to what a training consists of: optimizers, penalties, the step."""
+"""Builds the parts of a training from its options: optimizers, penalties, the step."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,25 +10,25 @@ from components.trainer import networks
 from components.trainer.config import TrainingConfig
 from components.trainer.gan import losses, optimizers, penalties
 from components.trainer.gan.augmentation import AdaptiveProbability, Augmentation
-from components.trainer.gan.hyperparameters import Knobs
+from components.trainer.gan.hyperparameters import ScheduledHyperparameters
 from components.trainer.gan.network_pair import Pair
 from components.trainer.gan.penalties import Penalty
 from components.trainer.gan.schedules import Schedule
-from components.trainer.gan.step import Knob, Player, Step, WeightedPenalty
+from components.trainer.gan.step import Augment, Player, Step, WeightedPenalty
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What is made of the options.
+    """What `assemble` builds.
 
     Attributes:
       loss: the adversarial loss.
-      step: plays one step.
+      step: runs one training step.
       players: generator and discriminator, with their optimizers.
       penalties: of the discriminator, some with a state.
       adaptive: the controller of the augmentation, if it is adaptive.
       ema_decay: of the averaged generator, a step.
-      knobs: everything that follows a schedule.
+      hyperparameters: those that follow schedules.
     """
 
     loss: losses.Loss
@@ -37,7 +37,7 @@ class Parts:
     penalties: list[Penalty]
     adaptive: AdaptiveProbability | None
     ema_decay: tf.Variable
-    knobs: Knobs
+    hyperparameters: ScheduledHyperparameters
 
 
 def assemble(
@@ -47,38 +47,30 @@ def assemble(
     learning_rate_factor: tf.Variable,
     strategy: tf.distribute.Strategy,
 ) -> Parts:
-    """Makes the parts; in the strategy's scope.
+    """Builds the parts; in the strategy's scope.
 
     Args:
       pair: the networks.
-      options: what to make.
-      given: optimizers that take the place of those of the options, by name of the option.
-      learning_rate_factor: what both learning rates are multiplied with.
+      options: of the training.
+      given: optimizers that replace those of the options, by option name.
+      learning_rate_factor: factor of both learning rates.
       strategy: whose replicas share a batch.
     """
-    knobs = Knobs()
+    hyperparameters = ScheduledHyperparameters()
     players = tuple(
-        _player(name, pair, options, given, learning_rate_factor, knobs)
+        _player(name, pair, options, given, learning_rate_factor, hyperparameters)
         for name in ("generator", "discriminator")
     )
-    weighted = _penalties(options, knobs)
-    adaptive, probability = _probability(options, knobs)
-    conditioning = options.conditioning
+    weighted = _penalties(options, hyperparameters)
+    augment, adaptive = _augmentation(options, pair, hyperparameters)
     loss = losses.get(options.loss, options.label_smoothing)
     step = Step(
         *players,
-        critic=pair.critic() if weighted else pair.discriminator,
+        options=options,
+        float32_discriminator=pair.float32_discriminator() if weighted else pair.discriminator,
         loss=loss,
         penalties=weighted,
-        augmentation=_augmentation(options, pair),
-        probability=probability,
-        weight_clip=options.weight_clip,
-        conditioning=conditioning and conditioning.discriminator,
-        auxiliary_weight=conditioning.auxiliary_weight if conditioning else 0.0,
-        discriminator_steps=options.discriminator_steps,
-        gradient_accumulation=options.gradient_accumulation,
-        seed=options.seed,
-        xla=options.xla,
+        augment=augment,
         strategy=strategy,
     )
 
@@ -94,8 +86,10 @@ def assemble(
         players=players,
         penalties=[entry.penalty for entry in weighted],
         adaptive=adaptive,
-        ema_decay=knobs.add("ema_half_life_images", options.ema_half_life_images, transform=decay),
-        knobs=knobs,
+        ema_decay=hyperparameters.add(
+            "ema_half_life_images", options.ema_half_life_images, transform=decay
+        ),
+        hyperparameters=hyperparameters,
     )
 
 
@@ -105,7 +99,7 @@ def _player(
     options: TrainingConfig,
     given: Mapping[str, keras.optimizers.Optimizer],
     learning_rate_factor: tf.Variable,
-    knobs: Knobs,
+    hyperparameters: ScheduledHyperparameters,
 ) -> Player:
     config = getattr(options, f"{name}_optimizer")
     optimizer = given.get(f"{name}_optimizer")
@@ -114,7 +108,7 @@ def _player(
         optimizer = optimizers.make(config.name, **config.arguments)
     else:
         learning_rate = float(optimizer.learning_rate)
-    knobs.add(
+    hyperparameters.add(
         f"{name}_learning_rate",
         learning_rate,
         optimizers.schedulable(optimizer, "learning_rate"),
@@ -122,7 +116,7 @@ def _player(
     )
     if isinstance(config.beta_2, Schedule):
         variable = optimizers.schedulable(optimizer, "beta_2")
-        knobs.add(f"{name}_beta_2", config.beta_2, variable)
+        hyperparameters.add(f"{name}_beta_2", config.beta_2, variable)
     network = getattr(pair, name)
     if "float16" in networks.compute_dtypes(network):
         optimizer = optimizers.with_loss_scaling(optimizer)
@@ -130,35 +124,31 @@ def _player(
     return Player(network, optimizer, config.clip_norm)
 
 
-def _penalties(options: TrainingConfig, knobs: Knobs) -> list[WeightedPenalty]:
+def _penalties(
+    options: TrainingConfig, hyperparameters: ScheduledHyperparameters
+) -> list[WeightedPenalty]:
     weighted = []
     for config in options.penalties:
         penalty = penalties.make(config.name, **config.options)
         weight = penalty.default_weight if config.weight is None else config.weight
-        knob = knobs.add(f"{config.name}_weight", weight)
-        weighted.append(WeightedPenalty(config.name, penalty, knob, config.interval))
+        variable = hyperparameters.add(f"{config.name}_weight", weight)
+        weighted.append(WeightedPenalty(config.name, penalty, variable, config.interval))
     return weighted
 
 
-def _probability(options: TrainingConfig, knobs: Knobs) -> tuple[AdaptiveProbability | None, Knob]:
-    """The controller, if there is one, and the probability that the step reads."""
-    if not options.augmentation:
-        return None, 0.0
-    config = options.augmentation.adaptive
+def _augmentation(
+    options: TrainingConfig, pair: Pair, hyperparameters: ScheduledHyperparameters
+) -> tuple[Augment | None, AdaptiveProbability | None]:
+    """What augments a batch, and the controller of its probability, if that is adaptive."""
+    config = options.augmentation
     if not config:
-        return None, knobs.add("augmentation_probability", options.augmentation.probability)
-    adaptive = AdaptiveProbability(
-        target=config.target,
-        images_to_one=config.images,
-        every_steps=config.every_steps,
-        batch_size=options.batch_size,
-    )
-    return adaptive, adaptive.probability
-
-
-def _augmentation(options: TrainingConfig, pair: Pair) -> Augmentation | None:
-    if not options.augmentation:
-        return None
-    augmentation = Augmentation(options.augmentation.transforms)
+        return None, None
+    augmentation = Augmentation(config.transforms)
     augmentation.check_shape(pair.data_shape)
-    return augmentation
+    adaptive = None
+    if config.adaptive:
+        adaptive = AdaptiveProbability(config.adaptive, options.batch_size)
+        probability = adaptive.probability
+    else:
+        probability = hyperparameters.add("augmentation_probability", config.probability)
+    return (lambda images, rng: augmentation(images, probability, rng)), adaptive

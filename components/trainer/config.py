@@ -12,7 +12,7 @@ from components.trainer import networks
 from components.trainer.callbacks.collapse import WatchConfig
 from components.trainer.callbacks.quality import QualityConfig
 from components.trainer.gan import losses, optimizers, penalties
-from components.trainer.gan.augmentation import AUGMENTATIONS, Augmentation
+from components.trainer.gan.augmentation import AUGMENTATIONS, AdaptiveConfig, Augmentation
 from components.trainer.gan.optimizers import OPTIMIZERS
 from components.trainer.gan.penalties import PENALTIES
 from components.trainer.gan.schedules import scheduled, start_of
@@ -119,14 +119,6 @@ class PenaltyConfig(Config):
     def _options_are_the_penaltys(self) -> "PenaltyConfig":
         penalties.check(self.name, **self.options)
         return self
-
-
-class AdaptiveConfig(Config):
-    """Adaptive discriminator augmentation (Karras et al. 2020, arXiv:2006.06676, section 3)."""
-
-    target: float = Field(0.6, gt=0, lt=1, description="mean sign of the logits on real images")
-    images: int = Field(500_000, ge=1, description="the probability goes from 0 to 1 in so many")
-    every_steps: int = Field(4, ge=1, description="steps between two changes")
 
 
 class AugmentationConfig(Config):

@@ -110,7 +110,7 @@ class GANTrainer:
                 discriminator,
                 latent_dim=self.options.latent_dim,
                 data_shape=self.data_shape,
-                conditioning=self._conditioning,
+                conditioning=self._conditioning and self._conditioning.discriminator,
                 num_classes=self.num_classes,
             )
             self.ema_generator = self._pair.copy_generator()
@@ -226,7 +226,7 @@ class GANTrainer:
         self.stop_training = False
         self.rewind()
         while not self.stop_training and (step := self._steps) < last_step:
-            self._parts.knobs.set(step * size)
+            self._parts.hyperparameters.set(step * size)
             terms, finite, all_finite = self._train_step(
                 self.waiting.next(), self._parts.step.due(step)
             )
@@ -241,7 +241,7 @@ class GANTrainer:
         """Starts the loop's counters, its input and all callbacks at `step`, wherever that is."""
         # On the host: to read the variable would be to wait for the device in each step.
         self._steps = int(self.step)
-        self._parts.knobs.start(self.total_images)
+        self._parts.hyperparameters.start(self.total_images)
         self.waiting = Waiting(self._batches(self._steps))
         for callback in self.callbacks:
             callback.start(self)
@@ -297,7 +297,7 @@ class GANTrainer:
     @property
     def scheduled(self) -> dict[str, float]:
         """Name to present value of the hyperparameters that follow a schedule."""
-        return self._parts.knobs.scheduled
+        return self._parts.hyperparameters.scheduled
 
     def measure(self) -> quality.Measurement:
         """The quality of the averaged generator, from the same latents each time."""
@@ -333,10 +333,10 @@ class GANTrainer:
             rows = slice(start, start + size)
             own = None if fake_labels is None else fake_labels[rows]
             fake = self._generate(self.chosen_generator, with_labels(inputs[rows], own))
-            real_logits, _ = self._pair.judge(
+            real_logits, _ = self._pair.logits(
                 to_float(tf.constant(real[rows])), None if labels is None else labels[rows]
             )
-            fake_logits, _ = self._pair.judge(tf.cast(fake, tf.float32), own)
+            fake_logits, _ = self._pair.logits(tf.cast(fake, tf.float32), own)
             ranked = tf.sign(real_logits - fake_logits)
             terms = {
                 "discriminator_loss": self._parts.loss.discriminator(real_logits, fake_logits),
@@ -434,7 +434,7 @@ class GANTrainer:
             "discriminator": networks.describe(self.discriminator),
             "data": {"shape": list(self.data_shape), "count": self.source.count},
             "scaling": self.scaling and dataclasses.asdict(self.scaling),
-            "images": self.total_images if self._parts.knobs.open_ended else None,
+            "images": self.total_images if self._parts.hyperparameters.open_ended else None,
             **self.options.model_dump(mode="json", exclude=_FREE_OPTIONS),
         }
 

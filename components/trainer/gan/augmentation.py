@@ -8,11 +8,13 @@ import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+from pydantic import Field
 
+from components.common.config import Config
 from components.common.registry import Registry
-from components.trainer.gan.rng import Draws
+from components.trainer.gan.rng import StatelessRng
 
-Transform = Callable[[tf.Tensor, Draws], tf.Tensor]
+Transform = Callable[[tf.Tensor, StatelessRng], tf.Tensor]
 
 # A transform takes float32 images [n, h, w, c] in [-1, 1] and changes each in a way of its own. All
 # of ours are linear in the pixels, up to a constant, so that gradient penalties pass through them.
@@ -27,6 +29,10 @@ class Augmentation:
 
     Raises:
       ValueError: for an unknown name.
+
+    >>> augmentation = Augmentation(["flip", "cutout"])
+    >>> augmentation(tf.zeros([2, 8, 8, 1]), 0.5, StatelessRng(seed=0, step=0)).shape
+    TensorShape([2, 8, 8, 1])
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -42,44 +48,44 @@ class Augmentation:
             )
 
     def __call__(
-        self, images: tf.Tensor, probability: float | tf.Tensor, draws: Draws
+        self, images: tf.Tensor, probability: float | tf.Tensor, rng: StatelessRng
     ) -> tf.Tensor:
         """Augmented images.
 
         Args:
           images: float [n, h, w, c] in [-1, 1], n known.
           probability: in [0, 1], scalar; an image may be transformed by all, some or none.
-          draws: random numbers of the step.
+          rng: random numbers of the step.
 
         Returns:
           float32 [n, h, w, c]; colours may leave [-1, 1].
         """
         images = tf.cast(images, tf.float32)
         for transform in self._transforms:
-            chosen = draws.uniform(images.shape[0], 1, 1, 1) < probability
-            images = tf.where(chosen, transform(images, draws), images)
+            chosen = rng.uniform(images.shape[0], 1, 1, 1) < probability
+            images = tf.where(chosen, transform(images, rng), images)
         return images
 
 
 @AUGMENTATIONS.register("color")
-def color(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+def color(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     """Brightness ± 0.5, saturation × 0 to 2 (of RGB), contrast × 0.5 to 1.5, as in DiffAugment."""
     count, *_, channels = images.shape
 
     def spread(values: tf.Tensor, axes: Sequence[int], low: float, high: float) -> tf.Tensor:
         """Distances from the mean over `axes`, times a factor from `low` to `high`."""
         mean = tf.reduce_mean(values, axis=axes, keepdims=True)
-        factor = low + (high - low) * draws.uniform(count, 1, 1, 1)
+        factor = low + (high - low) * rng.uniform(count, 1, 1, 1)
         return mean + factor * (values - mean)
 
-    images = images + draws.uniform(count, 1, 1, 1) - 0.5
+    images = images + rng.uniform(count, 1, 1, 1) - 0.5
     if channels == 3:
         images = spread(images, [3], 0.0, 2.0)
     return spread(images, [1, 2, 3], 0.5, 1.5)
 
 
 @AUGMENTATIONS.register("translation")
-def translation(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+def translation(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     """Shifts by up to 1/8 of the size, in whole pixels, as in DiffAugment.
 
     What comes in is 0, the grey in the middle of [-1, 1].
@@ -89,7 +95,7 @@ def translation(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     def sources(size: int) -> tf.Tensor:
         """Where each pixel along an axis comes from, [n, size]."""
         largest = int(size / 8 + 0.5)
-        shift = _integers(draws, count, -largest, largest)
+        shift = _integers(rng, count, -largest, largest)
         return tf.range(size) - shift
 
     rows, columns = sources(height)[:, :, tf.newaxis], sources(width)[:, tf.newaxis, :]
@@ -101,7 +107,7 @@ def translation(images: tf.Tensor, draws: Draws) -> tf.Tensor:
 
 
 @AUGMENTATIONS.register("cutout")
-def cutout(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+def cutout(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     """Sets a rectangle of half the height and width to 0, the grey in the middle of [-1, 1].
 
     Its centre is anywhere in the image, so that part of it may be outside, as in DiffAugment.
@@ -111,7 +117,7 @@ def cutout(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     def covered(size: int) -> tf.Tensor:
         """Which pixels along an axis are, [n, size]."""
         side = int(size / 2 + 0.5)
-        start = _integers(draws, count, 0, size - side % 2) - side // 2
+        start = _integers(rng, count, 0, size - side % 2) - side // 2
         return (tf.range(size) >= start) & (tf.range(size) < start + side)
 
     hidden = covered(height)[:, :, tf.newaxis] & covered(width)[:, tf.newaxis, :]
@@ -119,33 +125,33 @@ def cutout(images: tf.Tensor, draws: Draws) -> tf.Tensor:
 
 
 @AUGMENTATIONS.register("flip")
-def flip(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+def flip(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     """Mirrors left and right or not, one image in two: always would teach mirrored images."""
-    mirrored = draws.uniform(images.shape[0], 1, 1, 1) < 0.5
+    mirrored = rng.uniform(images.shape[0], 1, 1, 1) < 0.5
     return tf.where(mirrored, tf.reverse(images, axis=[2]), images)
 
 
 @AUGMENTATIONS.register("rotate")
-def rotate(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+def rotate(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     """Turns by any angle about the centre; reflected at the borders, as in ADA.
 
     With a probability of 1 no image stands upright, and the generator cannot know how it should:
     ADA keeps below 0.8.
     """
-    angle = 2.0 * math.pi * draws.uniform(images.shape[0])
+    angle = 2.0 * math.pi * rng.uniform(images.shape[0])
     return _about_centre(images, tf.cos(angle), tf.sin(angle))
 
 
 @AUGMENTATIONS.register("scale")
-def scale(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+def scale(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     """Zooms by 2^N(0, 0.2²) about the centre; reflected at the borders, as in ADA."""
-    zoom = tf.pow(2.0, 0.2 * draws.normal(images.shape[0]))
+    zoom = tf.pow(2.0, 0.2 * rng.normal(images.shape[0]))
     return _about_centre(images, 1.0 / zoom, tf.zeros_like(zoom))
 
 
-def _integers(draws: Draws, count: int, low: int, high: int) -> tf.Tensor:
+def _integers(rng: StatelessRng, count: int, low: int, high: int) -> tf.Tensor:
     """int32 [count, 1], uniform from `low` to `high`, both included."""
-    return low + tf.cast(draws.uniform(count, 1) * (high - low + 1), tf.int32)
+    return low + tf.cast(rng.uniform(count, 1) * (high - low + 1), tf.int32)
 
 
 def _gather(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
@@ -183,6 +189,14 @@ def _reflected(index: tf.Tensor, size: int) -> tf.Tensor:
     return tf.minimum(index, 2 * size - 1 - index)
 
 
+class AdaptiveConfig(Config):
+    """Adaptive discriminator augmentation (Karras et al. 2020, arXiv:2006.06676, section 3)."""
+
+    target: float = Field(0.6, gt=0, lt=1, description="mean sign of the logits on real images")
+    images: int = Field(500_000, ge=1, description="the probability goes from 0 to 1 in so many")
+    every_steps: int = Field(4, ge=1, description="steps between two changes")
+
+
 class AdaptiveProbability(tf.Module):
     """The probability that keeps the discriminator from overfitting, from 0.
 
@@ -192,26 +206,17 @@ class AdaptiveProbability(tf.Module):
     be checkpointed; it is made in the strategy's scope.
 
     Args:
-      batch_size: real images a step, over all devices together.
-      target: mean sign to keep, in (-1, 1).
-      images_to_one: images in which the probability goes from 0 to 1 at most.
-      every_steps: steps between two changes, whose signs are averaged.
+      config: target and speed.
+      batch_size: real images per step, over all devices together.
 
     Attributes:
       probability: float32 scalar in [0, 1].
     """
 
-    def __init__(
-        self,
-        batch_size: int,
-        target: float = 0.6,
-        images_to_one: int = 500_000,
-        every_steps: int = 4,
-    ) -> None:
+    def __init__(self, config: AdaptiveConfig, batch_size: int) -> None:
         super().__init__()
-        self._target = target
-        self._every_steps = every_steps
-        self._move = batch_size * every_steps / images_to_one
+        self._config = config
+        self._move = batch_size * config.every_steps / config.images
         self.probability = tf.Variable(0.0, trainable=False)
         self.sum_of_signs = tf.Variable(0.0, trainable=False)
         self.steps = tf.Variable(0, trainable=False, dtype=tf.int64)
@@ -223,8 +228,8 @@ class AdaptiveProbability(tf.Module):
           mean_sign: float32 scalar in [-1, 1], over the batch of all devices.
         """
         total, steps = self.sum_of_signs + mean_sign, self.steps + 1
-        due = steps >= self._every_steps
-        change = self._move * tf.sign(total / tf.cast(steps, tf.float32) - self._target)
+        due = steps >= self._config.every_steps
+        change = self._move * tf.sign(total / tf.cast(steps, tf.float32) - self._config.target)
         moved = tf.clip_by_value(self.probability + change, 0.0, 1.0)
         self.probability.assign(tf.where(due, moved, self.probability))
         self.sum_of_signs.assign(tf.where(due, 0.0, total))

@@ -1,4 +1,4 @@
-"""Hyperparameters as the training step reads them: set from schedules before each step."""
+"""Scheduled hyperparameters: variables that are set before each training step."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,17 +10,17 @@ from components.trainer.gan.schedules import Schedule, Scheduled, over, value_at
 Transform = Callable[[float, float], float]
 
 
-class _Knob(NamedTuple):
+class _Entry(NamedTuple):
     scheduled: Scheduled
     variable: tf.Variable
     transform: Transform
 
 
-class Knobs:
-    """Variables whose values are functions of the images seen, so that no resume can lose them."""
+class ScheduledHyperparameters:
+    """Variables that follow schedules: functions of the images seen, so that resuming is exact."""
 
     def __init__(self) -> None:
-        self._knobs: dict[str, _Knob] = {}
+        self._entries: dict[str, _Entry] = {}
         self._set: dict[str, float] = {}
 
     def add(
@@ -43,24 +43,24 @@ class Knobs:
         """
         if variable is None:
             variable = tf.Variable(0.0, trainable=False, name=name)
-        self._knobs[name] = _Knob(scheduled, variable, transform)
+        self._entries[name] = _Entry(scheduled, variable, transform)
         return variable
 
     def start(self, total_images: int) -> None:
         """Sets the length of training, which schedules without a length of their own take."""
-        self._knobs = {
-            name: knob._replace(scheduled=over(knob.scheduled, total_images))
-            for name, knob in self._knobs.items()
+        self._entries = {
+            name: entry._replace(scheduled=over(entry.scheduled, total_images))
+            for name, entry in self._entries.items()
         }
         # What was set may have been overwritten, by a checkpoint say.
         self._set = {}
 
     def set(self, images_seen: int) -> None:
         """Sets every variable whose value is another one than before."""
-        for name, knob in self._knobs.items():
-            value = knob.transform(value_at(knob.scheduled, images_seen), images_seen)
+        for name, entry in self._entries.items():
+            value = entry.transform(value_at(entry.scheduled, images_seen), images_seen)
             if self._set.get(name) != value:
-                knob.variable.assign(value)
+                entry.variable.assign(value)
                 self._set[name] = value
 
     @property
@@ -68,14 +68,14 @@ class Knobs:
         """Name to present value of what follows a schedule."""
         return {
             name: self._set[name]
-            for name, knob in self._knobs.items()
-            if isinstance(knob.scheduled, Schedule) and name in self._set
+            for name, entry in self._entries.items()
+            if isinstance(entry.scheduled, Schedule) and name in self._set
         }
 
     @property
     def open_ended(self) -> bool:
         """Whether a schedule takes its length from that of training."""
         return any(
-            isinstance(knob.scheduled, Schedule) and knob.scheduled.images is None
-            for knob in self._knobs.values()
+            isinstance(entry.scheduled, Schedule) and entry.scheduled.images is None
+            for entry in self._entries.values()
         )

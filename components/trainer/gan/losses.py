@@ -13,7 +13,7 @@ import tensorflow as tf
 from components.common.registry import Registry
 from components.trainer import replicas
 
-LogitsLoss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+LogitsLoss = Callable[..., tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +50,10 @@ def get(name: str, label_smoothing: float = 0.0) -> Loss:
     Raises:
       ValueError: for an unknown name, smoothing out of range, and smoothing for a loss without
         labels.
+
+    >>> loss = get("hinge")
+    >>> float(loss.discriminator(tf.constant([2.0, 0.5]), tf.constant([-1.0, -1.0])))
+    0.25
     """
     loss = LOSSES.get(name)
     if not 0 <= label_smoothing < 1:
@@ -90,6 +94,9 @@ def non_saturating_discriminator_loss(
     """Mean softplus(-r) + softplus(f), the cross-entropy with labels 1 and 0.
 
     Goodfellow et al. 2014, arXiv:1406.2661, eq. 1. A label t adds (1 - t) r.
+
+    >>> round(float(non_saturating_discriminator_loss(tf.zeros(2), tf.zeros(2))), 4)  # 2 ln 2
+    1.3863
     """
     real, fake = _float(real), _float(fake)
     smoothing = 0.5 * label_smoothing * _mean(real)
@@ -114,7 +121,11 @@ def minimax_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 def least_squares_discriminator_loss(
     real: tf.Tensor, fake: tf.Tensor, label_smoothing: float = 0.0
 ) -> tf.Tensor:
-    """Mean (r-1)²/2 + f²/2. Mao et al. 2017, arXiv:1611.04076, eq. 9."""
+    """Mean (r-1)²/2 + f²/2. Mao et al. 2017, arXiv:1611.04076, eq. 9.
+
+    >>> float(least_squares_discriminator_loss(tf.constant([1.0]), tf.constant([2.0])))
+    2.0
+    """
     label = 1.0 - 0.5 * label_smoothing
     return 0.5 * (_mean(tf.square(_float(real) - label)) + _mean(tf.square(_float(fake))))
 

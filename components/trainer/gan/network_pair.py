@@ -1,4 +1,4 @@
-"""The two networks of a game: how they are called, and whether they fit."""
+"""Generator and discriminator: how they are called, and whether they fit each other."""
 
 import re
 
@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from components.trainer import networks
-from components.trainer.config import ConditioningConfig
 
 _MISFITS = (ValueError, TypeError, tf.errors.InvalidArgumentError)
 
@@ -18,7 +17,7 @@ class Pair:
       generator, discriminator: see `GANTrainer`.
       latent_dim: size of one latent vector.
       data_shape: of one datum.
-      conditioning: how they learn of classes, or None.
+      conditioning: the discriminator's, "projection", "auxiliary" or None.
       num_classes: how many classes; 0 without conditioning.
 
     Raises:
@@ -32,7 +31,7 @@ class Pair:
         *,
         latent_dim: int,
         data_shape: tuple[int, ...],
-        conditioning: ConditioningConfig | None,
+        conditioning: str | None,
         num_classes: int,
     ) -> None:
         self.generator = generator
@@ -40,40 +39,38 @@ class Pair:
         self.latent_dim = latent_dim
         self.data_shape = data_shape
         self.num_classes = num_classes
-        kind = conditioning.discriminator if conditioning else None
-        self.projects = kind == "projection"
-        self.classifies = kind == "auxiliary"
+        self._projects = conditioning == "projection"
+        self._classifies = conditioning == "auxiliary"
         # Running both once makes their variables, too.
         self._check_discriminator(self._check_generator())
 
-    def copy_generator(self, dtype: str | None = None) -> keras.Model:
-        """A generator with the same weights, computing in `dtype`; None: in the same dtypes."""
-        return self.copy_of(self.generator, dtype)
+    def copy_generator(self) -> keras.Model:
+        """A generator with the same weights, computing in the same dtypes."""
+        return self.copy_of(self.generator)
 
     def copy_of(self, generator: keras.Model, dtype: str | None = None) -> keras.Model:
-        """As `copy_generator`, of another generator of the same architecture."""
+        """A copy of a generator of this architecture, computing in `dtype`; None: unchanged."""
         copy = networks.copy(generator, dtype)
         copy(self._example_latents())
         copy.set_weights(generator.get_weights())
         return copy
 
-    def critic(self) -> keras.Model:
-        """A discriminator that computes in float32; the discriminator itself, if it does."""
+    def float32_discriminator(self) -> keras.Model:
+        """The discriminator if it computes in float32, else an untrained copy that does."""
         if networks.compute_dtypes(self.discriminator) == {"float32"}:
             return self.discriminator
-        critic = networks.copy(self.discriminator, "float32")
-        critic(self.scored(tf.zeros([2, *self.data_shape]), tf.zeros([2], tf.int32)))
-        return critic
+        copy = networks.copy(self.discriminator, "float32")
+        copy(self._inputs(tf.zeros([2, *self.data_shape]), tf.zeros([2], tf.int32)))
+        return copy
 
-    def scored(self, values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:
-        """The discriminator's inputs for data and their labels."""
-        return with_labels(values, labels if self.projects else None)
+    def _inputs(self, values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:
+        return with_labels(values, labels if self._projects else None)
 
-    def judge(
+    def logits(
         self, values: tf.Tensor, labels: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Logits and class logits of data, with the moving statistics."""
-        return logits_of(self.discriminator(self.scored(values, labels), training=False))
+        """Logits and class logits (None without auxiliary classifier), with moving statistics."""
+        return logits_of(self.discriminator(self._inputs(values, labels), training=False))
 
     def _example_latents(self) -> tf.Tensor | list[tf.Tensor]:
         labels = tf.zeros([2], tf.int32) if self.num_classes else None
@@ -97,9 +94,9 @@ class Pair:
 
     def _check_discriminator(self, fakes: tf.Tensor) -> None:
         try:
-            logits, classes = self.judge(fakes, tf.zeros([2], tf.int32))
+            logits, classes = self.logits(fakes, tf.zeros([2], tf.int32))
         except _MISFITS as error:
-            wanted = "data and labels" if self.projects else "data"
+            wanted = "data and labels" if self._projects else "data"
             raise ValueError(
                 f"networks.discriminator: does not take {wanted} {list(fakes.shape)}: "
                 f"{_one_line(error)}"
@@ -110,7 +107,7 @@ class Pair:
                 "the first axis must be the batch"
             )
         expected = (2, self.num_classes)
-        if self.classifies and (classes is None or tuple(classes.shape) != expected):
+        if self._classifies and (classes is None or tuple(classes.shape) != expected):
             found = "none" if classes is None else f"of shape {list(classes.shape)}"
             raise ValueError(
                 f"networks.discriminator: conditioning.discriminator is auxiliary, which needs "

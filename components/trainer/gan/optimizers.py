@@ -52,7 +52,7 @@ _SCHEDULABLE = ("learning_rate", "beta_1", "beta_2")
 @functools.lru_cache
 def _options(name: str) -> type[Config]:
     """The options of the optimizer called `name`, read off its constructor."""
-    fields = {
+    fields: Any = {
         option: (_type(parameter.default), parameter.default)
         for option, parameter in inspect.signature(OPTIMIZERS.get(name)).parameters.items()
         # The op that `fused.Adam` is made of knows no AMSGrad.

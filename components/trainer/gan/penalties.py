@@ -7,7 +7,7 @@ slopes overflow in half precision.
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 from pydantic import Field
@@ -15,12 +15,27 @@ from pydantic import Field
 from components.common.config import Config, validate
 from components.common.registry import Registry
 from components.trainer import replicas
-from components.trainer.gan.rng import Draws
+from components.trainer.gan.rng import StatelessRng
 
 Score = Callable[[tf.Tensor], tf.Tensor]
 
 # Keeps the slope of a root finite where the discriminator is flat.
 _EPSILON = 1e-12
+
+
+class PenaltyBatch(NamedTuple):
+    """What a penalty is computed from.
+
+    Attributes:
+      real: float32 data [n, ...] in [-1, 1].
+      fake: float32 data of the same shape; no gradient flows to the generator.
+      real_logits, fake_logits: the discriminator's, of the augmented data.
+    """
+
+    real: tf.Tensor
+    fake: tf.Tensor
+    real_logits: tf.Tensor
+    fake_logits: tf.Tensor
 
 
 class Penalty(tf.Module, abc.ABC):
@@ -43,26 +58,16 @@ class Penalty(tf.Module, abc.ABC):
 
     def __init__(self, options: Config | None = None) -> None:
         super().__init__()
-        self.options = options or self.Options()
+        self.options: Any = options or self.Options()
 
     @abc.abstractmethod
-    def __call__(
-        self,
-        score: Score,
-        real: tf.Tensor,
-        fake: tf.Tensor,
-        real_logits: tf.Tensor,
-        fake_logits: tf.Tensor,
-        draws: Draws,
-    ) -> tf.Tensor:
+    def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
         """The mean penalty of a batch, a float32 scalar; in a replica context.
 
         Args:
           score: the discriminator in float32, float32 data [n, ...] to logits; updates no state.
-          real: float32 data [n, ...] in [-1, 1].
-          fake: float32 data of the same shape, no gradient to the generator.
-          real_logits, fake_logits: those that the loss is of.
-          draws: random numbers of the step.
+          batch: the data, and the logits that the loss is computed from.
+          rng: random numbers of the step.
         """
 
 
@@ -78,6 +83,12 @@ def make(name: str, **options: Any) -> Penalty:  # noqa: ANN401
 
     Raises:
       ValueError: for an unknown name or option, and for a value that is out of range.
+
+    D(x) = 3 x has a slope of 3 everywhere, so that R1 is 3²/2:
+
+    >>> batch = PenaltyBatch(tf.ones([4, 1]), tf.zeros([4, 1]), tf.ones([4, 1]), tf.ones([4, 1]))
+    >>> float(make("r1")(lambda x: 3.0 * x, batch, StatelessRng(seed=0, step=0)))
+    4.5
     """
     return PENALTIES.get(name)(check(name, **options))
 
@@ -104,9 +115,9 @@ def _slopes(score: Score, data: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(_squared_slopes(score, data) + _EPSILON)
 
 
-def _one_per_datum(draws: Draws, data: tf.Tensor) -> tf.Tensor:
+def _one_per_datum(rng: StatelessRng, data: tf.Tensor) -> tf.Tensor:
     """U(0, 1) numbers that broadcast to `data`: [n, 1, ...]."""
-    return draws.uniform(data.shape[0], *[1] * (len(data.shape) - 1))
+    return rng.uniform(data.shape[0], *[1] * (len(data.shape) - 1))
 
 
 @PENALTIES.register("gradient_penalty")
@@ -125,18 +136,10 @@ class GradientPenalty(Penalty):
 
     default_weight = 10.0
 
-    def __call__(  # noqa: D102
-        self,
-        score: Score,
-        real: tf.Tensor,
-        fake: tf.Tensor,
-        real_logits: tf.Tensor,
-        fake_logits: tf.Tensor,
-        draws: Draws,
-    ) -> tf.Tensor:
-        del real_logits, fake_logits
-        alpha = _one_per_datum(draws, real)
-        excess = _slopes(score, alpha * real + (1.0 - alpha) * fake) - self.options.target
+    def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
+        alpha = _one_per_datum(rng, batch.real)
+        between = alpha * batch.real + (1.0 - alpha) * batch.fake
+        excess = _slopes(score, between) - self.options.target
         if self.options.one_sided:
             excess = tf.nn.relu(excess)
         return tf.reduce_mean(tf.square(excess))
@@ -151,17 +154,8 @@ class R1(Penalty):
 
     default_weight = 1.0
 
-    def __call__(  # noqa: D102
-        self,
-        score: Score,
-        real: tf.Tensor,
-        fake: tf.Tensor,
-        real_logits: tf.Tensor,
-        fake_logits: tf.Tensor,
-        draws: Draws,
-    ) -> tf.Tensor:
-        del fake, real_logits, fake_logits, draws
-        return 0.5 * tf.reduce_mean(_squared_slopes(score, real))
+    def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
+        return 0.5 * tf.reduce_mean(_squared_slopes(score, batch.real))
 
 
 @PENALTIES.register("r2")
@@ -170,17 +164,8 @@ class R2(Penalty):
 
     default_weight = 1.0
 
-    def __call__(  # noqa: D102
-        self,
-        score: Score,
-        real: tf.Tensor,
-        fake: tf.Tensor,
-        real_logits: tf.Tensor,
-        fake_logits: tf.Tensor,
-        draws: Draws,
-    ) -> tf.Tensor:
-        del real, real_logits, fake_logits, draws
-        return 0.5 * tf.reduce_mean(_squared_slopes(score, fake))
+    def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
+        return 0.5 * tf.reduce_mean(_squared_slopes(score, batch.fake))
 
 
 @PENALTIES.register("dragan")
@@ -199,20 +184,12 @@ class DRAGAN(Penalty):
 
     default_weight = 10.0
 
-    def __call__(  # noqa: D102
-        self,
-        score: Score,
-        real: tf.Tensor,
-        fake: tf.Tensor,
-        real_logits: tf.Tensor,
-        fake_logits: tf.Tensor,
-        draws: Draws,
-    ) -> tf.Tensor:
-        del fake, real_logits, fake_logits
+    def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
+        real = batch.real
         mean = replicas.mean(tf.reduce_mean(real))
         deviation = tf.sqrt(replicas.mean(tf.reduce_mean(tf.square(real - mean))))
-        noise = self.options.noise_scale * deviation * draws.uniform(*real.shape)
-        around = real + _one_per_datum(draws, real) * noise
+        noise = self.options.noise_scale * deviation * rng.uniform(*real.shape)
+        around = real + _one_per_datum(rng, real) * noise
         return tf.reduce_mean(tf.square(_slopes(score, around) - 1.0))
 
 
@@ -244,18 +221,9 @@ class LeCam(Penalty):
         aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
         return tf.Variable(value, trainable=False, aggregation=aggregation)
 
-    def __call__(  # noqa: D102
-        self,
-        score: Score,
-        real: tf.Tensor,
-        fake: tf.Tensor,
-        real_logits: tf.Tensor,
-        fake_logits: tf.Tensor,
-        draws: Draws,
-    ) -> tf.Tensor:
-        del score, real, fake, draws
-        real_logits = tf.cast(real_logits, tf.float32)
-        fake_logits = tf.cast(fake_logits, tf.float32)
+    def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
+        real_logits = tf.cast(batch.real_logits, tf.float32)
+        fake_logits = tf.cast(batch.fake_logits, tf.float32)
         average_real = self._averaged(self.average_real, real_logits)
         average_fake = self._averaged(self.average_fake, fake_logits)
         self.started.assign(True)

@@ -1,5 +1,5 @@
 """The random numbers of a training step: functions of the seed and the step, so that a resumed
-training draws what it would have drawn."""
+training draws the same numbers."""
 
 import tensorflow as tf
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 _STEP_STREAM = 2
 
 
-class Draws:
+class StatelessRng:
     """Random numbers of one step, the same however many replicas share its batch.
 
     Each call takes the next stream of the step: the n-th call of a step gives the same numbers in

@@ -26,7 +26,12 @@ def cosine(progress: float) -> float:
 
 
 class Schedule(Config):
-    """A way from `start` to `end`: constant before it, moving for `images`, constant after it."""
+    """From `start` to `end` over `images` images, beginning after `after_images`.
+
+    >>> schedule = Schedule(start=1.0, end=0.0, shape="linear", images=100, after_images=50)
+    >>> schedule.at(0), schedule.at(75), schedule.at(1000)
+    (1.0, 0.75, 0.0)
+    """
 
     start: FiniteFloat = Field(description="value at the beginning")
     end: FiniteFloat = Field(description="value at the end")

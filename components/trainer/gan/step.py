@@ -1,8 +1,8 @@
-"""One step of the alternating game."""
+"""One training step: the alternating update of Goodfellow et al. 2014 (arXiv:1406.2661)."""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
@@ -10,50 +10,38 @@ import tensorflow as tf
 from components.data import examples
 from components.trainer import replicas
 from components.trainer.gan import optimizers
-from components.trainer.gan.augmentation import Augmentation
 from components.trainer.gan.losses import Loss
 from components.trainer.gan.network_pair import logits_of, with_labels
-from components.trainer.gan.penalties import Penalty
-from components.trainer.gan.rng import Draws
+from components.trainer.gan.penalties import Penalty, PenaltyBatch, Score
+from components.trainer.gan.rng import StatelessRng
 
-T = TypeVar("T")
 Tensors = dict[str, tf.Tensor]
-# A number, or the variable that a schedule sets before each step.
-Knob = float | tf.Variable
+Augment = Callable[[tf.Tensor, StatelessRng], tf.Tensor]
+
+_ZERO = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
 
 
 class Player(NamedTuple):
-    """One of the two networks and what updates it.
-
-    Attributes:
-      network: the network.
-      optimizer: its optimizer, built.
-      clip_norm: largest global norm of its gradient, or None.
-    """
+    """A network, its optimizer (built), and the largest global norm of its gradient, or None."""
 
     network: keras.Model
     optimizer: keras.optimizers.Optimizer
     clip_norm: float | None = None
-
-    def update(self, gradients: Sequence[tf.Tensor]) -> None:
-        """Moves the weights; in a replica context."""
-        variables = self.network.trainable_variables
-        optimizers.apply(self.optimizer, gradients, variables, self.clip_norm)
 
 
 class WeightedPenalty(NamedTuple):
     """A penalty of the discriminator.
 
     Attributes:
-      name: what its value is called in the log.
+      name: its key in the log.
       penalty: computes it.
-      weight: what it is multiplied with.
-      interval: steps between two computations.
+      weight: a number, or the variable that a schedule sets before each step.
+      interval: steps between two computations; the weight is multiplied by it.
     """
 
     name: str
     penalty: Penalty
-    weight: Knob
+    weight: Any
     interval: int
 
 
@@ -63,76 +51,113 @@ class _Batch(NamedTuple):
     labels: tf.Tensor | None
 
 
+class _Fakes(NamedTuple):
+    data: tf.Tensor
+    tape: tf.GradientTape
+
+
 class Step:
     """Updates the discriminator `discriminator_steps` times, then the generator once.
 
-    Each discriminator update has real data and latents of its own. The generator's update is
-    against the updated discriminator and reuses the last fakes: the generator runs once a step, its
-    gradient is pulled through the kept tape. This is the exact alternating update of Goodfellow et
-    al. 2014 (arXiv:1406.2661, algorithm 1) with the latents of the two last updates shared. With
-    `gradient_accumulation` the fakes are made again, for keeping them is what takes the memory.
+    Algorithm 1 of the paper, except that the generator's update reuses the last fakes: the
+    generator runs once per step and its gradient is pulled through the kept tape. With
+    `gradient_accumulation` the fakes are generated again, because keeping them takes the memory.
 
     Args:
       generator, discriminator: the players.
-      critic: the discriminator's architecture, computing in float32, with which penalties are
-        computed; its own weights are not used, so that it may be the discriminator itself.
-      loss: what they play for.
+      options: the training options; see `config.TrainingConfig`.
+      float32_discriminator: computes the penalties, with the discriminator's weights; the
+        discriminator itself if that computes in float32.
+      loss: the adversarial loss.
       penalties: added to the discriminator's loss.
-      augmentation, probability: of all that the discriminator sees; None for no augmentation.
-      weight_clip: bound on the discriminator's weights (Arjovsky et al. 2017, arXiv:1701.07875,
-        algorithm 1), or None.
-      conditioning: "projection", "auxiliary" or None: see `networks.Discriminator`.
-      auxiliary_weight: of the auxiliary classifier's cross-entropy (Odena et al. 2017,
-        arXiv:1610.09585, section 3).
-      discriminator_steps: updates of the discriminator.
-      gradient_accumulation: parts of a batch, one after the other.
-      seed: of augmentations and penalties.
-      xla: whether the replica's step is compiled with XLA.
-      strategy: whose replicas share a batch.
+      augment: applied to everything that the discriminator sees, or None.
+      strategy: its replicas share a batch.
     """
 
     def __init__(
         self,
         generator: Player,
         discriminator: Player,
+        options: "StepOptions",
         *,
-        critic: keras.Model,
+        float32_discriminator: keras.Model,
         loss: Loss,
         penalties: Sequence[WeightedPenalty],
-        augmentation: Augmentation | None,
-        probability: Knob,
-        weight_clip: float | None,
-        conditioning: str | None,
-        auxiliary_weight: float,
-        discriminator_steps: int,
-        gradient_accumulation: int,
-        seed: int,
-        xla: bool,
+        augment: Augment | None,
         strategy: tf.distribute.Strategy,
     ) -> None:
-        self._generator = generator
-        self._discriminator = discriminator
-        self._loss = loss
-        self._penalties = penalties
-        self._augmentation = augmentation
-        self._probability = probability
-        self._weight_clip = weight_clip
-        self._conditioning = conditioning
-        self._auxiliary_weight = auxiliary_weight
-        self._discriminator_steps = discriminator_steps
-        self._parts = gradient_accumulation
-        self._seed = seed
+        self._generator, self._discriminator = generator, discriminator
+        self._options, self._conditioning = options, options.conditioning
+        self._float32_discriminator = float32_discriminator
+        self._loss, self._penalties, self._augment = loss, penalties, augment
         self._strategy = strategy
-        self._replicas = strategy.num_replicas_in_sync
-        self._critic = critic
-        self._replica_step = tf.function(self._play, jit_compile=True) if xla else self._play
+        run = self._replica_step
+        self._run = tf.function(run, jit_compile=True) if options.xla else run
+
+    def _replica_step(self, inputs: Tensors, step: tf.Tensor, due: tuple[bool, ...]) -> Tensors:
+        rng = self._rng(step)
+        for update in range(self._options.discriminator_steps):
+            batches = self._batches(inputs, update)
+            compute = functools.partial(self._discriminator_gradients, rng=rng, due=due)
+            terms, fakes = self._update(self._discriminator, compute, batches)
+            self._clip_weights()
+        compute = functools.partial(self._generator_gradients, rng=rng, fakes=fakes)
+        return terms | self._update(self._generator, compute, batches)[0]
+
+    def _discriminator_gradients(
+        self, batch: _Batch, rng: StatelessRng, due: tuple[bool, ...]
+    ) -> tuple[Tensors, list[tf.Tensor], _Fakes]:
+        fakes = self._generate(batch)
+        fake = tf.stop_gradient(fakes.data)
+        with tf.GradientTape() as tape:
+            # Two passes: batch statistics of reals and fakes must not mix.
+            real_logits, real_classes = self._score(batch.real, batch.labels, rng)
+            fake_logits, fake_classes = self._score(fake, batch.labels, rng)
+            loss = self._loss.discriminator(real_logits, fake_logits)
+            terms = {"discriminator_loss": loss}
+            if real_classes is not None:
+                terms["discriminator_class_loss"] = _cross_entropy(
+                    batch.labels, real_classes
+                ) + _cross_entropy(batch.labels, fake_classes)
+                loss += self._conditioning.auxiliary_weight * terms["discriminator_class_loss"]
+            data = PenaltyBatch(batch.real, fake, real_logits, fake_logits)
+            for name, weight, value in self._penalise(data, batch.labels, rng, due):
+                terms[name] = value
+                loss += weight * value
+            scaled = self._scaled(self._discriminator, loss)
+        terms["real_sign"] = tf.reduce_mean(tf.sign(real_logits))
+        terms["confidence"] = _accuracy(real_logits, fake_logits)
+        variables = self._discriminator.network.trainable_variables
+        return terms, tape.gradient(scaled, variables, **_ZERO), fakes
+
+    def _generator_gradients(
+        self, batch: _Batch, rng: StatelessRng, fakes: _Fakes
+    ) -> tuple[Tensors, list[tf.Tensor], _Fakes]:
+        if self._options.gradient_accumulation > 1:
+            fakes = self._generate(batch)
+        real_logits = None
+        if self._loss.relativistic:
+            real_logits, _ = self._score(batch.real, batch.labels, rng)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(fakes.data)
+            fake_logits, fake_classes = self._score(fakes.data, batch.labels, rng)
+            loss = self._loss.generator(real_logits, fake_logits)
+            terms = {"generator_loss": loss}
+            if fake_classes is not None:
+                terms["generator_class_loss"] = _cross_entropy(batch.labels, fake_classes)
+                loss += self._conditioning.auxiliary_weight * terms["generator_class_loss"]
+            scaled = self._scaled(self._generator, loss)
+        slope = tape.gradient(scaled, fakes.data)
+        variables = self._generator.network.trainable_variables
+        gradients = fakes.tape.gradient(fakes.data, variables, output_gradients=slope, **_ZERO)
+        return terms, gradients, fakes
 
     def due(self, step: int) -> tuple[bool, ...]:
         """Which penalties are computed at `step`."""
         return tuple(step % penalty.interval == 0 for penalty in self._penalties)
 
     def __call__(self, inputs: Tensors, step: tf.Tensor, due: tuple[bool, ...]) -> Tensors:
-        """Plays one step; in a cross-replica context.
+        """Runs one step; in a cross-replica context.
 
         Args:
           inputs: real [n, discriminator_steps, ...], latents [n, discriminator_steps, latent_dim]
@@ -143,141 +168,144 @@ class Step:
         Returns:
           Scalars, means over the global batch: discriminator_loss, generator_loss, each penalty
           that was due, the auxiliary losses, real_sign (mean sign of the logits on real data) and
-          confidence (share of the pairs of real and fake that the discriminator ranks right).
+          confidence (the discriminator's accuracy: the share of the pairs of real and fake that it
+          ranks right).
         """
-        play = functools.partial(self._replica_step, due=due)
-        per_replica = self._strategy.run(play, args=(inputs, step))
+        run = functools.partial(self._run, due=due)
+        per_replica = self._strategy.run(run, args=(inputs, step))
         mean = tf.distribute.ReduceOp.MEAN
         return {
             name: self._strategy.reduce(mean, value, axis=None)
             for name, value in per_replica.items()
         }
 
-    def _play(self, inputs: Tensors, step: tf.Tensor, due: tuple[bool, ...]) -> Tensors:
+    def _rng(self, step: tf.Tensor) -> StatelessRng:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        draws = Draws(self._seed, step, replica, self._replicas)
-        for update in range(self._discriminator_steps):
-            batches = self._batches(inputs, update)
-            terms, fakes = self._update_discriminator(batches, draws, due)
-        return terms | self._update_generator(batches, fakes, draws)
+        return StatelessRng(self._options.seed, step, replica, self._strategy.num_replicas_in_sync)
 
     def _batches(self, inputs: Tensors, update: int) -> list[_Batch]:
-        """The parts of the batch of one update."""
+        """The batch of one update, split for gradient accumulation."""
+        count = self._options.gradient_accumulation
 
         def parts(name: str) -> list[tf.Tensor] | list[None]:
             if name not in inputs:
-                return [None] * self._parts
-            return tf.split(inputs[name][:, update], self._parts)
+                return [None] * count
+            return tf.split(inputs[name][:, update], count)
 
         real = [to_float(part) for part in parts("real")]
         return [_Batch(*part) for part in zip(real, parts("latents"), parts("labels"), strict=True)]
 
-    def _update_discriminator(
-        self, batches: Sequence[_Batch], draws: Draws, due: tuple[bool, ...]
-    ) -> tuple[Tensors, list[tuple[tf.Tensor, tf.GradientTape]]]:
-        """Returns the terms, and the fakes with the tapes that made them."""
-        variables = self._discriminator.network.trainable_variables
-        totals, fakes = _Totals(), []
-        for batch in totals.one_by_one(batches):
-            fake, generator_tape = self._generate(batch)
-            fakes.append((fake, generator_tape))
-            fake = tf.stop_gradient(fake)
-            with tf.GradientTape() as tape:
-                # Two passes: batch statistics of reals and fakes must not mix.
-                real_logits, real_classes = self._score(batch.real, batch.labels, draws)
-                fake_logits, fake_classes = self._score(fake, batch.labels, draws)
-                loss = self._loss.discriminator(real_logits, fake_logits)
-                terms = {"discriminator_loss": loss}
-                if self._conditioning == "auxiliary":
-                    auxiliary = _cross_entropy(batch.labels, real_classes)
-                    auxiliary += _cross_entropy(batch.labels, fake_classes)
-                    terms["discriminator_class_loss"] = auxiliary
-                    loss += self._auxiliary_weight * auxiliary
-                for (name, penalty, weight, interval), now in zip(
-                    self._penalties, due, strict=True
-                ):
-                    if now:
-                        score = self._penalty_score(batch.labels, draws)
-                        value = penalty(score, batch.real, fake, real_logits, fake_logits, draws)
-                        terms[name] = value
-                        loss += interval * weight * value
-                scaled = self._scaled(self._discriminator, loss)
-            terms["real_sign"] = tf.reduce_mean(tf.sign(real_logits))
-            terms["confidence"] = _confidence(real_logits, fake_logits)
-            totals.add(terms, tape.gradient(scaled, variables, **_ZERO))
-        self._discriminator.update(totals.gradients)
-        if self._weight_clip:
-            _clip(variables, self._weight_clip)
-        return totals.means, fakes
-
-    def _update_generator(
+    def _update(
         self,
-        batches: Sequence[_Batch],
-        fakes: Sequence[tuple[tf.Tensor, tf.GradientTape]],
-        draws: Draws,
-    ) -> Tensors:
-        variables = self._generator.network.trainable_variables
-        totals = _Totals()
-        for batch, kept in totals.one_by_one(zip(batches, fakes, strict=True)):
-            fake, generator_tape = kept if self._parts == 1 else self._generate(batch)
-            # Only a relativistic generator's loss asks for the updated discriminator's real logits.
-            real_logits = None
-            if self._loss.relativistic:
-                real_logits, _ = self._score(batch.real, batch.labels, draws)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(fake)
-                fake_logits, fake_classes = self._score(fake, batch.labels, draws)
-                loss = self._loss.generator(real_logits, fake_logits)
-                terms = {"generator_loss": loss}
-                if self._conditioning == "auxiliary":
-                    terms["generator_class_loss"] = _cross_entropy(batch.labels, fake_classes)
-                    loss += self._auxiliary_weight * terms["generator_class_loss"]
-                scaled = self._scaled(self._generator, loss)
-            to_fake = tape.gradient(scaled, fake)
-            gradients = generator_tape.gradient(fake, variables, output_gradients=to_fake, **_ZERO)
-            totals.add(terms, gradients)
-        self._generator.update(totals.gradients)
-        return totals.means
+        player: Player,
+        compute: Callable[[_Batch], tuple[Tensors, list[tf.Tensor], _Fakes]],
+        batches: Iterable[_Batch],
+    ) -> tuple[Tensors, _Fakes]:
+        """Moves a player's weights by the sum of the parts' gradients.
 
-    def _generate(self, batch: _Batch) -> tuple[tf.Tensor, tf.GradientTape]:
+        Returns:
+          The means of the terms, and the fakes of the last part.
+        """
+        terms: list[Tensors] = []
+        total: list[tf.Tensor] = []
+        for batch in batches:
+            # Each part is computed after the gradients of the one before: that saves memory.
+            with tf.control_dependencies(total):
+                part, gradients, fakes = compute(batch)
+                terms.append(part)
+                if total:
+                    gradients = [a + b for a, b in zip(total, gradients, strict=True)]
+                total = gradients
+        variables = player.network.trainable_variables
+        optimizers.apply(player.optimizer, total, variables, player.clip_norm)
+        means = {name: tf.add_n([part[name] for part in terms]) / len(terms) for name in terms[0]}
+        return means, fakes
+
+    def _generate(self, batch: _Batch) -> _Fakes:
         inputs = with_labels(batch.latents, batch.labels)
         with tf.GradientTape() as tape:
             fake = tf.cast(self._generator.network(inputs, training=True), tf.float32)
-        return fake, tape
+        return _Fakes(fake, tape)
 
     def _score(
-        self, values: tf.Tensor, labels: tf.Tensor | None, draws: Draws
+        self, values: tf.Tensor, labels: tf.Tensor | None, rng: StatelessRng
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Logits and class logits (of an auxiliary classifier) of data, which are augmented."""
-        inputs = self._seen(values, labels, draws)
-        return logits_of(self._discriminator.network(inputs, training=True))
+        """Logits of augmented data, and the class logits of an auxiliary classifier or None."""
+        inputs = self._discriminator_inputs(values, labels, rng)
+        logits, classes = logits_of(self._discriminator.network(inputs, training=True))
+        auxiliary = self._conditioning and self._conditioning.discriminator == "auxiliary"
+        return logits, classes if auxiliary else None
 
-    def _penalty_score(
-        self, labels: tf.Tensor | None, draws: Draws
-    ) -> Callable[[tf.Tensor], tf.Tensor]:
-        """The discriminator in float32, as a function that leaves its state alone."""
+    def _penalise(
+        self,
+        batch: PenaltyBatch,
+        labels: tf.Tensor | None,
+        rng: StatelessRng,
+        due: tuple[bool, ...],
+    ) -> Iterator[tuple[str, Any, tf.Tensor]]:
+        """Name, weight and value of the penalties that are due."""
+        for (name, penalty, weight, interval), now in zip(self._penalties, due, strict=True):
+            if now:
+                value = penalty(self._float32_score(labels, rng), batch, rng)
+                yield name, interval * weight, value
+
+    def _float32_score(self, labels: tf.Tensor | None, rng: StatelessRng) -> Score:
+        """The discriminator in float32, as a function that does not update its state."""
         network = self._discriminator.network
         trainable = [tf.convert_to_tensor(variable) for variable in network.trainable_variables]
         fixed = [tf.convert_to_tensor(variable) for variable in network.non_trainable_variables]
 
         def score(values: tf.Tensor) -> tf.Tensor:
-            inputs = self._seen(values, labels, draws)
-            outputs, _ = self._critic.stateless_call(trainable, fixed, inputs, training=True)
+            inputs = self._discriminator_inputs(values, labels, rng)
+            outputs, _ = self._float32_discriminator.stateless_call(
+                trainable, fixed, inputs, training=True
+            )
             return logits_of(outputs)[0]
 
         return score
 
-    def _seen(
-        self, values: tf.Tensor, labels: tf.Tensor | None, draws: Draws
+    def _discriminator_inputs(
+        self, values: tf.Tensor, labels: tf.Tensor | None, rng: StatelessRng
     ) -> tf.Tensor | list[tf.Tensor]:
-        """What the discriminator is shown."""
-        if self._augmentation:
-            values = self._augmentation(values, self._probability, draws)
-        return with_labels(values, labels if self._conditioning == "projection" else None)
+        if self._augment:
+            values = self._augment(values, rng)
+        projects = self._conditioning and self._conditioning.discriminator == "projection"
+        return with_labels(values, labels if projects else None)
 
     def _scaled(self, player: Player, loss: tf.Tensor) -> tf.Tensor:
-        """The part of the global loss that this part of this replica adds, scaled for float16."""
-        return optimizers.scaled(player.optimizer, loss / (self._replicas * self._parts))
+        """This part's and this replica's share of the global loss, scaled for float16."""
+        shares = self._strategy.num_replicas_in_sync * self._options.gradient_accumulation
+        return optimizers.scaled(player.optimizer, loss / shares)
+
+    def _clip_weights(self) -> None:
+        """Bounds the discriminator's weights (Arjovsky et al. 2017, arXiv:1701.07875, alg. 1)."""
+        bound = self._options.weight_clip
+        variables = self._discriminator.network.trainable_variables
+        if not bound:
+            return
+
+        def clip_all(strategy: tf.distribute.Strategy) -> None:
+            for variable in variables:
+                strategy.extended.update(
+                    variable.value, lambda v: v.assign(tf.clip_by_value(v, -bound, bound))
+                )
+
+        if replicas.alone():
+            for variable in variables:
+                variable.assign(tf.clip_by_value(tf.convert_to_tensor(variable), -bound, bound))
+        else:
+            tf.distribute.get_replica_context().merge_call(clip_all)
+
+
+class StepOptions(Protocol):
+    """The training options that a step reads."""
+
+    conditioning: Any
+    discriminator_steps: int
+    gradient_accumulation: int
+    seed: int
+    weight_clip: float | None
+    xla: bool
 
 
 def to_float(values: tf.Tensor) -> tf.Tensor:
@@ -285,56 +313,11 @@ def to_float(values: tf.Tensor) -> tf.Tensor:
     return examples.to_float(values) if values.dtype == tf.uint8 else values
 
 
-_ZERO = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
-
-
-class _Totals:
-    """Sums gradients, and averages terms, over the parts of a batch."""
-
-    def __init__(self) -> None:
-        self._terms: list[Tensors] = []
-        self.gradients: list[tf.Tensor] = []
-
-    def one_by_one(self, parts: Iterable[T]) -> Iterator[T]:
-        """The parts, each computed after the gradients of the one before: that saves memory."""
-        for part in parts:
-            with tf.control_dependencies(self.gradients):
-                yield part
-
-    def add(self, terms: Tensors, gradients: Sequence[tf.Tensor]) -> None:
-        self._terms.append(terms)
-        if self.gradients:
-            gradients = [a + b for a, b in zip(self.gradients, gradients, strict=True)]
-        self.gradients = list(gradients)
-
-    @property
-    def means(self) -> Tensors:
-        count = len(self._terms)
-        return {
-            name: tf.add_n([terms[name] for terms in self._terms]) / count
-            for name in self._terms[0]
-        }
-
-
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
     return tf.reduce_mean(losses)
 
 
-def _confidence(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+def _accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
     """Share of the pairs (real_i, fake_i) that are ranked right; ties count one half."""
     return 0.5 + 0.5 * tf.reduce_mean(tf.sign(real_logits - fake_logits))
-
-
-def _clip(variables: Sequence[keras.Variable], bound: float) -> None:
-    def clip_all(strategy: tf.distribute.Strategy) -> None:
-        for variable in variables:
-            strategy.extended.update(
-                variable.value, lambda v: v.assign(tf.clip_by_value(v, -bound, bound))
-            )
-
-    if replicas.alone():
-        for variable in variables:
-            variable.assign(tf.clip_by_value(tf.convert_to_tensor(variable), -bound, bound))
-    else:
-        tf.distribute.get_replica_context().merge_call(clip_all)

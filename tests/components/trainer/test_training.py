@@ -264,7 +264,7 @@ def test_the_best_generator_is_sampled_and_exported(make_trainer):
     best = float(trainer.selection.score), int(trainer.selection.images)
     # From here on it can only get worse.
     trainer.generator_optimizer.learning_rate.assign(50.0)
-    trainer._parts.knobs.add(
+    trainer._parts.hyperparameters.add(
         "generator_learning_rate", 50.0, trainer.generator_optimizer.learning_rate.value
     )
     trainer.train(images=16 * 140)
@@ -360,7 +360,7 @@ def test_from_config(digits, labels):
         conditioning={},
     )
     trainer = GANTrainer.from_config(config, (digits, labels))
-    trainer._parts.knobs.set(0)
+    trainer._parts.hyperparameters.set(0)
 
     assert float(trainer.generator_optimizer.learning_rate) == pytest.approx(0.003)
     assert trainer.generator_optimizer.beta_1 == 0.1

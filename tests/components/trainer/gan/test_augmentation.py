@@ -4,8 +4,13 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.trainer.gan.augmentation import AUGMENTATIONS, AdaptiveProbability, Augmentation
-from components.trainer.gan.rng import Draws
+from components.trainer.gan.augmentation import (
+    AUGMENTATIONS,
+    AdaptiveConfig,
+    AdaptiveProbability,
+    Augmentation,
+)
+from components.trainer.gan.rng import StatelessRng
 
 NAMES = ["color", "cutout", "flip", "rotate", "scale", "translation"]
 
@@ -16,11 +21,11 @@ def _images(*shape, seed=0):
 
 def _augment(name, images, probability=1.0, seed=0):
     names = [name] if isinstance(name, str) else name
-    return Augmentation(names)(tf.constant(images), probability, Draws(seed, 0)).numpy()
+    return Augmentation(names)(tf.constant(images), probability, StatelessRng(seed, 0)).numpy()
 
 
 class Fixed:
-    """Draws that are known: one value a call, for all images."""
+    """StatelessRng that are known: one value a call, for all images."""
 
     def __init__(self, *values):
         self.values = list(values)
@@ -64,7 +69,7 @@ def test_any_shape_keeps_its_own_and_probability_0_changes_nothing(
 
 def test_half_precision_comes_out_as_float32():
     images = tf.constant(_images(2, 8, 8, 3), tf.float16)
-    assert Augmentation(NAMES)(images, 1.0, Draws(0, 0)).dtype == tf.float32
+    assert Augmentation(NAMES)(images, 1.0, StatelessRng(0, 0)).dtype == tf.float32
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,9 +91,9 @@ def test_each_image_is_transformed_with_the_probability_and_on_its_own(name, pro
 def test_the_rows_of_two_replicas_are_those_of_one(name):
     images = _images(6, 8, 8, 3)
     augmentation = Augmentation([name])
-    whole = augmentation(images, 0.5, Draws(1, 2))
+    whole = augmentation(images, 0.5, StatelessRng(1, 2))
     parts = [
-        augmentation(images[3 * replica :][:3], 0.5, Draws(1, 2, replica, replicas=2))
+        augmentation(images[3 * replica :][:3], 0.5, StatelessRng(1, 2, replica, replicas=2))
         for replica in range(2)
     ]
     np.testing.assert_allclose(tf.concat(parts, axis=0), whole, atol=1e-6)
@@ -229,7 +234,7 @@ def test_gradients_are_those_of_the_transform(name):
     weights = tf.constant(_images(2, 6, 6, 3, seed=2))
 
     def value(images):
-        return tf.reduce_sum(weights * Augmentation([name])(images, 1.0, Draws(4, 0)))
+        return tf.reduce_sum(weights * Augmentation([name])(images, 1.0, StatelessRng(4, 0)))
 
     with tf.GradientTape() as tape:
         tape.watch(images)
@@ -253,7 +258,7 @@ def test_gradient_penalties_go_through_all_of_them(jit_compile, names):
             outer.watch(scale)
             with tf.GradientTape() as inner:
                 inner.watch(images)
-                augmented = Augmentation(names)(images, 0.7, Draws(0, 0))
+                augmented = Augmentation(names)(images, 0.7, StatelessRng(0, 0))
                 logits = tf.reduce_sum(tf.tanh(scale * kernel * augmented[..., None]))
             slopes = inner.gradient(logits, images)
             penalty = tf.reduce_mean(tf.reduce_sum(tf.square(slopes), axis=[1, 2, 3]))
@@ -264,6 +269,10 @@ def test_gradient_penalties_go_through_all_of_them(jit_compile, names):
     around = [float(penalty_and_gradient(scale + sign * step)[0]) for sign in (1, -1)]
     assert float(penalty) > 0
     assert float(gradient) == pytest.approx((around[0] - around[1]) / (2 * step), rel=0.01)
+
+
+def _controller(batch_size, **options):
+    return AdaptiveProbability(AdaptiveConfig(**options), batch_size)
 
 
 def _run(controller, signs):
@@ -277,28 +286,28 @@ def _run(controller, signs):
 
 def test_the_controller_moves_by_its_step_towards_the_target():
     # 50 · 2 / 1000 is 0.1 every second step.
-    controller = AdaptiveProbability(batch_size=50, target=0.5, images_to_one=1000, every_steps=2)
+    controller = _controller(batch_size=50, target=0.5, images=1000, every_steps=2)
     signs = [0.9, 0.2, 0.6, 0.5, 0.4, 0.59, 1.0, 0.25, 0.5, 0.5]
     expected = [0.0, 0.1, 0.1, 0.2, 0.2, 0.1, 0.1, 0.2, 0.2, 0.2]
     assert _run(controller, signs) == pytest.approx(expected)
 
 
 def test_the_controller_stays_a_probability():
-    controller = AdaptiveProbability(batch_size=30, images_to_one=100, every_steps=1)
+    controller = _controller(batch_size=30, images=100, every_steps=1)
     expected = [0.0, 0.3, 0.6, 0.9, 1.0, 1.0, 0.7]
     assert _run(controller, [-1.0] + [1.0] * 5 + [0.0]) == pytest.approx(expected)
 
 
 def test_by_default_it_is_adas():
     """64 images a step: 4 · 64 / 500 000 every fourth step."""
-    controller = AdaptiveProbability(batch_size=64)
+    controller = _controller(batch_size=64)
     assert _run(controller, [0.61] * 9)[-1] == pytest.approx(2 * 256 / 500_000)
 
 
 def test_the_controller_resumes_where_it_was(tmp_path):
     signs = [0.9, 0.9, 0.9, 0.1, 0.9, 0.2, 0.9]
-    options = {"batch_size": 10, "images_to_one": 100, "every_steps": 3}
-    whole, first, second = (AdaptiveProbability(**options) for _ in range(3))
+    options = {"batch_size": 10, "images": 100, "every_steps": 3}
+    whole, first, second = (_controller(**options) for _ in range(3))
     expected = _run(whole, signs)
     _run(first, signs[:4])
     path = tf.train.Checkpoint(controller=first).write(str(tmp_path / "checkpoint"))
@@ -312,13 +321,13 @@ def test_two_devices_augment_like_one(two_devices):
     def train(strategy):
         count = strategy.num_replicas_in_sync
         with strategy.scope():
-            controller = AdaptiveProbability(batch_size=8, images_to_one=32, every_steps=1)
+            controller = _controller(batch_size=8, images=32, every_steps=1)
         augmentation = Augmentation(["color", "translation"])
 
         def replica(images, step):
             index = tf.distribute.get_replica_context().replica_id_in_sync_group
-            draws = Draws(3, step, index, count)
-            augmented = augmentation(images, controller.probability, draws)
+            rng = StatelessRng(3, step, index, count)
+            augmented = augmentation(images, controller.probability, rng)
             return tf.reduce_mean(tf.square(augmented))
 
         @tf.function

@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from components.trainer.gan import penalties
-from components.trainer.gan.rng import Draws
+from components.trainer.gan.penalties import PenaltyBatch
+from components.trainer.gan.rng import StatelessRng
 
 DEFAULT_WEIGHTS = {"gradient_penalty": 10.0, "r1": 1.0, "r2": 1.0, "dragan": 10.0, "lecam": 0.3}
 
@@ -15,7 +16,7 @@ def _data(*shape, seed=0):
 def _penalise(penalty, score, real, fake=None, seed=0):
     """What the trainer does: the penalty of a batch with the logits of its loss."""
     fake = real if fake is None else fake
-    return penalty(score, real, fake, score(real), score(fake), Draws(seed, 0))
+    return penalty(score, PenaltyBatch(real, fake, score(real), score(fake)), StatelessRng(seed, 0))
 
 
 def _linear(weights):
@@ -140,7 +141,7 @@ def _points(name, real, fake, **options):
         seen.append(data)
         return tf.reduce_sum(data, axis=1)
 
-    penalties.make(name, **options)(score, real, fake, None, None, Draws(5, 7))
+    penalties.make(name, **options)(score, PenaltyBatch(real, fake, None, None), StatelessRng(5, 7))
     return seen[-1].numpy()
 
 
@@ -184,7 +185,7 @@ def test_the_same_draws_give_the_same_penalty():
 
 def _lecam(penalty, real_logits, fake_logits):
     logits = tf.convert_to_tensor(real_logits), tf.convert_to_tensor(fake_logits)
-    return penalty(None, None, None, *logits, None)
+    return penalty(None, PenaltyBatch(None, None, *logits), None)
 
 
 def test_lecam_by_hand():
@@ -204,7 +205,7 @@ def test_lecam_has_no_gradient_through_its_averages():
     penalty = penalties.make("lecam")
     real, fake = tf.Variable([1.0, 3.0]), tf.Variable([-3.0, 1.0])
     with tf.GradientTape() as tape:
-        value = penalty(None, None, None, real, fake, None)
+        value = penalty(None, PenaltyBatch(None, None, real, fake), None)
     to_real, to_fake = tape.gradient(value, [real, fake])
 
     np.testing.assert_allclose(to_real, [2.0, 4.0])
@@ -298,8 +299,8 @@ def test_two_devices_are_penalised_like_one(two_devices, name):
 
         def replica(real, fake):
             index = tf.distribute.get_replica_context().replica_id_in_sync_group
-            draws = Draws(3, tf.constant(11, tf.int64), index, count)
-            return penalty(score, real, fake, score(real), score(fake), draws)
+            rng = StatelessRng(3, tf.constant(11, tf.int64), index, count)
+            return penalty(score, PenaltyBatch(real, fake, score(real), score(fake)), rng)
 
         @tf.function
         def step(real, fake):
