@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from components.example_gen.formats import archive, idx, numpy_files, table, tfrecord
 from components.example_gen.formats.reader import UNSPLIT, Reader
-from components.example_gen.paths import ALTERNATIVE, INSIDE, children, is_image
+from components.example_gen.paths import ALTERNATIVE, children, is_image
 
 # TFX's own: ExampleGen's documentation, "Span, version and date".
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
