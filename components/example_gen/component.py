@@ -1,6 +1,5 @@
 """The contract of the stage: images or tables on disk in, examples in train and eval out."""
 
-import hashlib
 import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,46 +13,10 @@ from tfx.proto import example_gen_pb2, range_config_pb2
 
 from components.common.code_version import code_version
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
-from components.example_gen import executor, paths, sources
+from components.example_gen import executor, paths, sources, spans
 from components.example_gen.config import DataConfig
 
 _BUCKETS = 1000
-
-
-class _Processor(input_processor.FileBasedInputProcessor):
-    """Resolves spans, and fingerprints every file that the patterns of a split match.
-
-    TFX's knows one glob a split and dates of whole seconds.
-    """
-
-    def __init__(
-        self,
-        base: str,
-        splits: Iterable[example_gen_pb2.Input.Split],
-        range_config: range_config_pb2.RangeConfig | None,
-    ) -> None:
-        # A span shows in the first alternative, outside of what is meant inside of a file.
-        first = [
-            example_gen_pb2.Input.Split(
-                name=split.name,
-                pattern=split.pattern.split(paths.ALTERNATIVE)[0].split(paths.INSIDE)[0],
-            )
-            for split in splits
-        ]
-        super().__init__(base, first, range_config)
-        self._base = base
-        self._patterns = [split.pattern for split in splits]
-
-    def resolve_span_and_version(self) -> tuple[int, int | None]:
-        """The latest span and version; takes the fingerprint of their files."""
-        span, version = super().resolve_span_and_version()
-        digest = hashlib.sha256()
-        for pattern in self._patterns:
-            concrete = self.get_pattern_for_span_version(pattern, span, version)
-            for path, inner in paths.parts(self._base, concrete):
-                digest.update(f"{path}\0{inner}\0{paths.state(path)}\0".encode())
-        self._fingerprint = digest.hexdigest()
-        return span, version
 
 
 class Driver(driver.FileBasedDriver):
@@ -65,13 +28,12 @@ class Driver(driver.FileBasedDriver):
         range_config: range_config_pb2.RangeConfig | None = None,
         input_base_uri: str | None = None,
     ) -> input_processor.InputProcessor:
-        """The processor of the splits' patterns."""
-        return _Processor(input_base_uri, splits, range_config)
+        patterns = {split.name: split.pattern for split in splits}
+        return spans.SpanProcessor(input_base_uri or "", patterns, range_config)
 
     def resolve_exec_properties(
         self, exec_properties: dict[str, Any], *args: object, **kwargs: object
     ) -> dict[str, Any]:
-        """Fills in span, version and fingerprint."""
         resolved = super().resolve_exec_properties(exec_properties, *args, **kwargs)
         labels = executor.read_config(resolved["custom_config"]).labels
         path = posixpath.join(resolved["input_base"], labels) if labels else None

@@ -6,13 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from components.example_gen.formats import archive, idx, numpy_files, table, tfrecord
-from components.example_gen.formats.reader import Reader
-from components.example_gen.paths import ALTERNATIVE, INSIDE, children, is_image, list_names
+from components.example_gen.formats.reader import UNSPLIT, Reader
+from components.example_gen.paths import ALTERNATIVE, children, is_image
 
 # TFX's own: ExampleGen's documentation, "Span, version and date".
-_TOKEN = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
-_ORDER = ("SPAN", "YYYY", "MM", "DD", "VERSION")
-_DIGITS = {"YYYY": 4, "MM": 2, "DD": 2}
+_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
 _GLOB = re.compile(r"[*?{]")
 _FILES = (archive.NAMES, numpy_files.NAMES, idx.NAMES, table.NAMES, tfrecord.NAMES)
 
@@ -44,17 +42,17 @@ def find(reader: Reader, path: Paths, splits: Mapping[str, str] | None = None) -
 
     Raises:
       FileNotFoundError: for data that are not there.
-      ValueError: as the reader's `splits`.
+      ValueError: as the reader's `splits`, and as `latest`.
     """
     base = base_of(path)
     if splits:
-        return Found(base, dict(splits), {s: latest(base, p) for s, p in splits.items()})
+        return Found(base, dict(splits), latest(base, splits))
     listed = _listed(path)
     if listed == [base]:
         found = reader.splits(base)
         return Found(base, found, found)
     wanted = [_below(each, base) for each in listed]
-    if any(_TOKEN.search(each) for each in wanted):
+    if any(_PLACEHOLDER.search(each) for each in wanted):
         return _latest_of(reader, base, wanted)
     names = [name for each in wanted for name in _expanded(base, each)]
     found = reader.splits(base, list(dict.fromkeys(names)))
@@ -75,12 +73,18 @@ def base_of(path: Paths) -> str:
     return "/".join(common) or ("/" if folders[0].startswith("/") else ".")
 
 
-def latest(base: str, patterns: str) -> str:
-    """The patterns with the number of the latest span and version in place of `{SPAN}`, …
+def latest(base: str, patterns: Mapping[str, str]) -> dict[str, str]:
+    """The patterns of the latest span and version, the same for all splits, as TFX chooses them.
 
-    Raises FileNotFoundError where nothing has a number.
+    Raises ValueError, naming the patterns, where a split has none or has others.
     """
-    return ALTERNATIVE.join(_latest(base, each) for each in patterns.split(ALTERNATIVE))
+    if not any(map(_PLACEHOLDER.search, patterns.values())):
+        return dict(patterns)
+    # Takes seconds to import, and most data have no spans.
+    from components.example_gen.spans import SpanProcessor
+
+    processor = SpanProcessor(base, patterns)
+    return processor.patterns(*processor.resolve_span_and_version())
 
 
 def _latest_of(reader: Reader, base: str, wanted: Sequence[str]) -> Found:
@@ -90,7 +94,7 @@ def _latest_of(reader: Reader, base: str, wanted: Sequence[str]) -> Found:
             "?; name the files in data.splits instead"
         )
     (pattern,) = wanted
-    concrete = _latest(base, pattern)
+    concrete = latest(base, {UNSPLIT: pattern})[UNSPLIT]
     splits = reader.splits(base, [concrete])
     patterns = {
         split: ALTERNATIVE.join(
@@ -99,62 +103,6 @@ def _latest_of(reader: Reader, base: str, wanted: Sequence[str]) -> Found:
         for split, text in splits.items()
     }
     return Found(base, patterns, splits)
-
-
-def _latest(base: str, pattern: str) -> str:
-    outer, sign, inner = pattern.partition(INSIDE)
-    if sign:
-        return _latest(base, outer) + sign + inner
-    if not _TOKEN.search(pattern):
-        return pattern
-    *parts, rest = _upto_last_token(pattern)
-    found: list[tuple[str, dict[str, str]]] = [("", {})]
-    for part in parts:
-        matcher = _matcher(part)
-        found = [
-            (posixpath.join(name, child), {**values, **match.groupdict()})
-            for name, values in found
-            for child in _names(posixpath.join(base, name) if name else base)
-            if (match := matcher.fullmatch(child))
-        ]
-    if not found:
-        raise FileNotFoundError(
-            f"{posixpath.join(base, pattern)}: nothing with such a number; check data.path and "
-            "data.splits"
-        )
-    _, values = max(
-        found, key=lambda each: [int(each[1][name]) for name in _ORDER if name in each[1]]
-    )
-    return _TOKEN.sub(lambda token: values[token[1]], "/".join([*parts, *rest]))
-
-
-def _upto_last_token(pattern: str) -> list:
-    parts = pattern.split("/")
-    last = max(index for index, part in enumerate(parts) if _TOKEN.search(part))
-    return [*parts[: last + 1], parts[last + 1 :]]
-
-
-def _matcher(part: str) -> re.Pattern[str]:
-    """A part of a path, in which tokens stand for digits and wildcards for anything."""
-    text, end = "", 0
-    for token in _TOKEN.finditer(part):
-        digits = token[2] or _DIGITS.get(token[1])
-        text += _globbed(part[end : token.start()])
-        text += rf"(?P<{token[1]}>\d{f'{{{digits}}}' if digits else '+'})"
-        end = token.end()
-    return re.compile(text + _globbed(part[end:]))
-
-
-def _globbed(text: str) -> str:
-    return re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return list_names(folder)
-    except ValueError:
-        # A file, or a folder that is not there: nothing of the pattern lies in it.
-        return []
 
 
 def _expanded(base: str, pattern: str) -> list[str]:

@@ -6,9 +6,11 @@ from google.protobuf import json_format
 from tfx.proto import example_gen_pb2
 
 from components.common.code_version import code_version
+from components.example_gen import sources
 from components.example_gen.component import Driver, ImageExampleGen
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import bucket_of, read_values
+from components.example_gen.formats.registry import READERS
 
 BUCKETS = {"train": 900, "eval": 100}
 
@@ -100,3 +102,55 @@ def test_every_change_of_a_file_changes_the_fingerprint(tree, png):
     assert is_new()
     os.utime(f"{base}/labels.csv", ns=(1, 1))
     assert is_new(labels="labels.csv")
+
+
+SPLITS = {"train": "{SPAN}/v{VERSION}/train/*", "eval": "{SPAN}/v{VERSION}/test/*"}
+
+
+def resolved(base: str, patterns: dict[str, str]) -> dict[str, str]:
+    """The patterns that a run reads."""
+    config = DataConfig(path=base, format="folder", image_shape=(8, 8, 3))
+    properties = dict(ImageExampleGen(config, patterns).exec_properties)
+    properties = Driver(None).resolve_exec_properties(properties, None, None)
+    found = json_format.Parse(properties["input_config"], example_gen_pb2.Input())
+    return {split.name: split.pattern for split in found.splits}
+
+
+@pytest.mark.parametrize(
+    ("names", "patterns", "latest"),
+    [
+        (["1/v3", "4/v1", "4/v12", "9/v2"], SPLITS, "9/v2"),
+        (["1/v3", "4/v1", "4/v12"], SPLITS, "4/v12"),
+        (["002", "017"], {"train": "{SPAN:3}/train/*", "eval": "{SPAN:3}/test/*"}, "017"),
+        (
+            ["2024-12-31", "2025-01-02"],
+            {"train": "{YYYY}-{MM}-{DD}/train/*", "eval": "{YYYY}-{MM}-{DD}/test/*"},
+            "2025-01-02",
+        ),
+    ],
+)
+def test_a_run_and_a_look_at_the_data_choose_the_same_span(tree, png, names, patterns, latest):
+    base = tree({f"{name}/{part}/1.png": png(1) for name in names for part in ("train", "test")})
+    expected = {"train": f"{latest}/train/*", "eval": f"{latest}/test/*"}
+    assert resolved(base, patterns) == sources.latest(base, patterns) == expected
+    folder = patterns["train"].removesuffix("/train/*")
+    found = sources.find(READERS.get("folder")(), f"{base}/{folder}")
+    assert resolved(found.base, found.patterns) == found.splits == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "patterns"),
+    [
+        (["1/v1/train", "1/v1/test", "2/v1/train"], SPLITS),
+        (["1/v1/train", "1/v1/test", "1/v2/test"], SPLITS),
+        (["1/v1/train"], SPLITS),
+        (["x/v1/train", "x/v1/test"], SPLITS),
+        (["1/train", "fixed"], {"eval": "fixed/*", "train": "{SPAN}/train/*"}),
+    ],
+)
+def test_a_run_and_a_look_at_the_data_refuse_the_same_spans(tree, png, names, patterns):
+    base = tree({f"{name}/1.png": png(1) for name in names})
+    for choose in (resolved, sources.latest):
+        with pytest.raises(ValueError, match="SPAN") as refused:
+            choose(base, patterns)
+        assert "\n" not in str(refused.value)

@@ -1,0 +1,64 @@
+"""Spans and versions of the data, resolved by TFX for the run and for what comes before it."""
+
+import hashlib
+import posixpath
+from collections.abc import Mapping
+
+from tfx.components.example_gen.input_processor import FileBasedInputProcessor
+from tfx.proto import example_gen_pb2, range_config_pb2
+
+from components.example_gen import paths
+
+
+class SpanProcessor(FileBasedInputProcessor):
+    """TFX's, for patterns with alternatives, and with a fingerprint of every file.
+
+    TFX's knows one glob a split and modification times of whole seconds.
+
+    Args:
+      base: the folder that patterns are relative to.
+      patterns: by split.
+      range_config: which spans to choose from; all by default.
+
+    Raises:
+      ValueError: where the patterns of the splits differ in their placeholders.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        patterns: Mapping[str, str],
+        range_config: range_config_pb2.RangeConfig | None = None,
+    ) -> None:
+        self._base = base
+        self._patterns = dict(patterns)
+        # A span is part of the path of a file, the same in all alternatives.
+        outer = [
+            example_gen_pb2.Input.Split(
+                name=name, pattern=pattern.split(paths.ALTERNATIVE)[0].split(paths.INSIDE)[0]
+            )
+            for name, pattern in patterns.items()
+        ]
+        super().__init__(base, outer, range_config)
+
+    def resolve_span_and_version(self) -> tuple[int, int | None]:
+        """The latest span and its latest version; raises ValueError if a split lacks them."""
+        try:
+            return super().resolve_span_and_version()
+        except ValueError as error:
+            where = ", ".join(posixpath.join(self._base, each) for each in self._patterns.values())
+            raise ValueError(f"{where}: {error}; check data.path and data.splits") from error
+
+    def get_input_fingerprint(self, span: int, version: int | None) -> str:
+        digest = hashlib.sha256()
+        for pattern in self.patterns(span, version).values():
+            for path, inner in paths.parts(self._base, pattern):
+                digest.update(f"{path}\0{inner}\0{paths.state(path)}\0".encode())
+        return digest.hexdigest()
+
+    def patterns(self, span: int, version: int | None) -> dict[str, str]:
+        """The patterns by split, with numbers in place of `{SPAN}`, `{VERSION}` and dates."""
+        return {
+            name: self.get_pattern_for_span_version(pattern, span, version)
+            for name, pattern in self._patterns.items()
+        }
