@@ -58,7 +58,7 @@ def vectors(comparison: Comparison) -> Vectors | None:
         rows.append(
             ColumnRow(
                 name,
-                dataclasses.replace(distance, low=max(distance.low, 0.0)),
+                dataclasses.replace(distance, low=max(distance.low or 0.0, 0.0)),
                 *(float(column.mean()) for column in pair),
                 *(float(column.std()) for column in pair),
             )

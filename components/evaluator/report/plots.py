@@ -9,8 +9,10 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 # Told apart by the colour-blind, and seen on white and on black.
@@ -23,7 +25,7 @@ _STYLE = {
     "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 10,
-    "axes.prop_cycle": mpl.cycler(color=_COLOURS),
+    "axes.prop_cycle": cycler(color=_COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -195,9 +197,8 @@ def matrix(title: str, correlations: np.ndarray, columns: Sequence[str]) -> Char
       columns: their names, which stand at the side only; they have the same order across.
     """
     with mpl.rc_context({**_STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(4.6, 3.4), layout="constrained")
         # A browser's letters may be wider than those that the layout is made for.
-        figure.get_layout_engine().set(w_pad=0.15)
+        figure = Figure(figsize=(4.6, 3.4), layout=ConstrainedLayoutEngine(w_pad=0.15))
         axes = figure.subplots()
         axes.imshow(correlations, _DIVERGING, vmin=-1, vmax=1, interpolation="none")
         axes.set_xticks([])

@@ -162,7 +162,7 @@ def _rows(evaluation: Evaluation) -> list[str]:
 def _judged(evaluation: Evaluation) -> list[str]:
     """The metrics that decide, in the order of the rules."""
     named = dict.fromkeys(verdict.metric for verdict in evaluation.verdicts)
-    return [name for name in named if name in evaluation.scores["model"]]
+    return [name for name in named if name and name in evaluation.scores["model"]]
 
 
 def _standing(name: str, change: Score) -> _Standing:
