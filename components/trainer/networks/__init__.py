@@ -2,9 +2,8 @@
 
 from components.trainer.networks import dcgan, mlp, r3gan, resnet
 from components.trainer.networks.base import DISCRIMINATORS, GENERATORS, Discriminator, Generator
-from components.trainer.networks.copying import copy
+from components.trainer.networks.copying import compute_dtypes, copy, describe
 from components.trainer.networks.factory import check_name, resolve
-from components.trainer.networks.inspection import compute_dtypes, describe
 
 __all__ = [
     "DISCRIMINATORS",

@@ -2,12 +2,13 @@
 
 import abc
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from components.common.registry import Registry, nearest
-from components.trainer.networks import fused, layers, spectral
+from components.trainer.networks import fused, layers, maps, spectral
 
 GENERATORS: Registry[type["Generator"]] = Registry("generator")
 DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")
@@ -19,13 +20,14 @@ NORMALIZATION, SELF_ATTENTION, SPECTRAL_NORM = "normalization", "self_attention"
 class Network(keras.Model, abc.ABC):
     """A stack of layers that knows the shape of the data it is for.
 
-    Subclasses say which layers (`make_layers`), which shapes they can make (`check_shape`), how
-    their weights start (`initializer`) and which options they have (`supports`).
+    Subclasses define their layers (`make_layers`), whether they make only images (`images_only`),
+    how their kernels start (`initializer`) and which options they have (`supports`).
 
     Args:
       data_shape: shape of one datum: [height, width, channels], or [columns] for vectors.
       num_classes: of a class-conditional network; 0: unconditional.
-      conditioning: how the labels come in; ignored by an unconditional network.
+      conditioning: how the labels come in, default the first of `conditionings`; ignored by an
+        unconditional network.
       width: filters of the largest map (units of the narrower hidden layer of an mlp); None: the
         network's default.
       self_attention: one block of self-attention at a middle map.
@@ -41,6 +43,7 @@ class Network(keras.Model, abc.ABC):
     # A subclass's: its name in the registry, and which of the options above it has.
     kind: str
     supports: frozenset[str] = frozenset()
+    images_only = False
     # Those of all generators, of all discriminators.
     registry: Registry
     conditionings: tuple[str, ...]
@@ -49,18 +52,18 @@ class Network(keras.Model, abc.ABC):
         self,
         data_shape: Sequence[int],
         *,
-        num_classes: int,
-        conditioning: str,
-        width: int | None,
-        self_attention: bool,
-        seed: int,
-        dtype: str,
+        num_classes: int = 0,
+        conditioning: str | None = None,
+        width: int | None = None,
+        self_attention: bool = False,
         spectral_norm: bool = False,
+        seed: int = 0,
+        dtype: str = "float32",
     ) -> None:
         super().__init__(dtype=dtype)
         self.data_shape = tuple(int(size) for size in data_shape)
         self.num_classes = num_classes
-        self.conditioning = conditioning
+        self.conditioning = conditioning or self.conditionings[0]
         self.width = width
         self.self_attention = self_attention
         self.spectral_norm = spectral_norm
@@ -73,13 +76,15 @@ class Network(keras.Model, abc.ABC):
     def make_layers(self) -> list[keras.layers.Layer]:
         """The layers from input to output (a discriminator's: to its features, [n, d])."""
 
-    @abc.abstractmethod
     def initializer(self) -> keras.initializers.Initializer:
-        """A new initializer of kernels, with a seed of its own."""
+        """A new initializer of kernels, with a seed of its own; default: Glorot uniform."""
+        return keras.initializers.GlorotUniform(seed=self.next_seed())
 
     @classmethod
     def check_shape(cls, data_shape: Sequence[int]) -> None:
-        """Raises ValueError, saying which shapes would do, for one this network cannot make."""
+        """Raises ValueError for a shape that this network cannot have; it names those it can."""
+        if cls.images_only:
+            maps.check_images(cls.kind, data_shape)
 
     @classmethod
     def check_width(cls, width: int) -> None:
@@ -95,10 +100,6 @@ class Network(keras.Model, abc.ABC):
     def normal(self) -> keras.initializers.Initializer:
         """A new N(0, 0.02) initializer (Radford et al. 2015, arXiv:1511.06434, section 4)."""
         return keras.initializers.RandomNormal(stddev=0.02, seed=self.next_seed())
-
-    def glorot(self) -> keras.initializers.Initializer:
-        """A new Glorot uniform initializer, Keras's default, with a seed of its own."""
-        return keras.initializers.GlorotUniform(seed=self.next_seed())
 
     def dense(self, units: int, **options: object) -> keras.layers.Layer:
         """A dense layer; options are those of `keras.layers.Dense`."""
@@ -117,12 +118,13 @@ class Network(keras.Model, abc.ABC):
     def attention(self) -> keras.layers.Layer:
         """A block of self-attention."""
         seeds = [self.next_seed() for _ in range(4)]
-        return spectral.SelfAttention(seeds, dtype=self.dtype_policy)
+        return layers.SelfAttention(seeds, dtype=self.dtype_policy)
 
     def build(self, input_shape: object = None) -> None:
-        """Nothing: the layers are built by the first call."""
+        # The layers are built by the first call.
+        pass
 
-    def get_config(self) -> dict[str, object]:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; `type(network).from_config` makes an untrained copy."""
         return {
             "data_shape": self.data_shape,
@@ -135,7 +137,7 @@ class Network(keras.Model, abc.ABC):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, object]) -> "Network":
+    def from_config(cls, config: dict[str, Any]) -> "Network":
         """The network that `get_config` describes, with its initial weights."""
         return cls(**config)
 
@@ -186,30 +188,11 @@ class Generator(Network):
     registry = GENERATORS
     conditionings = ("concatenation", NORMALIZATION)
 
-    def __init__(
-        self,
-        latent_dim: int,
-        data_shape: Sequence[int],
-        *,
-        num_classes: int = 0,
-        conditioning: str = "concatenation",
-        width: int | None = None,
-        self_attention: bool = False,
-        seed: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        super().__init__(
-            data_shape,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            width=width,
-            self_attention=self_attention,
-            seed=seed,
-            dtype=dtype,
-        )
+    def __init__(self, latent_dim: int, data_shape: Sequence[int], **options: Any) -> None:  # noqa: ANN401
+        super().__init__(data_shape, **options)
         self.latent_dim = latent_dim
         self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
-        if num_classes and not self._normalises_by_class:
+        if self.num_classes and not self._normalises_by_class:
             # As long as the latents and, at first, distributed like them.
             spread = keras.initializers.RandomNormal(stddev=1.0, seed=self.next_seed())
             self.embedding = keras.layers.Dense(
@@ -230,12 +213,7 @@ class Generator(Network):
             latents = tf.concat([tf.cast(latents, embedded.dtype), embedded], axis=-1)
         return self.body(latents, labels=labels, training=training)
 
-    def sample(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
-        """Data [n, *data_shape] for latents [n, latent_dim], with the moving statistics."""
-        return self(latents if labels is None else [latents, labels], training=False)
-
-    def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
         return {"latent_dim": self.latent_dim, **super().get_config()}
 
     @property
@@ -268,35 +246,15 @@ class Discriminator(Network):
     registry = DISCRIMINATORS
     conditionings = ("projection", "auxiliary")
 
-    def __init__(
-        self,
-        data_shape: Sequence[int],
-        *,
-        num_classes: int = 0,
-        conditioning: str = "projection",
-        width: int | None = None,
-        self_attention: bool = False,
-        spectral_norm: bool = False,
-        seed: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        super().__init__(
-            data_shape,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            width=width,
-            self_attention=self_attention,
-            seed=seed,
-            dtype=dtype,
-            spectral_norm=spectral_norm,
-        )
+    def __init__(self, data_shape: Sequence[int], **options: Any) -> None:  # noqa: ANN401
+        super().__init__(data_shape, **options)
         self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
         self.head = self.make_head(1)
         if self._projects:
             # Column c of its kernel embeds class c.
-            self.projection = self.dense(num_classes, use_bias=False, dtype="float32")
-        elif num_classes:
-            self.class_head = self.make_head(num_classes)
+            self.projection = self.dense(self.num_classes, use_bias=False, dtype="float32")
+        elif self.num_classes:
+            self.class_head = self.make_head(self.num_classes)
 
     def make_head(self, units: int) -> keras.layers.Layer:
         """A dense layer from the features, in float32."""
@@ -317,12 +275,7 @@ class Discriminator(Network):
             return [logits, self.class_head(features, training=training)]
         return logits
 
-    def score(self, data: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
-        """What `call` gives, with the moving statistics."""
-        return self(data if labels is None else [data, labels], training=False)
-
-    def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "spectral_norm": self.spectral_norm}
 
     @property

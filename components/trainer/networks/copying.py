@@ -1,5 +1,6 @@
-"""Untrained copies of networks, ours and other people's."""
+"""Untrained copies and descriptions of any network, ours or a user's."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,6 +42,28 @@ def default_policy(dtype: str | keras.DTypePolicy | None) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def compute_dtypes(network: keras.Model) -> set[str]:
+    """The dtypes that its layers compute in, e.g. {"bfloat16", "float32"}."""
+    found, layers = set(), [network]
+    while layers:
+        layer = layers.pop()
+        found.add(layer.compute_dtype)
+        layers += layer._layers
+    return found
+
+
+def describe(network: keras.Model) -> dict[str, Any]:
+    """What tells its architecture from another one; JSON. The network is built."""
+    if isinstance(network, Network):
+        return {"class": type(network).__name__, **network.get_config()}
+    weights = "\n".join(f"{weight.name} {weight.shape}" for weight in network.weights)
+    return {
+        "class": type(network).__name__,
+        "weights": len(network.weights),
+        "weights_hash": hashlib.sha256(weights.encode()).hexdigest()[:16],
+    }
 
 
 def _part(layer: keras.layers.Layer, dtype: str | None) -> keras.layers.Layer:

@@ -13,6 +13,7 @@ from components.trainer.networks.base import (
     SPECTRAL_NORM,
     Discriminator,
     Generator,
+    Network,
 )
 
 _WIDTH = 64
@@ -39,18 +40,10 @@ class DCGANGenerator(Generator):
 
     kind = "dcgan"
     supports = frozenset({NORMALIZATION, SELF_ATTENTION})
-
-    @classmethod
-    def check_shape(cls, data_shape: Sequence[int]) -> None:
-        """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
-        maps.check_images(cls.kind, data_shape)
-
-    def initializer(self) -> keras.initializers.Initializer:
-        """N(0, 0.02)."""
-        return self.normal()
+    images_only = True
+    initializer = Network.normal
 
     def make_layers(self) -> list[keras.layers.Layer]:
-        """From latents to images."""
         height, width, channels = self.data_shape
         halvings = _halvings(self.data_shape)
         attended = maps.attention_level(self.data_shape, halvings)
@@ -93,18 +86,10 @@ class DCGANDiscriminator(Discriminator):
 
     kind = "dcgan"
     supports = frozenset({SELF_ATTENTION, SPECTRAL_NORM})
-
-    @classmethod
-    def check_shape(cls, data_shape: Sequence[int]) -> None:
-        """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
-        maps.check_images(cls.kind, data_shape)
-
-    def initializer(self) -> keras.initializers.Initializer:
-        """N(0, 0.02)."""
-        return self.normal()
+    images_only = True
+    initializer = Network.normal
 
     def make_layers(self) -> list[keras.layers.Layer]:
-        """From images to features."""
         halvings = _halvings(self.data_shape)
         attended = maps.attention_level(self.data_shape, halvings)
         stack = []

@@ -26,7 +26,7 @@ class BatchNormalization(keras.layers.Layer):
         self.momentum = momentum
         self.epsilon = epsilon
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[int, ...]) -> None:
         """Makes gamma and beta of `parameter_shape`, and the moving averages [channels]."""
         channels = input_shape[-1]
 

@@ -1,11 +1,12 @@
 """Layers that several networks are made of."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from components.trainer.networks import fused
+from components.trainer.networks import fused, spectral
 
 
 class Stack(keras.layers.Layer):
@@ -18,7 +19,8 @@ class Stack(keras.layers.Layer):
         self.stack = list(stack)
 
     def build(self, input_shape: object = None) -> None:
-        """Nothing: the layers are built by the first call."""
+        # The layers are built by the first call.
+        pass
 
     def call(
         self, inputs: tf.Tensor, labels: tf.Tensor | None = None, training: bool = False
@@ -47,7 +49,8 @@ class Residual(keras.layers.Layer):
         self.shortcut = Stack(shortcut, dtype=self.dtype_policy)
 
     def build(self, input_shape: object = None) -> None:
-        """Nothing: the layers are built by the first call."""
+        # The layers are built by the first call.
+        pass
 
     def call(
         self, inputs: tf.Tensor, labels: tf.Tensor | None = None, training: bool = False
@@ -69,7 +72,7 @@ class ConditionalBatchNormalization(fused.BatchNormalization):
 
     takes_labels = True
 
-    def __init__(self, num_classes: int, **kwargs: object) -> None:
+    def __init__(self, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
 
@@ -77,7 +80,7 @@ class ConditionalBatchNormalization(fused.BatchNormalization):
         """A row for every class."""
         return (self.num_classes, channels)
 
-    def call(self, inputs: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:  # type: ignore[override]
         """Normalises `inputs`, [n, channels] or [n, height, width, channels]; labels int [n]."""
         channels = inputs.shape[-1]
         plain = self.normalise(inputs, tf.ones([channels]), tf.zeros([channels]), training)
@@ -165,6 +168,65 @@ class BlurDownsample(keras.layers.Layer):
             return 0.25 * (even + _shifted(even, axis, forward=False)) + 0.5 * odd
 
         return along(2, along(1, inputs))
+
+
+class SelfAttention(keras.layers.Layer):
+    """Every place of a map looks at all others (Zhang et al. 2019, arXiv:1805.08318, section 3).
+
+    Queries and keys have an eighth of the channels, values half of them; keys and values are
+    max-pooled by 2, as in the authors' code, where both sides are even. The 1x1 convolutions have
+    a spectral norm of 1. What was seen is added to the map times `gamma`, which starts at 0: at
+    first the block does nothing.
+
+    Args:
+      seeds: four, of the initial kernels.
+    """
+
+    def __init__(self, seeds: Sequence[int], **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.seeds = list(seeds)
+
+    def build(self, input_shape: Sequence[int]) -> None:
+        channels = input_shape[-1]
+        narrow, half = max(1, channels // 8), max(1, channels // 2)
+
+        def conv(filters: int, seed: int) -> spectral.Conv2D:
+            initializer = keras.initializers.GlorotUniform(seed=seed)
+            return spectral.Conv2D(
+                filters,
+                1,
+                use_bias=False,
+                kernel_initializer=initializer,
+                dtype=self.dtype_policy,
+            )
+
+        filters = (narrow, narrow, half, channels)
+        made = [conv(count, seed) for count, seed in zip(filters, self.seeds, strict=True)]
+        self.query, self.key, self.value, self.out = made
+        self.gamma = self.add_weight(
+            shape=(), initializer="zeros", name="gamma", dtype="float32", autocast=False
+        )
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[n, height, width, channels] to the same."""
+        _, height, width, _ = inputs.shape
+        even = height % 2 == width % 2 == 0
+
+        def rows(layer: keras.layers.Layer, pooled: bool) -> tf.Tensor:
+            values = layer(inputs, training=training)
+            if pooled and even:
+                # XLA has no second derivative of the max-pooling op in half precision.
+                squares = [-1, height // 2, 2, width // 2, 2, values.shape[-1]]
+                values = tf.reduce_max(tf.reshape(values, squares), [2, 4])
+            return tf.reshape(values, [-1, values.shape[1] * values.shape[2], values.shape[3]])
+
+        query, key = rows(self.query, pooled=False), rows(self.key, pooled=True)
+        # A softmax over hundreds of places loses its small terms in half precision.
+        scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32)
+        weights = tf.cast(tf.nn.softmax(scores), inputs.dtype)
+        seen = tf.matmul(weights, rows(self.value, pooled=True))
+        seen = self.out(tf.reshape(seen, [-1, height, width, seen.shape[-1]]), training=training)
+        return inputs + tf.cast(tf.convert_to_tensor(self.gamma), inputs.dtype) * seen
 
 
 def _shifted(values: tf.Tensor, axis: int, forward: bool = True) -> tf.Tensor:

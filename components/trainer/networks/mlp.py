@@ -21,12 +21,7 @@ class MLPGenerator(Generator):
 
     kind = "mlp"
 
-    def initializer(self) -> keras.initializers.Initializer:
-        """Glorot uniform."""
-        return self.glorot()
-
     def make_layers(self) -> list[keras.layers.Layer]:
-        """Two hidden layers and the output, reshaped to the data."""
         width = self.width or _WIDTH
         return [
             self.dense(width),
@@ -46,12 +41,7 @@ class MLPDiscriminator(Discriminator):
     kind = "mlp"
     supports = frozenset({SPECTRAL_NORM})
 
-    def initializer(self) -> keras.initializers.Initializer:
-        """Glorot uniform."""
-        return self.glorot()
-
     def make_layers(self) -> list[keras.layers.Layer]:
-        """Two hidden layers."""
         width = self.width or _WIDTH
         return [
             keras.layers.Flatten(dtype=self.dtype_policy),

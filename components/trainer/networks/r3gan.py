@@ -34,15 +34,10 @@ class _R3Network(Network):
     """What the two networks share."""
 
     kind = "r3gan"
-
-    @classmethod
-    def check_shape(cls, data_shape: Sequence[int]) -> None:
-        """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
-        maps.check_images(cls.kind, data_shape)
+    images_only = True
 
     @classmethod
     def check_width(cls, width: int) -> None:
-        """Raises ValueError for a width that does not split into groups of 16 channels."""
         multiple = _GROUP_SIZE // _EXPANSION
         if width < 1 or width % multiple:
             raise ValueError(f"width: r3gan's is a multiple of {multiple}, not {width}")
@@ -99,7 +94,6 @@ class R3GANGenerator(_R3Network, Generator):
     """
 
     def make_layers(self) -> list[keras.layers.Layer]:
-        """From latents to images."""
         height, width, channels = self.data_shape
         halvings, filters = self._levels()
         small = (height >> halvings, width >> halvings, filters[-1])
@@ -129,11 +123,9 @@ class R3GANDiscriminator(_R3Network, Discriminator):
     """
 
     def make_head(self, units: int) -> keras.layers.Layer:
-        """A linear layer from the features, in float32."""
         return self.dense(units, use_bias=False, dtype="float32")
 
     def make_layers(self) -> list[keras.layers.Layer]:
-        """From images to features."""
         height, width, _ = self.data_shape
         halvings, filters = self._levels()
         stack = [
@@ -173,7 +165,6 @@ class Basis(keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the map."""
         initializer = keras.initializers.RandomNormal(stddev=1.0, seed=self.seed)
         self.basis = self.add_weight(shape=self.shape, initializer=initializer, name="basis")
 

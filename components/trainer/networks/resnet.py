@@ -1,7 +1,5 @@
 """Residual networks of SNGAN (Miyato et al. 2018, arXiv:1802.05957, appendix B.4, table 4)."""
 
-from collections.abc import Sequence
-
 import keras
 
 from components.trainer.networks import layers, maps
@@ -35,18 +33,9 @@ class ResNetGenerator(Generator):
 
     kind = "resnet"
     supports = frozenset({NORMALIZATION, SELF_ATTENTION})
-
-    @classmethod
-    def check_shape(cls, data_shape: Sequence[int]) -> None:
-        """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
-        maps.check_images(cls.kind, data_shape)
-
-    def initializer(self) -> keras.initializers.Initializer:
-        """Glorot uniform."""
-        return self.glorot()
+    images_only = True
 
     def make_layers(self) -> list[keras.layers.Layer]:
-        """From latents to images."""
         height, width, channels = self.data_shape
         halvings = maps.halvings(self.data_shape, smallest=4)
         attended = maps.attention_level(self.data_shape, halvings)
@@ -100,18 +89,9 @@ class ResNetDiscriminator(Discriminator):
 
     kind = "resnet"
     supports = frozenset({SELF_ATTENTION, SPECTRAL_NORM})
-
-    @classmethod
-    def check_shape(cls, data_shape: Sequence[int]) -> None:
-        """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
-        maps.check_images(cls.kind, data_shape)
-
-    def initializer(self) -> keras.initializers.Initializer:
-        """Glorot uniform."""
-        return self.glorot()
+    images_only = True
 
     def make_layers(self) -> list[keras.layers.Layer]:
-        """From images to features."""
         halvings = maps.halvings(self.data_shape, smallest=5)
         attended = maps.attention_level(self.data_shape, halvings)
         filters = maps.filters(self.data_shape, halvings + 1, self.width or _DISCRIMINATOR_WIDTH)

@@ -1,4 +1,4 @@
-"""Layers whose kernels have a spectral norm of 1, and the self-attention that is made of them."""
+"""Layers whose kernels have a spectral norm of 1."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 
-class SpectralNorm:
+class SpectralNorm(keras.layers.Layer):
     """Divides a layer's `kernel` [..., out] by its largest singular value as an [in, out] matrix.
 
     Miyato et al. 2018, arXiv:1802.05957, sections 2.1 to 2.3 and algorithm 1: one step of the
@@ -73,63 +73,3 @@ class Conv2D(SpectralNorm, keras.layers.Conv2D):
         if self.use_bias:
             outputs = outputs + tf.convert_to_tensor(self.bias)
         return self.activation(outputs)
-
-
-class SelfAttention(keras.layers.Layer):
-    """Every place of a map looks at all others (Zhang et al. 2019, arXiv:1805.08318, section 3).
-
-    Queries and keys have an eighth of the channels, values half of them; keys and values are
-    max-pooled by 2, as in the authors' code, where both sides are even. The 1x1 convolutions have
-    a spectral norm of 1. What was seen is added to the map times `gamma`, which starts at 0: at
-    first the block does nothing.
-
-    Args:
-      seeds: four, of the initial kernels.
-    """
-
-    def __init__(self, seeds: Sequence[int], **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.seeds = list(seeds)
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the four convolutions and gamma."""
-        channels = input_shape[-1]
-        narrow, half = max(1, channels // 8), max(1, channels // 2)
-
-        def conv(filters: int, seed: int) -> Conv2D:
-            initializer = keras.initializers.GlorotUniform(seed=seed)
-            return Conv2D(
-                filters,
-                1,
-                use_bias=False,
-                kernel_initializer=initializer,
-                dtype=self.dtype_policy,
-            )
-
-        filters = (narrow, narrow, half, channels)
-        made = [conv(*pair) for pair in zip(filters, self.seeds, strict=True)]
-        self.query, self.key, self.value, self.out = made
-        self.gamma = self.add_weight(
-            shape=(), initializer="zeros", name="gamma", dtype="float32", autocast=False
-        )
-
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[n, height, width, channels] to the same."""
-        _, height, width, _ = inputs.shape
-        even = height % 2 == width % 2 == 0
-
-        def rows(layer: keras.layers.Layer, pooled: bool) -> tf.Tensor:
-            values = layer(inputs, training=training)
-            if pooled and even:
-                # XLA has no second derivative of the max-pooling op in half precision.
-                squares = [-1, height // 2, 2, width // 2, 2, values.shape[-1]]
-                values = tf.reduce_max(tf.reshape(values, squares), [2, 4])
-            return tf.reshape(values, [-1, values.shape[1] * values.shape[2], values.shape[3]])
-
-        query, key = rows(self.query, pooled=False), rows(self.key, pooled=True)
-        # A softmax over hundreds of places loses its small terms in half precision.
-        scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32)
-        weights = tf.cast(tf.nn.softmax(scores), inputs.dtype)
-        seen = tf.matmul(weights, rows(self.value, pooled=True))
-        seen = self.out(tf.reshape(seen, [-1, height, width, seen.shape[-1]]), training=training)
-        return inputs + tf.cast(tf.convert_to_tensor(self.gamma), inputs.dtype) * seen

@@ -230,7 +230,9 @@ def test_lecam_state_moves_in_a_graph_and_survives_a_checkpoint(tmp_path):
 def test_lecam_is_float32_whatever_the_logits(dtype):
     # 600² is beyond float16.
     value = penalties.make("lecam")(
-        None, None, None, tf.constant([300.0], dtype), tf.constant([-300.0], dtype), None
+        None,
+        PenaltyBatch(None, None, tf.constant([300.0], dtype), tf.constant([-300.0], dtype)),
+        None,
     )
     assert value.dtype == tf.float32
     assert float(value) == pytest.approx(2 * 600.0**2, rel=1e-2)

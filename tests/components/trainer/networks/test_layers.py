@@ -106,7 +106,7 @@ def test_two_devices_take_the_power_iteration_of_one(two_devices):
 
 @pytest.mark.parametrize("side", [4, 5])
 def test_self_attention_is_the_formula(side):
-    layer = spectral.SelfAttention(seeds=[1, 2, 3, 4])
+    layer = layers.SelfAttention(seeds=[1, 2, 3, 4])
     inputs = _random(2, side, side, 16)
     np.testing.assert_array_equal(layer(inputs), inputs)
     layer.gamma.assign(0.7)

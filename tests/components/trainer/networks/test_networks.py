@@ -40,8 +40,8 @@ def test_every_network_is_in_the_table():
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_latents_to_data_to_logits(name, shape):
-    data = _generator(name, shape).sample(_latents())
-    logits = _discriminator(name, shape).score(data)
+    data = _generator(name, shape)(_latents())
+    logits = _discriminator(name, shape)(data)
 
     assert data.shape == (3, *shape)
     assert logits.shape == (3, 1)
@@ -108,7 +108,7 @@ def test_a_conditional_generator_shows_the_label(name, options):
 
     assert images.shape == (3, *SHAPE)
     assert min(np.abs(images[a] - images[b]).max() for a, b in ((0, 1), (0, 2), (1, 2))) > 1e-3
-    np.testing.assert_allclose(generator.sample(same, LABELS), images, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(generator([same, LABELS]), images, rtol=1e-5, atol=1e-6)
     again = generator([same, tf.constant([2, 1, 2])]).numpy()
     np.testing.assert_allclose(again[[1, 2]], images[[1, 2]], rtol=1e-5, atol=1e-6)
 
