@@ -213,9 +213,12 @@ class GANTrainer:
             log = JsonLog(
                 logs if devices.is_chief(self.strategy) else None, options.log_every_images
             )
-            self.callbacks = self._all_callbacks(log, backup, terminated)
+            nan = TerminateOnNaN()
+            self.callbacks = self._all_callbacks(nan, log, backup, terminated)
             try:
                 self._loop(last_step)
+                # Where a callback ended the training, the last step has not been looked at.
+                nan.check(self)
             finally:
                 for callback in self.callbacks:
                     callback.stop(self)
@@ -248,12 +251,13 @@ class GANTrainer:
 
     def _all_callbacks(
         self,
+        nan: TerminateOnNaN,
         log: JsonLog,
         backup: BackupAndRestore | None,
         terminated: Callable[[], bool],
     ) -> list[Callback]:
         """The built-in callbacks and the user's own; their order matters."""
-        options, nan = self.options, TerminateOnNaN()
+        options = self.options
         saved = options.checkpoint_every_images if options.watch.rollback else None
         callbacks: list[Callback] = [
             nan,
