@@ -188,7 +188,7 @@ def data_id(data: np.ndarray) -> str:
     """A hash of the type, the shape and the content of an array, 16 hexadecimal digits."""
     data = np.ascontiguousarray(data)
     digest = hashlib.sha256(f"{data.dtype.str} {data.shape} ".encode())
-    digest.update(data.reshape(-1).view(np.uint8))
+    digest.update(data.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:16]
 
 

@@ -57,7 +57,7 @@ def assemble(
       strategy: whose replicas share a batch.
     """
     hyperparameters = ScheduledHyperparameters()
-    players = tuple(
+    generator, discriminator = (
         _player(name, pair, options, given, learning_rate_factor, hyperparameters)
         for name in ("generator", "discriminator")
     )
@@ -65,7 +65,8 @@ def assemble(
     augment, adaptive = _augmentation(options, pair, hyperparameters)
     loss = losses.get(options.loss, options.label_smoothing)
     step = Step(
-        *players,
+        generator,
+        discriminator,
         options=options,
         float32_discriminator=pair.float32_discriminator() if weighted else pair.discriminator,
         loss=loss,
@@ -83,7 +84,7 @@ def assemble(
     return Parts(
         loss=loss,
         step=step,
-        players=players,
+        players=(generator, discriminator),
         penalties=[entry.penalty for entry in weighted],
         adaptive=adaptive,
         ema_decay=hyperparameters.add(

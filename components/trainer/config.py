@@ -15,7 +15,7 @@ from components.trainer.gan import losses, optimizers, penalties
 from components.trainer.gan.augmentation import AUGMENTATIONS, AdaptiveConfig, Augmentation
 from components.trainer.gan.optimizers import OPTIMIZERS
 from components.trainer.gan.penalties import PENALTIES
-from components.trainer.gan.schedules import scheduled, start_of
+from components.trainer.gan.schedules import Scheduled, scheduled, start_of
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 
 
@@ -70,11 +70,13 @@ class OptimizerConfig(Config):
     """One optimizer."""
 
     name: Annotated[str, name_in(OPTIMIZERS)] = Field("adam", description="optimizer")
-    learning_rate: scheduled(gt=0) = Field(2e-4, description="step size; may be a schedule")
+    learning_rate: Annotated[Scheduled, scheduled(gt=0)] = Field(
+        2e-4, description="step size; may be a schedule"
+    )
     beta_1: float | None = Field(
         None, ge=0, lt=1, description="decay of the first moment; 0.5 for those that have one"
     )
-    beta_2: scheduled(ge=0, lt=1) | None = Field(
+    beta_2: Annotated[Scheduled, scheduled(ge=0, lt=1)] | None = Field(
         None, description="decay of the second moment; may be a schedule; default: the optimizer's"
     )
     clip_norm: float | None = Field(
@@ -107,7 +109,7 @@ class PenaltyConfig(Config):
     """One regulariser of the discriminator."""
 
     name: Annotated[str, name_in(PENALTIES)] = Field(description="penalty")
-    weight: scheduled(ge=0) | None = Field(
+    weight: Annotated[Scheduled, scheduled(ge=0)] | None = Field(
         None, description="may be a schedule; default: the paper's"
     )
     interval: int = Field(
@@ -127,7 +129,7 @@ class AugmentationConfig(Config):
     transforms: tuple[Annotated[str, name_in(AUGMENTATIONS)], ...] = Field(
         ("color", "translation", "cutout"), min_length=1, description="applied in this order"
     )
-    probability: scheduled(ge=0, le=1) = Field(
+    probability: Annotated[Scheduled, scheduled(ge=0, le=1)] = Field(
         1.0, description="of each transform, for each image; may be a schedule"
     )
     adaptive: AdaptiveConfig | None = Field(
@@ -162,7 +164,7 @@ class TrainingConfig(Config):
     )
     generator_optimizer: OptimizerConfig = OptimizerConfig()
     discriminator_optimizer: OptimizerConfig = OptimizerConfig()
-    ema_half_life_images: scheduled(ge=0) = Field(
+    ema_half_life_images: Annotated[Scheduled, scheduled(ge=0)] = Field(
         10_000,
         description="half-life of the averaged generator, the one exported; may be a schedule; "
         "0: no averaging",

@@ -74,6 +74,7 @@ class Served(tf.Module):
 
     def sample_class(self, count: tf.Tensor, seed: tf.Tensor, label: tf.Tensor) -> Tensors:
         """As `sample`, all of class `label`."""
+        assert self._class_shares is not None  # Only then is this a signature.
         last = tf.constant(len(self._class_shares) - 1, tf.int64)
         # Without the check a GPU would answer with zeros.
         tf.debugging.assert_less_equal(label, last, "label: no such class")
@@ -82,6 +83,7 @@ class Served(tf.Module):
 
     def columns(self) -> Tensors:
         """What the numbers of a vector are called."""
+        assert self._scaling  # Only then is this a signature.
         return {"names": tf.constant(self._scaling.columns)}
 
     def _sample(self, count: tf.Tensor, seed: tf.Tensor, labels: tf.Tensor | None) -> Tensors:

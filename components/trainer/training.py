@@ -110,7 +110,7 @@ class GANTrainer:
                 discriminator,
                 latent_dim=self.options.latent_dim,
                 data_shape=self.data_shape,
-                conditioning=self._conditioning and self._conditioning.discriminator,
+                conditioning=self._conditioning.discriminator if self._conditioning else None,
                 num_classes=self.num_classes,
             )
             self.ema_generator = self._pair.copy_generator()
@@ -122,6 +122,8 @@ class GANTrainer:
         players = self._parts.players
         self.generator_optimizer, self.discriminator_optimizer = (p.optimizer for p in players)
         self.callbacks: list[Callback] = []
+        self.stop_training = False
+        self.total_images = self._steps = 0
         self._own_callbacks = callbacks
         self._quality: quality.Quality | None = None
         self._extract = extract or (quality.scaled(scaling) if scaling else quality.pixels)
@@ -141,8 +143,11 @@ class GANTrainer:
         strategy = strategy or devices.strategy()
         source = sources.open_source(dataset)
         named, conditioning = config.networks, config.conditioning
-        common = {"width": named.width, "self_attention": named.self_attention}
-        common |= {"dtype": config.precision}
+        common: dict[str, Any] = {
+            "width": named.width,
+            "self_attention": named.self_attention,
+            "dtype": config.precision,
+        }
         generator_options, discriminator_options = common.copy(), common.copy()
         if conditioning:
             num_classes = conditioning.num_classes or source.num_classes

@@ -67,7 +67,8 @@ def sliced_wasserstein(
             f"fake_images: {list(fake_images.shape[1:])}, expected {list(real_images.shape[1:])} "
             "as in real_images"
         )
-    shapes = _shapes(real_images.shape[1:3])
+    height, width = real_images.shape[1:3]
+    shapes = _shapes((height, width))
     if min(shapes[-1]) < patch_size:
         raise ValueError(
             f"patch_size: {patch_size}, expected at most {min(shapes[-1])}, the smaller side of "
@@ -92,9 +93,10 @@ def sliced_wasserstein(
 
 def _shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
     """Height and width of every level."""
-    shapes = [tuple(shape)]
-    while min(smaller := tuple((side + 1) // 2 for side in shapes[-1])) >= _SMALLEST_SIDE:
-        shapes.append(smaller)
+    shapes = [shape]
+    while (min(shapes[-1]) + 1) // 2 >= _SMALLEST_SIDE:
+        height, width = shapes[-1]
+        shapes.append(((height + 1) // 2, (width + 1) // 2))
     return shapes
 
 
@@ -112,7 +114,11 @@ def _patches(
     for start in range(0, count, _BATCH_SIZE):
         part = slice(start, start + _BATCH_SIZE)
         batch = _level(images[part].astype(np.float64), shapes, level)
-        windows = np.lib.stride_tricks.sliding_window_view(batch, (size, size), axis=(1, 2))
+        windows = np.lib.stride_tricks.sliding_window_view(
+            batch,
+            (size, size),
+            axis=(1, 2),  # type: ignore[call-overload]  # NumPy 1's stubs know one axis only.
+        )
         image = np.arange(len(batch))[:, np.newaxis]
         chosen = windows[image, places[0][part], places[1][part]]
         rows = slice(start * per_image, (start + len(batch)) * per_image)

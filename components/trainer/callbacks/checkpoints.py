@@ -158,7 +158,7 @@ class BackupAndRestore(Callback):
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Dotted keys to values."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         nested = isinstance(value, Mapping)
         flat |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}

@@ -43,16 +43,17 @@ class JsonLog(Callback):
         self._lines = _Lines(folder and os.path.join(folder, artifact_files.LOG))
         self._warnings = _Lines(folder and os.path.join(folder, WARNINGS_FILE))
         self._means = Means()
-        self._zero: float | None = None
+        self._started, self._zero = False, 0.0
 
     def start(self, trainer: GANTrainer) -> None:
-        if self._zero is None:
+        if not self._started:
             self._lines.read()
             self._warnings.read()
         self._lines.drop_after(trainer.images_seen)
         self._warnings.drop_after(trainer.images_seen)
         self._last_write = time.monotonic()
-        if self._zero is None:
+        if not self._started:
+            self._started = True
             seconds = self._lines.all[-1]["seconds"] if self._lines.all else 0.0
             self._zero = self._last_write - seconds
         self._images_written = trainer.images_seen

@@ -76,7 +76,15 @@ class Schedule(Config):
         return self.model_copy(update={"images": total_images - self.after_images})
 
 
-Scheduled = float | Schedule
+def _tag(value: object) -> str:
+    return SECTION_TAG if isinstance(value, Mapping | Schedule) else NUMBER_TAG
+
+
+# A finite number, or a schedule. Only one kind is tried, so that an error is about what was meant.
+Scheduled = Annotated[
+    Annotated[FiniteFloat, Tag(NUMBER_TAG)] | Annotated[Schedule, Tag(SECTION_TAG)],
+    Discriminator(_tag),
+]
 
 
 def value_at(scheduled: Scheduled, images_seen: float) -> float:
@@ -94,18 +102,16 @@ def over(scheduled: Scheduled, total_images: int) -> Scheduled:
     return scheduled.over(total_images) if isinstance(scheduled, Schedule) else scheduled
 
 
-def _tag(value: object) -> str:
-    return SECTION_TAG if isinstance(value, Mapping | Schedule) else NUMBER_TAG
-
-
 def scheduled(
     *,
     gt: float | None = None,
     ge: float | None = None,
     lt: float | None = None,
     le: float | None = None,
-) -> object:
-    """A field type: a finite number, or a schedule, both of whose ends keep to the bounds.
+) -> AfterValidator:
+    """Checks that a number, or both ends of a schedule, keep to bounds.
+
+    For fields: `Annotated[Scheduled, scheduled(gt=0)]`.
 
     Args:
       gt, ge, lt, le: the value is greater, greater or equal, less, less or equal.
@@ -130,9 +136,4 @@ def scheduled(
                 raise ValueError(f"{name}{end}, expected {expected}")
         return value
 
-    return Annotated[
-        Annotated[FiniteFloat, Tag(NUMBER_TAG)] | Annotated[Schedule, Tag(SECTION_TAG)],
-        # One kind is tried, so that an error is about what was meant.
-        Discriminator(_tag),
-        AfterValidator(check),
-    ]
+    return AfterValidator(check)

@@ -300,12 +300,18 @@ class Step:
 class StepOptions(Protocol):
     """The training options that a step reads."""
 
-    conditioning: Any
-    discriminator_steps: int
-    gradient_accumulation: int
-    seed: int
-    weight_clip: float | None
-    xla: bool
+    @property
+    def conditioning(self) -> Any: ...  # noqa: ANN401
+    @property
+    def discriminator_steps(self) -> int: ...
+    @property
+    def gradient_accumulation(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def weight_clip(self) -> float | None: ...
+    @property
+    def xla(self) -> bool: ...
 
 
 def to_float(values: tf.Tensor) -> tf.Tensor:

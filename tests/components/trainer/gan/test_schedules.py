@@ -1,4 +1,5 @@
 import math
+from typing import Annotated
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from components.common.config import Config, validate
-from components.trainer.gan.schedules import SHAPES, Schedule, over, scheduled, value_at
+from components.trainer.gan.schedules import SHAPES, Schedule, Scheduled, over, scheduled, value_at
 
 # shape, progress, share of the way: half a cosine at thirds and quarters.
 ORACLE = [
@@ -75,8 +76,8 @@ def test_a_number_is_constant():
 
 
 class Section(Config):
-    decay: scheduled(ge=0, lt=1) = Field(0.5)
-    maybe: scheduled(gt=0, le=2) | None = None
+    decay: Annotated[Scheduled, scheduled(ge=0, lt=1)] = Field(0.5)
+    maybe: Annotated[Scheduled, scheduled(gt=0, le=2)] | None = None
 
 
 FITTING = [
