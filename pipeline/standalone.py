@@ -146,7 +146,7 @@ def table(evaluation: Evaluation) -> Table:
             name,
             listing.number(found.value),
             Text(listing.interval(found.to_json())),
-            listing.number(floor and floor.value),
+            listing.number(None if floor is None else floor.value),
         )
     return made
 

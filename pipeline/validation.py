@@ -59,7 +59,7 @@ def validate(
       ValueError: for files that are no schema or no statistics, data that are none at all, and
         `serving` without a reference.
     """
-    schema = schema or (recipe and recipe.data.schema_path)
+    schema = schema or (recipe.data.schema_path if recipe else None)
     if not schema:
         raise ValueError("--schema: missing, and the recipe has no data.schema")
     held_to = proposal.read(schema)

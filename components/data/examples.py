@@ -135,13 +135,13 @@ def to_example(record: ImageRecord) -> tf.train.Example:
     }
     if record.label is not None:
         feature[LABEL] = ints(record.label)
-    if record.class_name is not None:
-        feature[CLASS_NAME] = blob(record.class_name.encode())
-    if record.digest is not None:
-        feature[MEAN] = floats(record.mean)
-        feature[CONTRAST] = floats(record.contrast)
-        feature[BLANK] = blob(record.blank.encode())
-        feature[HASH] = blob(record.digest.encode())
+    for name, number in ((MEAN, record.mean), (CONTRAST, record.contrast)):
+        if number is not None:
+            feature[name] = floats(number)
+    texts = ((CLASS_NAME, record.class_name), (BLANK, record.blank), (HASH, record.digest))
+    for name, text in texts:
+        if text is not None:
+            feature[name] = blob(text.encode())
     return tf.train.Example(features=tf.train.Features(feature=feature))
 
 

@@ -36,7 +36,8 @@ def gather(rows: tf.data.Dataset, arrays: Any) -> tf.data.Dataset:  # noqa: ANN4
 
 def _tensor(array: np.ndarray) -> tf.Tensor:
     array = np.asarray(array)
-    file = array
+    # NumPy's types say that a base is an array; it is whatever owns the memory.
+    file: Any = array
     while isinstance(file, np.ndarray):
         file = file.base
     aligned = array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0

@@ -31,7 +31,10 @@ class DataSpec(Config):
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one datum: (height, width, channels) or (columns,)."""
-        return self.image_shape or (len(self.columns),)
+        if self.image_shape is not None:
+            return self.image_shape
+        assert self.columns is not None  # By the validator: it is one of both.
+        return (len(self.columns),)
 
     def to_example(self, record: examples.ImageRecord | vectors.VectorRecord) -> tf.train.Example:
         """The tf.Example of a record of this data set."""
@@ -44,6 +47,7 @@ class DataSpec(Config):
         Raises:
           ValueError: as `examples.read_images` and `vectors.read_vectors`.
         """
-        if self.columns is None:
+        if self.image_shape is not None:
             return examples.read_images(files, self.image_shape)
+        assert self.columns is not None  # By the validator: it is one of both.
         return vectors.read_vectors(files, self.columns)

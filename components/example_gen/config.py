@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from components.common.config import Config, name_in
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data.spec import DataSpec
-from components.example_gen import prepare, rows
+from components.example_gen import prepare
 from components.example_gen.formats.reader import Reader
 from components.example_gen.formats.registry import AUTO, READERS
 
@@ -48,14 +48,12 @@ class DataConfig(Config):
     columns: tuple[_Name, ...] | None = Field(
         None, min_length=1, description="the numbers that make a vector, instead of image_shape"
     )
-    fit: Literal[prepare.FITS] = Field(
+    fit: prepare.Fit = Field(
         "exact",
         description="images of another size: exact refuses them, crop fills and cuts, pad shows "
         "all and fills with the background, stretch ignores the proportions",
     )
-    filter: Literal[tuple(prepare.FILTERS)] = Field(
-        "lanczos", description="of resizing; all antialiased"
-    )
+    filter: prepare.Filter = Field("lanczos", description="of resizing; all antialiased")
     background: str = Field(
         "white", description="colour behind transparent pixels and beside padded images"
     )
@@ -131,9 +129,10 @@ class DataConfig(Config):
     @field_validator("columns")
     @classmethod
     def _columns_have_names_of_their_own(cls, columns: tuple[str, ...] | None) -> object:
-        for name in columns or ():
-            if columns.count(name) > 1:
-                raise ValueError(f"found {name!r} {columns.count(name)} times; name it once")
+        names = columns or ()
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"found {name!r} {names.count(name)} times; name it once")
         return columns
 
     @model_validator(mode="after")
@@ -172,10 +171,10 @@ class DataConfig(Config):
         return DataSpec(image_shape=self.image_shape, columns=self.columns)
 
     @property
-    def preparation(self) -> Callable[[prepare.RawImage | rows.RawRow], prepare.Prepared]:
+    def preparation(self) -> Callable[[prepare.RawImage | prepare.RawRow], prepare.Prepared]:
         """Makes what the reader finds a record of the examples; raises BadRecordError."""
         if self.columns is not None:
-            return functools.partial(rows.prepare, columns=self.columns)
+            return functools.partial(prepare.prepare_row, columns=self.columns)
         how = prepare.Preparation(
             self.image_shape, self.fit, self.filter, self.background, self.max_pixels
         )

@@ -135,11 +135,14 @@ def _read(reader: Reader, base: str, shards: Iterable, columns: Sequence[str] | 
     return _stacked(base, records, columns) if columns else _decoded(base, records)
 
 
-def _stacked(base: str, records: Iterable[VectorRecord], columns: Sequence[str]) -> Split:
+def _stacked(
+    base: str, records: Iterable[ImageRecord | VectorRecord], columns: Sequence[str]
+) -> Split:
     labels = []
 
     def values() -> Iterator[float]:
         for record in records:
+            assert isinstance(record, VectorRecord)  # A reader with columns reads rows.
             labels.append(record.label)
             yield from (record.values[name] for name in columns)
 
@@ -149,10 +152,11 @@ def _stacked(base: str, records: Iterable[VectorRecord], columns: Sequence[str])
     return Split(rows, _labels(labels))
 
 
-def _decoded(base: str, records: Iterable[ImageRecord]) -> Split:
+def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
     images, labels = [], []
     first = None
     for record in records:
+        assert isinstance(record, ImageRecord)  # A reader without columns reads images.
         source = posixpath.join(base, record.source)
         if not record.decode_ok:
             raise ValueError(f"{source}: the image does not decode")

@@ -20,8 +20,7 @@ from components.example_gen import ledger
 from components.example_gen.config import DataConfig
 from components.example_gen.formats.reader import Reader
 from components.example_gen.ledger import Line
-from components.example_gen.prepare import BadRecordError, RawImage
-from components.example_gen.rows import RawRow
+from components.example_gen.prepare import BadRecordError, RawImage, RawRow
 
 _log = logging.getLogger(__name__)
 
@@ -227,7 +226,8 @@ class _Judge(beam.DoFn):
     """Records whose digests begin alike to those that are dropped, notes and events."""
 
     def __init__(self, drop_duplicates: bool, on_leak: str) -> None:
-        self._options = {"drop_duplicates": drop_duplicates, "on_leak": on_leak}
+        self._drop_duplicates = drop_duplicates
+        self._on_leak = on_leak
 
     def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
         same: dict[str, list[tuple[str, str]]] = {}
@@ -235,7 +235,9 @@ class _Judge(beam.DoFn):
             digest, split, source = packed.decode().split("\0", 2)
             same.setdefault(digest, []).append((split, source))
         for records in same.values():
-            judgement = ledger.judge(records, **self._options)
+            judgement = ledger.judge(
+                records, drop_duplicates=self._drop_duplicates, on_leak=self._on_leak
+            )
             for line in judgement.dropped:
                 yield _event("dropped", line.kind)
                 yield line
@@ -260,7 +262,7 @@ def _is_kept(element: Element, dropped: dict[tuple[str, str], int]) -> bool:
 
 def _place(element: Element, _: int, names: list[str], buckets: dict[str, int]) -> int:
     """The index of the output split: that of the input, or a bucket of the hash."""
-    split, _, digest, _ = element
+    split, digest = element[0], element[2]
     return names.index(bucket_of(digest, buckets) if buckets else split)
 
 

@@ -54,7 +54,8 @@ def judge(records: Iterable[tuple[str, str]], *, drop_duplicates: bool, on_leak:
     sources: dict[str, list[str]] = {}
     for split, source in sorted(records):
         sources.setdefault(split, []).append(source)
-    dropped, noted = [], []
+    dropped: list[Line] = []
+    noted: list[Line] = []
     leaks = TRAIN_SPLIT in sources and EVAL_SPLIT in sources
     for split, (first, *others) in sources.items():
         leaked = leaks and split == TRAIN_SPLIT

@@ -5,9 +5,12 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # Between the alternatives of a pattern, and between a file and what is meant inside it.
 ALTERNATIVE = "|"
@@ -175,9 +178,10 @@ class _Remote(io.RawIOBase):
         self._file.seek(start + offset)
         return start + offset
 
-    def readinto(self, buffer: memoryview) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        with memoryview(buffer) as view:
+            data = self._file.read(len(view))
+            view[: len(data)] = data
         return len(data)
 
     def close(self) -> None:

@@ -1,9 +1,11 @@
-"""A record as it was found to an image as the recipe wants it, stored without loss."""
+"""A record as it was found to an image or numbers as the recipe wants them, without loss."""
 
 import dataclasses
 import io
 import posixpath
-from collections.abc import Callable
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,9 +16,10 @@ from components.data.vectors import VectorRecord
 
 # Pillow refuses to decode beyond this, whatever the recipe says.
 LARGEST_MAX_PIXELS = 2 * 89_478_485
-FILTERS = {
-    name: Image.Resampling[name.upper()]
-    for name in ("lanczos", "bicubic", "hamming", "bilinear", "box")
+Fit = Literal["exact", "crop", "pad", "stretch"]
+Filter = Literal["lanczos", "bicubic", "hamming", "bilinear", "box"]
+FILTERS: dict[Filter, Image.Resampling] = {
+    name: Image.Resampling[name.upper()] for name in get_args(Filter)
 }
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 _FORMAT_OF = {
@@ -29,6 +32,10 @@ _FORMAT_OF = {
 }
 _ALPHA_MODES = ("RGBA", "LA", "PA")
 _LARGEST_16_BIT = 65535
+# Examples hold 32 bits.
+_LARGEST = float(np.finfo(np.float32).max)
+
+RecordT = TypeVar("RecordT", bound=examples.ImageRecord | VectorRecord)
 
 
 class BadRecordError(ValueError):
@@ -55,6 +62,25 @@ class RawImage:
 
 
 @dataclasses.dataclass(frozen=True)
+class RawRow:
+    """A row as it was found.
+
+    Attributes:
+      values: by name of column; text, numbers, or None for nothing.
+      source: where it came from, e.g. `weather.csv#17`.
+      label: the class, from 0, or None.
+      error: why the row cannot be had, or None.
+      class_name: of the class, or None.
+    """
+
+    values: Mapping[str, str | float | None]
+    source: str
+    label: int | None = None
+    error: str | None = None
+    class_name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Preparation:
     """What images are made into.
 
@@ -67,21 +93,21 @@ class Preparation:
     """
 
     image_shape: tuple[int, int, int] | None = None
-    fit: str = "exact"
-    filter: str = "lanczos"
+    fit: Fit = "exact"
+    filter: Filter = "lanczos"
     background: str = "white"
     max_pixels: int = 64_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
+class Prepared(Generic[RecordT]):
     """A record that is ready, and what is remarkable about it: ANIMATED, MISNAMED."""
 
-    record: examples.ImageRecord | VectorRecord
+    record: RecordT
     notes: tuple[str, ...] = ()
 
 
-def prepare(raw: RawImage, how: Preparation) -> Prepared:
+def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
     """Decodes a record and brings it to the shape that is wanted.
 
     EXIF orientation is applied; of an animation the first frame is taken; alpha is composited on
@@ -96,7 +122,7 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared:
         raise BadRecordError(raw.error)
     notes: list[str] = []
     if isinstance(raw.content, bytes):
-        image = _decoded(raw, how, notes)
+        image = _decoded(raw.content, raw.source, how, notes)
     else:
         image = _flat(_picture(raw.content), how.background)
     if how.image_shape is not None:
@@ -107,11 +133,38 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared:
     return Prepared(record, tuple(notes))
 
 
-def _decoded(raw: RawImage, how: Preparation, notes: list[str]) -> Image.Image:
-    if not raw.content:
+def prepare_row(raw: RawRow, columns: Sequence[str]) -> Prepared[VectorRecord]:
+    """The numbers of a row.
+
+    Raises:
+      BadRecordError: with the reason, for a row that cannot be had, and a column that holds
+        anything but a finite number of 32 bits.
+    """
+    if raw.error is not None:
+        raise BadRecordError(raw.error)
+    values = {name: _number(name, raw.values[name]) for name in columns}
+    return Prepared(VectorRecord(values, raw.source, raw.label, raw.class_name))
+
+
+def _number(column: str, value: str | float | None) -> float:
+    try:
+        number = np.nan if value is None else float(value)
+    except (OverflowError, ValueError):
+        number = np.nan
+    # Also refuses NaN.
+    if not abs(number) <= _LARGEST:
+        found = "nothing" if value in (None, "") else reprlib.repr(value)
+        raise BadRecordError(
+            f"the column {column!r} holds {found}, expected a number (finite, 32 bits)"
+        )
+    return number
+
+
+def _decoded(content: bytes, source: str, how: Preparation, notes: list[str]) -> Image.Image:
+    if not content:
         raise BadRecordError("the file is empty")
     try:
-        with Image.open(io.BytesIO(raw.content), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             pixels = image.width * image.height
             if pixels > how.max_pixels:
                 raise BadRecordError(
@@ -124,7 +177,7 @@ def _decoded(raw: RawImage, how: Preparation, notes: list[str]) -> Image.Image:
                 notes.append(ANIMATED)
                 image.seek(0)
             image.load()
-            named = _FORMAT_OF.get(posixpath.splitext(raw.source)[1].lower(), kind)
+            named = _FORMAT_OF.get(posixpath.splitext(source)[1].lower(), kind)
             if named != kind:
                 notes.append(MISNAMED)
             return _flat(ImageOps.exif_transpose(image), how.background)
@@ -209,7 +262,7 @@ def _crop(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.
 def _pad(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
     # A side that would round to nothing is one pixel.
     scale = min(size[0] / image.width, size[1] / image.height)
-    inner = tuple(max(1, round(side * scale)) for side in image.size)
+    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     padded = Image.new(image.mode, size, how.background)
     left, top = ((outer - side) // 2 for outer, side in zip(size, inner, strict=True))
     padded.paste(image.resize(inner, FILTERS[how.filter]), (left, top))
@@ -220,10 +273,9 @@ def _stretch(image: Image.Image, size: tuple[int, int], how: Preparation) -> Ima
     return image.resize(size, FILTERS[how.filter])
 
 
-_FITS: dict[str, Callable[[Image.Image, tuple[int, int], Preparation], Image.Image]] = {
+_FITS: dict[Fit, Callable[[Image.Image, tuple[int, int], Preparation], Image.Image]] = {
     "exact": _exact,
     "crop": _crop,
     "pad": _pad,
     "stretch": _stretch,
 }
-FITS = tuple(_FITS)

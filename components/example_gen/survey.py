@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from components.example_gen.formats.reader import Reader
-from components.example_gen.prepare import RawImage
+from components.example_gen.prepare import RawImage, RawRow
 
 _LOOKED_AT = 512
 _GRAY = ("1", "L", "LA", "I", "I;16")
@@ -60,8 +60,9 @@ def survey(reader: Reader, shards: Sequence) -> Survey:
     )
 
 
-def _shape(raw: RawImage) -> tuple[int, int, int] | None:
+def _shape(raw: RawImage | RawRow) -> tuple[int, int, int] | None:
     """(height, width, 1 or 3), None for what is no image."""
+    assert isinstance(raw, RawImage)  # The caller's reader is one of images.
     if isinstance(raw.content, np.ndarray):
         height, width, *channels = raw.content.shape
         return height, width, 1 if channels in ([], [1]) else 3

@@ -146,8 +146,9 @@ def _chosen(path: str, pattern: str) -> list[str]:
 def _shards(path: str, files: Sequence[layout.Entry]) -> list[Members]:
     if _is_zip(path):
         return [Members(path, tuple(chunk)) for chunk in chunks(files, _SHARD_FILES)]
-    places = _listing(path)
-    if any(place is None for place in places.values()):
+    listing = _listing(path)
+    places = {name: place for name, place in listing.items() if place is not None}
+    if len(places) < len(listing):
         return [Members(path, tuple(files))]
     return [
         Members(
@@ -210,11 +211,14 @@ def _place(path: str, member: tarfile.TarInfo) -> tuple[int, int] | None:
 def _members(path: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     """The members but folders; raises tarfile.ReadError for an archive without its end."""
     with contextlib.ExitStack() as opened:
-        file = opened.enter_context(open_file(path))
+        file: BinaryIO | gzip.GzipFile = opened.enter_context(open_file(path))
         if not _is_plain(path):
             file = opened.enter_context(gzip.GzipFile(fileobj=file))
         watched = _Watched(file)
-        archive = opened.enter_context(tarfile.open(fileobj=watched, mode="r:"))
+        # The stubs ask for `write`, which reading does not use.
+        archive = opened.enter_context(
+            tarfile.open(fileobj=watched, mode="r:")  # type: ignore[call-overload]
+        )
         for member in archive:
             # Or the list of members would grow with the archive.
             archive.members = []
@@ -228,7 +232,7 @@ def _members(path: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
 class _Watched:
     """A file that remembers what was read last."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | gzip.GzipFile) -> None:
         self._file = file
         self.last = b""
         self.seek, self.tell = file.seek, file.tell
@@ -263,7 +267,7 @@ def _zipped(path: str, names: Collection[str]) -> Iterator[tuple[str, bytes | Ex
     for name in [name for name in names if name in infos]:
         try:
             too_large = infos[name].file_size > _LARGEST_MEMBER
-            content = _TOO_LARGE if too_large else archive.read(infos[name])
+            content: bytes | Exception = _TOO_LARGE if too_large else archive.read(infos[name])
         # RuntimeError: an encrypted member; NotImplementedError: an unknown compression.
         except (*_DAMAGE, RuntimeError, NotImplementedError) as error:
             content = error
@@ -280,7 +284,9 @@ def _taped(path: str, names: Collection[str]) -> Iterator[tuple[str, bytes | Exc
         elif member.size > _LARGEST_MEMBER:
             yield name, _TOO_LARGE
         else:
-            yield name, archive.extractfile(member).read()
+            file = archive.extractfile(member)
+            assert file is not None  # Of a regular file there is one.
+            yield name, file.read()
 
 
 def _in_place(

@@ -86,8 +86,8 @@ class IdxReader(Reader[IdxPair]):
             )
         if len(stems) == 1:
             return {UNSPLIT: _pattern(stems[0])}
-        splits = {_split_of(stem): _pattern(stem) for stem in stems}
-        if len(splits) < len(stems) or None in splits:
+        splits = {split: _pattern(stem) for stem in stems if (split := _split_of(stem)) is not None}
+        if len(splits) < len(stems):
             raise ValueError(
                 f"{base}: cannot tell train from eval among {', '.join(map(repr, stems))}; "
                 "name the files of each in data.splits"
@@ -145,8 +145,10 @@ def _with_labels(base: str, names: Sequence[str]) -> list[str]:
 
 
 def _labels_of(images: str, other: str) -> bool:
-    found = [NAMES.fullmatch(posixpath.basename(name)) for name in (images, other)]
-    return all(found) and found[0]["stem"] == found[1]["stem"] and found[1]["kind"] == "labels"
+    ours, theirs = (NAMES.fullmatch(posixpath.basename(name)) for name in (images, other))
+    if ours is None or theirs is None:
+        return False
+    return ours["stem"] == theirs["stem"] and theirs["kind"] == "labels"
 
 
 def _pairs(files: Sequence[str], base: str) -> list[IdxPair]:
@@ -236,7 +238,7 @@ def _read(path: str, size: int = -1) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
+def _opened(path: str) -> Iterator[BinaryIO | gzip.GzipFile]:
     """A raw or gzipped file, to be read unpacked; raises ValueError where it does not unpack."""
     with tf.io.gfile.GFile(path, "rb") as file:
         if not path.endswith(".gz"):

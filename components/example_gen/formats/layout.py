@@ -125,7 +125,8 @@ class LabelTable:
         Raises:
           ValueError: for other text than UTF-8, and other columns.
         """
-        folder, classes = posixpath.dirname(name), {}
+        folder = posixpath.dirname(name)
+        classes: dict[str, list[str]] = {}
         try:
             rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
             columns = rows.fieldnames or []

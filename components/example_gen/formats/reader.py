@@ -9,8 +9,13 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
 from components.data.vectors import VectorRecord
 from components.example_gen.paths import INSIDE, described, parts, visible_names, walk
-from components.example_gen.prepare import BadRecordError, Preparation, RawImage, prepare
-from components.example_gen.rows import RawRow
+from components.example_gen.prepare import (
+    BadRecordError,
+    Preparation,
+    RawImage,
+    RawRow,
+    prepare,
+)
 
 # The names under which data sets ship their splits.
 SPLIT_OF = {
@@ -109,6 +114,7 @@ class Reader(abc.ABC, Generic[ShardT]):
         Of a table, the rows; ValueError names the first that is bad.
         """
         for raw in self.records(shard):
+            assert isinstance(raw, RawImage)  # The reader of tables has a `read` of its own.
             try:
                 yield prepare(raw, Preparation()).record
             except BadRecordError:
@@ -120,6 +126,7 @@ class Reader(abc.ABC, Generic[ShardT]):
         """(height, width, channels) of the first image that decodes; None where none does."""
         images = (image for shard in shards for image in self.read(shard))
         for _, image in zip(range(_LOOKED_AT), images, strict=False):
+            assert isinstance(image, ImageRecord)  # Rows have no shape to ask for.
             if image.decode_ok:
                 return image.height, image.width, image.channels
         return None
@@ -211,6 +218,7 @@ def as_class(value: int | str | None, column: str, classes: Mapping[str, Class] 
     if value is None:
         raise BadRecordError(f"the column {column!r} holds no label")
     if isinstance(value, str):
+        assert classes is not None  # A column of text has names.
         if value not in classes:
             raise BadRecordError(
                 f"the column {column!r} holds {value!r}, expected a whole number or a name"

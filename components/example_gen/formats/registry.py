@@ -13,8 +13,7 @@ from components.example_gen.formats import archive, idx, numpy_files, parquet, t
 from components.example_gen.formats.folder import FolderReader
 from components.example_gen.formats.reader import Reader
 from components.example_gen.paths import described, is_image, visible_names, walk
-from components.example_gen.prepare import RawImage
-from components.example_gen.rows import RawRow
+from components.example_gen.prepare import RawImage, RawRow
 
 AUTO = "auto"
 READERS: Registry[type[Reader]] = Registry("data format")

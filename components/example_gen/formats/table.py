@@ -15,7 +15,6 @@ from typing import ClassVar, Protocol
 import pyarrow as pa
 
 from components.data.vectors import VectorRecord
-from components.example_gen import rows
 from components.example_gen.formats import parquet
 from components.example_gen.formats.reader import (
     LABEL_COLUMNS,
@@ -27,8 +26,7 @@ from components.example_gen.formats.reader import (
     split_by_name,
 )
 from components.example_gen.paths import INSIDE, open_file, pattern_of
-from components.example_gen.prepare import BadRecordError
-from components.example_gen.rows import RawRow
+from components.example_gen.prepare import BadRecordError, RawRow, prepare_row
 
 FORMAT = "table"
 
@@ -151,7 +149,10 @@ class TableReader(Reader[Rows]):
             source, of = f"{shard.source}{INSIDE}{index}", Class()
             if shard.label and error is None:
                 try:
-                    of = as_class(values[shard.label], shard.label, shard.classes)
+                    value = values[shard.label]
+                    # Cells of CSV are text, and `check` has refused other columns of Parquet.
+                    assert value is None or isinstance(value, int | str)
+                    of = as_class(value, shard.label, shard.classes)
                 except BadRecordError as reason:
                     error = str(reason)
             yield RawRow(values, source, of.label, error, of.name)
@@ -160,7 +161,7 @@ class TableReader(Reader[Rows]):
         """The rows of a shard; ValueError names the first that is bad."""
         for raw in self.records(shard):
             try:
-                yield rows.prepare(raw, self.columns).record
+                yield prepare_row(raw, self.columns).record
             except BadRecordError as error:
                 raise ValueError(f"{raw.source}: {error}") from error
 
@@ -186,6 +187,7 @@ def describe(files: Sequence[str]) -> Table:
 
 # A row by name of column, and what is wrong with it or None.
 _Row = tuple[Mapping[str, str | float | None], str | None]
+_TextRow = tuple[Mapping[str, str | None], str | None]
 
 
 class _File(Protocol):
@@ -237,13 +239,15 @@ class _CsvFile:
         """Text may be anything."""
 
     def groups(self, label: str | None) -> Iterator[tuple[int, set[str]]]:
-        count, cells = 0, set()
+        count = 0
+        cells: set[str] = set()
         for row, _ in self.rows(0, [label] if label else []):
             count += 1
-            cells.add(row.get(label))
-        yield count, set(filter(_is_class, cells - {None}))
+            if label and (cell := row.get(label)):
+                cells.add(cell)
+        yield count, set(filter(_is_class, cells))
 
-    def rows(self, group: int, names: Sequence[str]) -> Iterator[_Row]:
+    def rows(self, group: int, names: Sequence[str]) -> Iterator[_TextRow]:
         places = {name: self.names.index(name) for name in names}
         for cells in itertools.islice(self._lines(), 1, None):
             if len(cells) == len(self.names):
@@ -254,7 +258,7 @@ class _CsvFile:
     def _first_cells(self, names: Sequence[str]) -> dict[str, set[str]]:
         """What stands in columns, but for nothing, in the first rows."""
         first = list(itertools.islice(self.rows(0, names), _LOOKED_AT))
-        return {name: {row[name] for row, _ in first if row.get(name)} for name in names}
+        return {name: {cell for row, _ in first if (cell := row.get(name))} for name in names}
 
     def _lines(self) -> Iterator[list[str]]:
         """The cells of every row, the header among them; a blank line is none."""

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from components.example_gen import sources
 from components.example_gen.formats.registry import AUTO, READERS, table_files
 from components.example_gen.formats.table import Table, TableReader, describe
-from components.example_gen.prepare import BadRecordError
-from components.example_gen.rows import prepare
+from components.example_gen.prepare import BadRecordError, prepare_row
 
 COLUMNS = ("wind", "rain")
 ROWS = [
@@ -205,10 +204,10 @@ def test_a_bad_row_is_one_record(tmp_path, name, content, expected):
     assert reader.count([shard]) == len(expected)
     for raw, reason in zip(found, expected, strict=True):
         if reason is None:
-            prepare(raw, reader.columns)
+            prepare_row(raw, reader.columns)
         else:
             with pytest.raises(BadRecordError, match=reason) as caught:
-                prepare(raw, reader.columns)
+                prepare_row(raw, reader.columns)
             assert "\n" not in str(caught.value)
     first = next(index for index, reason in enumerate(expected) if reason)
     with pytest.raises(ValueError, match=f"{name}#{first}: .*{expected[first]}"):
