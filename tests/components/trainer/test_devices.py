@@ -129,7 +129,7 @@ WORKER = """
     strategy = devices.strategy()
     assert devices.strategy() is strategy
     import numpy as np
-    from components.trainer import data, sources
+    from components.trainer.data import batches as data, sources
 
     options = dict(
         batch_size=6, discriminator_steps=2, latent_dim=3, seed=5, first_step=4, with_labels=True)
