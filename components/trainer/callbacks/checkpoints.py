@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from components.common import files
+from components.common.config import flatten
+from components.trainer import networks
 from components.trainer.callbacks.callback import Callback, StepEnd
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ State = Mapping[str, Any]
 
 CONFIGURATION_FILE = "configuration.json"
 
+# They change nothing about what is learnt, and may differ when a training is resumed.
+_FREE_OPTIONS = {"checkpoint_every_images", "grid_every_images", "log_every_images"}
 _KEPT = 2
 _DAMAGED = (
     tf.errors.DataLossError,
@@ -101,8 +106,8 @@ class Checkpoints:
         if not tf.io.gfile.exists(path):
             return
         with tf.io.gfile.GFile(path) as file:
-            theirs = _flat(json.load(file))
-        ours = _flat(self._configuration)
+            theirs = flatten(json.load(file))
+        ours = flatten(self._configuration)
         different = [
             f"{key}: {theirs.get(key, 'nothing')} there, {ours.get(key, 'nothing')} here"
             for key in sorted(theirs.keys() | ours.keys())
@@ -113,6 +118,41 @@ class Checkpoints:
                 f"{self.folder} holds a training of another configuration "
                 f"({'; '.join(different)}); go back to it, or train into another folder"
             )
+
+
+def state_of(trainer: GANTrainer) -> State:
+    """All that training depends on, apart from its configuration and the data.
+
+    As lists of variables: what TensorFlow finds by itself in a network depends on how its author
+    keeps the layers.
+    """
+    parts = trainer.parts
+    return {
+        "step": trainer.step,
+        "learning_rate_factor": trainer.learning_rate_factor,
+        "rollbacks": trainer.rollbacks,
+        "selection": list(trainer.selection.variables),
+        "augmentation": list(parts.adaptive.variables) if parts.adaptive else [],
+        "penalties": [v for penalty in parts.penalties for v in penalty.variables],
+        "generator": list(trainer.generator.weights),
+        "discriminator": list(trainer.discriminator.weights),
+        "ema_generator": list(trainer.ema_generator.weights),
+        "best_generator": list(trainer.best_generator.weights),
+        "generator_optimizer": list(trainer.generator_optimizer.variables),
+        "discriminator_optimizer": list(trainer.discriminator_optimizer.variables),
+    }
+
+
+def configuration_of(trainer: GANTrainer) -> dict[str, Any]:
+    """What a training must have in common with the one that it resumes."""
+    return {
+        "generator": networks.describe(trainer.generator),
+        "discriminator": networks.describe(trainer.discriminator),
+        "data": {"shape": list(trainer.data_shape), "count": trainer.source.count},
+        "scaling": trainer.scaling and dataclasses.asdict(trainer.scaling),
+        "images": trainer.total_images if trainer.parts.hyperparameters.open_ended else None,
+        **trainer.options.model_dump(mode="json", exclude=_FREE_OPTIONS),
+    }
 
 
 class BackupAndRestore(Callback):
@@ -137,14 +177,14 @@ class BackupAndRestore(Callback):
 
     def restore(self, trainer: GANTrainer) -> None:
         """Goes back to the last checkpoint, if there is one; raises as `Checkpoints.restore`."""
-        self._checkpoints.restore(trainer.state())
+        self._checkpoints.restore(state_of(trainer))
         self._saved_step = None
 
     def save(self, trainer: GANTrainer) -> None:
         """Saves the training as it stands, unless that has been done."""
         step = int(trainer.step)
         if step != self._saved_step:
-            self._checkpoints.save(trainer.state(), step)
+            self._checkpoints.save(state_of(trainer), step)
             self._saved_step = step
 
     def start(self, trainer: GANTrainer) -> None:
@@ -154,12 +194,3 @@ class BackupAndRestore(Callback):
     def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
         if step.is_due(self.every_images):
             self.save(trainer)
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys to values."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        nested = isinstance(value, Mapping)
-        flat |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return flat

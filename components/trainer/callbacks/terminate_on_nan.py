@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from components.trainer.callbacks.callback import Callback, StepEnd
+from components.trainer.callbacks.checkpoints import BackupAndRestore
 
 if TYPE_CHECKING:
     from components.trainer.training import GANTrainer
@@ -41,8 +42,10 @@ class TerminateOnNaN(Callback):
             for name, flag in step.finite.items()
             if not bool(flag)
         ]
+        backups = [c for c in trainer.callbacks if isinstance(c, BackupAndRestore)]
+        latest = backups[0].latest if backups else None
         raise FloatingPointError(
             f"{', '.join(found)} at step {step.step} ({step.images:,} images); last good "
-            f"checkpoint: {trainer.latest_checkpoint or 'none'}; lower the learning rate, or clip "
+            f"checkpoint: {latest or 'none'}; lower the learning rate, or clip "
             "the gradient"
         )

@@ -126,7 +126,7 @@ class Step:
                 loss += weight * value
             scaled = self._scaled(self._discriminator, loss)
         terms["real_sign"] = tf.reduce_mean(tf.sign(real_logits))
-        terms["confidence"] = _accuracy(real_logits, fake_logits)
+        terms["confidence"] = discriminator_accuracy(real_logits, fake_logits)
         variables = self._discriminator.network.trainable_variables
         return terms, tape.gradient(scaled, variables, **_ZERO), fakes
 
@@ -324,6 +324,6 @@ def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(losses)
 
 
-def _accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+def discriminator_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
     """Share of the pairs (real_i, fake_i) that are ranked right; ties count one half."""
     return 0.5 + 0.5 * tf.reduce_mean(tf.sign(real_logits - fake_logits))

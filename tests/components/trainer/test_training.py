@@ -12,6 +12,7 @@ from components.trainer.callbacks import quality
 from components.trainer.callbacks.collapse import CollapseError
 from components.trainer.callbacks.quality import identity
 from components.trainer.config import TrainerConfig
+from components.trainer.data.batches import step_batches
 from components.trainer.data.scaling import Scaling
 from components.trainer.gan import losses
 
@@ -69,7 +70,9 @@ def test_one_step_is_the_plain_alternating_update(make_trainer, name):
     """The shared forward pass against two tapes, two passes and Keras's own optimizers."""
     trainer = make_trainer(loss=name, generator_optimizer=SGD, discriminator_optimizer=SGD)
     plain = make_trainer()
-    inputs = next(plain._batches(0))
+    inputs = next(
+        iter(step_batches(plain.source, batch_size=16, discriminator_steps=1, latent_dim=8, seed=0))
+    )
     real = tf.cast(inputs["real"][:, 0], tf.float32) / 127.5 - 1.0
     latents = inputs["latents"][:, 0]
     loss = losses.get(name)
@@ -122,7 +125,7 @@ def test_a_lazy_penalty_counts_as_often_as_it_is_left_out(make_trainer, digits):
         generator_optimizer=still,
         discriminator_optimizer={"name": "sgd", "learning_rate": 1e-3},
     )
-    assert [trainer._parts.step.due(step) for step in range(4)] == [(True,), (False,)] * 2
+    assert [trainer.parts.step.due(step) for step in range(4)] == [(True,), (False,)] * 2
     plain = make_trainer(
         penalties=[{"name": "r1", "weight": 6.0}],
         generator_optimizer=still,
@@ -184,7 +187,7 @@ def test_the_ramp_up_bounds_the_half_life_by_the_images_seen(make_trainer):
     before = trainer.ema_generator.get_weights()[0]
     trainer.train(images=48)
     # At the third step 32 images were seen: a half-life of 16 is one step.
-    assert float(trainer._parts.ema_decay) == pytest.approx(0.5)
+    assert float(trainer.parts.ema_decay) == pytest.approx(0.5)
     assert (trainer.ema_generator.get_weights()[0] != before).any()
 
 
@@ -264,7 +267,7 @@ def test_the_best_generator_is_sampled_and_exported(make_trainer):
     best = float(trainer.selection.score), int(trainer.selection.images)
     # From here on it can only get worse.
     trainer.generator_optimizer.learning_rate.assign(50.0)
-    trainer._parts.hyperparameters.add(
+    trainer.parts.hyperparameters.add(
         "generator_learning_rate", 50.0, trainer.generator_optimizer.learning_rate.value
     )
     trainer.train(images=16 * 140)
@@ -360,7 +363,7 @@ def test_from_config(digits, labels):
         conditioning={},
     )
     trainer = GANTrainer.from_config(config, (digits, labels))
-    trainer._parts.hyperparameters.set(0)
+    trainer.parts.hyperparameters.set(0)
 
     assert float(trainer.generator_optimizer.learning_rate) == pytest.approx(0.003)
     assert trainer.generator_optimizer.beta_1 == 0.1

@@ -1,0 +1,30 @@
+"""The averaged generator, and whether weights are finite: what follows each step."""
+
+import keras
+import tensorflow as tf
+
+
+def update_average(
+    strategy: tf.distribute.Strategy,
+    average: keras.Model,
+    network: keras.Model,
+    decay: tf.Tensor | tf.Variable,
+) -> None:
+    """Moves the weights of `average` towards those of `network`; in a cross-replica context.
+
+    average ← decay · average + (1 - decay) · network: Karras et al. 2018 (arXiv:1710.10196),
+    section 6.1. Seed states and other counters are not averaged.
+    """
+
+    def towards(average: tf.Variable, value: tf.Tensor) -> None:
+        average.assign_sub((1.0 - decay) * (average - value))
+
+    for averaged, weight in zip(average.weights, network.weights, strict=True):
+        if weight.dtype == "float32":
+            strategy.extended.update(averaged.value, towards, args=(weight.value,))
+
+
+def weights_are_finite(network: keras.Model) -> tf.Tensor:
+    """Whether no weight is NaN or infinite, as a scalar."""
+    sums = [tf.reduce_sum(w.value) for w in network.weights if w.dtype == "float32"]
+    return tf.math.is_finite(tf.add_n(sums))
