@@ -17,7 +17,7 @@ ALTERNATIVE = "|"
 INSIDE = "#"
 WILDCARDS = "*?["
 
-_IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
 def parts(base: str, patterns: str) -> list[tuple[str, str]]:
@@ -122,7 +122,7 @@ def visible_names(base: str) -> list[str]:
 
 def is_image(name: str) -> bool:
     """Whether a file is called like an image."""
-    return name.lower().endswith(_IMAGE_EXTENSIONS)
+    return name.lower().endswith(IMAGE_EXTENSIONS)
 
 
 def walk(base: str, name: str = "") -> Iterator[str]:

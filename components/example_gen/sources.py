@@ -5,14 +5,13 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
-from components.example_gen.formats import archive, idx, numpy_files, table, tfrecord
 from components.example_gen.formats.reader import UNSPLIT, Reader
-from components.example_gen.paths import ALTERNATIVE, children, is_image
+from components.example_gen.formats.registry import is_data_file
+from components.example_gen.paths import ALTERNATIVE, children
 
 # TFX's own: ExampleGen's documentation, "Span, version and date".
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
 _GLOB = re.compile(r"[*?{]")
-_FILES = (archive.NAMES, numpy_files.NAMES, idx.NAMES, table.NAMES, tfrecord.NAMES)
 
 Paths = str | Sequence[str]
 
@@ -118,7 +117,7 @@ def _fixed(path: str) -> str:
     for index, part in enumerate(parts):
         if _GLOB.search(part):
             return "/".join(parts[:index]) or ("/" if path.startswith("/") else ".")
-    if is_image(parts[-1]) or any(names.fullmatch(parts[-1]) for names in _FILES):
+    if is_data_file(parts[-1]):
         return posixpath.dirname(path) or "."
     return path
 

@@ -15,13 +15,11 @@ from typing import BinaryIO, ClassVar, TypeVar
 
 from components.example_gen.formats import layout
 from components.example_gen.formats.folder import chunks
-from components.example_gen.formats.reader import Reader, container_names
+from components.example_gen.formats.reader import Reader
 from components.example_gen.paths import INSIDE, is_image, open_file, parts, state
 from components.example_gen.prepare import RawImage
 
 T = TypeVar("T")
-
-NAMES = re.compile(r".*\.(zip|tar|tar\.gz|tgz)", re.IGNORECASE)
 
 _SHARD_FILES = 256
 # A larger one is no image.
@@ -46,11 +44,13 @@ class ArchiveReader(Reader[Members]):
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"labels"})
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r".*\.(zip|tar|tar\.gz|tgz)", re.IGNORECASE)
+    kind: ClassVar[str] = "zip or tar archive"
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """By the folders in the archives; of several archives without, by their names."""
         found = {}
-        for name in container_names(base, names, NAMES, "zip or tar archive"):
+        for name in self.named_files(base, names):
             path = posixpath.join(base, name)
             images = [member for member in _listing(path) if is_image(member)]
             if not images:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from components.example_gen.formats import layout
 from components.example_gen.formats.reader import UNSPLIT, Reader
 from components.example_gen.paths import (
+    IMAGE_EXTENSIONS,
     described,
     is_image,
     open_file,
@@ -41,6 +43,10 @@ class FolderReader(Reader[list[ImageFile]]):
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"labels"})
+    pattern: ClassVar[re.Pattern[str]] = re.compile(
+        f".*({'|'.join(map(re.escape, IMAGE_EXTENSIONS))})", re.IGNORECASE
+    )
+    kind: ClassVar[str] = "image file"
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """By the names of folders; a folder with one split, or none, is one of classes."""

@@ -14,7 +14,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +24,7 @@ from components.example_gen.formats.reader import SPLIT_OF, UNSPLIT, Reader
 from components.example_gen.paths import INSIDE, described, visible_names
 from components.example_gen.prepare import RawImage
 
-NAMES = re.compile(r"(?P<stem>.*?)(?P<kind>images|labels)[-.]idx\d-ubyte(\.gz)?")
+_NAMES = re.compile(r"(?P<stem>.*?)(?P<kind>images|labels)[-.]idx\d-ubyte(\.gz)?")
 _UNSIGNED_BYTE = 0x08
 _MAX_DIMENSIONS = 4
 _MAX_HEADER = 4 + 4 * _MAX_DIMENSIONS
@@ -71,10 +71,13 @@ class IdxReader(Reader[IdxPair]):
     The stem names the split: `train-` is train; `t10k-`, `test-`, `eval-` and `val-` are eval.
     """
 
+    pattern: ClassVar[re.Pattern[str]] = _NAMES
+    kind: ClassVar[str] = "IDX file"
+
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """By the stems of the file names."""
         chosen = visible_names(base) if names is None else _with_labels(base, names)
-        matches = [(name, NAMES.fullmatch(posixpath.basename(name))) for name in chosen]
+        matches = [(name, _NAMES.fullmatch(posixpath.basename(name))) for name in chosen]
         stems = sorted(
             {posixpath.join(posixpath.dirname(name), match["stem"])
              for name, match in matches if match}
@@ -145,7 +148,7 @@ def _with_labels(base: str, names: Sequence[str]) -> list[str]:
 
 
 def _labels_of(images: str, other: str) -> bool:
-    ours, theirs = (NAMES.fullmatch(posixpath.basename(name)) for name in (images, other))
+    ours, theirs = (_NAMES.fullmatch(posixpath.basename(name)) for name in (images, other))
     if ours is None or theirs is None:
         return False
     return ours["stem"] == theirs["stem"] and theirs["kind"] == "labels"
@@ -156,7 +159,7 @@ def _pairs(files: Sequence[str], base: str) -> list[IdxPair]:
     found: dict[tuple[str, str], str] = {}
     for file in files:
         folder, name = posixpath.split(file)
-        match = NAMES.fullmatch(name)
+        match = _NAMES.fullmatch(name)
         if not match:
             raise ValueError(
                 f"{file}: not the name of an IDX file; expected one like "

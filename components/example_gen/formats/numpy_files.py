@@ -11,11 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.example_gen.formats.reader import Reader, container_names, split_by_name
+from components.example_gen.formats.reader import Reader, split_by_name
 from components.example_gen.paths import ALTERNATIVE, INSIDE, described, open_file, parts
 from components.example_gen.prepare import RawImage
-
-NAMES = re.compile(r".*\.(npz|npy)", re.IGNORECASE)
 
 # Images of a shard, where the file can be read from the middle.
 _SHARD_IMAGES = 4096
@@ -64,10 +62,12 @@ class NumpyReader(Reader[Slice]):
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features"})
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r".*\.(npz|npy)", re.IGNORECASE)
+    kind: ClassVar[str] = "NPZ or NPY file"
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """By the words train, test, … in the names of arrays and files."""
-        files = container_names(base, names, NAMES, "NPZ or NPY file")
+        files = self.named_files(base, names)
         arrays = [array for name in files for array in _arrays(posixpath.join(base, name))]
         images = self._images(arrays, base)
         called = {

@@ -16,13 +16,9 @@ from components.example_gen.formats.reader import (
     Reader,
     as_class,
     as_classes,
-    container_names,
-    split_by_name,
 )
-from components.example_gen.paths import INSIDE, open_file, pattern_of
+from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import BadRecordError, RawImage
-
-NAMES = re.compile(r".*\.(parquet|pq)", re.IGNORECASE)
 
 _IMAGE_COLUMNS = ("image", "img", "image_bytes", "image/encoded")
 # The field of a struct column that holds the file, as the Hugging Face hub ships images.
@@ -53,12 +49,8 @@ class ParquetReader(Reader[RowGroup]):
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features"})
-
-    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the words train, test, … in the names of files and their folders."""
-        files = container_names(base, names, NAMES, "Parquet file")
-        by_name = split_by_name(files, base)
-        return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r".*\.(parquet|pq)", re.IGNORECASE)
+    kind: ClassVar[str] = "Parquet file"
 
     def count(self, shards: Sequence[RowGroup]) -> int:
         """From the metadata."""

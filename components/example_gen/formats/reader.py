@@ -8,7 +8,14 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
 from components.data.vectors import VectorRecord
-from components.example_gen.paths import INSIDE, described, parts, visible_names, walk
+from components.example_gen.paths import (
+    INSIDE,
+    described,
+    parts,
+    pattern_of,
+    visible_names,
+    walk,
+)
 from components.example_gen.prepare import (
     BadRecordError,
     Preparation,
@@ -58,6 +65,9 @@ class Reader(abc.ABC, Generic[ShardT]):
 
     # The arguments that the format can use.
     options: ClassVar[frozenset[str]] = frozenset()
+    # Matches the names of the format's files; `kind` is what messages call one.
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
+    kind: ClassVar[str] = "file"
 
     def __init__(
         self,
@@ -74,10 +84,15 @@ class Reader(abc.ABC, Generic[ShardT]):
         self.labels = labels
         self.features = dict(features or {})
         self.columns = tuple(columns or ())
+        self.check_options()
 
-    @abc.abstractmethod
+    def check_options(self) -> None:  # noqa: B027
+        """Raises ValueError for arguments that do not go together."""
+
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """Finds the splits of a folder: {"train": …, "eval": …} or {"all": …}, to glob patterns.
+
+        By default, by the words train, test, … in the paths of the format's files.
 
         Args:
           base: the folder.
@@ -87,6 +102,25 @@ class Reader(abc.ABC, Generic[ShardT]):
           FileNotFoundError: for a folder that is missing or holds no data.
           ValueError: for a layout that can be understood in two ways.
         """
+        by_name = split_by_name(self.named_files(base, names), base)
+        return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
+
+    def named_files(self, base: str, names: Sequence[str] | None = None) -> list[str]:
+        """The format's files in a folder and below it, relative to it; arguments as of `splits`.
+
+        Raises:
+          FileNotFoundError: if there are none.
+        """
+        chosen = visible_names(base) if names is None else names
+        found = [
+            file
+            for name in chosen
+            for file in walk(base, name)
+            if self.pattern.fullmatch(posixpath.basename(file))
+        ]
+        if not found:
+            raise FileNotFoundError(f"{base}: no {self.kind}; found {described(chosen)}")
+        return found
 
     @abc.abstractmethod
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[ShardT]]:
@@ -169,32 +203,6 @@ def split_by_name(names: Iterable[str], where: str) -> dict[str, list[str]]:
     for name in names:
         splits[SPLIT_OF[words[name][-1]]].append(name)
     return splits
-
-
-def container_names(
-    base: str, names: Sequence[str] | None, known: re.Pattern[str], kind: str
-) -> list[str]:
-    """The files of a format in a folder and below it, relative to it.
-
-    Args:
-      base: the folder.
-      names: the files and folders to look at; all if None.
-      known: matches the names of the format's files.
-      kind: what is read, in words.
-
-    Raises:
-      FileNotFoundError: for none.
-    """
-    chosen = visible_names(base) if names is None else names
-    found = [
-        file
-        for name in chosen
-        for file in walk(base, name)
-        if known.fullmatch(posixpath.basename(file))
-    ]
-    if not found:
-        raise FileNotFoundError(f"{base}: no {kind}; found {described(chosen)}")
-    return found
 
 
 class Class(NamedTuple):

@@ -12,7 +12,7 @@ from components.data.vectors import VectorRecord
 from components.example_gen.formats import archive, idx, numpy_files, parquet, table, tfrecord
 from components.example_gen.formats.folder import FolderReader
 from components.example_gen.formats.reader import Reader
-from components.example_gen.paths import described, is_image, visible_names, walk
+from components.example_gen.paths import described, visible_names, walk
 from components.example_gen.prepare import RawImage, RawRow
 
 AUTO = "auto"
@@ -25,13 +25,6 @@ READERS.register("tfrecord")(tfrecord.TFRecordReader)
 READERS.register("parquet")(parquet.ParquetReader)
 READERS.register(table.FORMAT)(table.TableReader)
 
-_NAMES = {
-    "idx": idx.NAMES,
-    "archive": archive.NAMES,
-    "numpy": numpy_files.NAMES,
-    "parquet": parquet.NAMES,
-    "tfrecord": tfrecord.NAMES,
-}
 # Of a large folder, enough to know what it is.
 _LOOKED_AT = 10_000
 
@@ -46,7 +39,11 @@ def recognised(names: Iterable[str], where: str) -> str:
     if len(formats) == 1:
         return next(iter(formats))
     if not formats:
-        tables = [name for name in looked_at if table.NAMES.fullmatch(posixpath.basename(name))]
+        tables = [
+            name
+            for name in looked_at
+            if table.TableReader.pattern.fullmatch(posixpath.basename(name))
+        ]
         if tables:
             raise ValueError(
                 f"{where}: {described(tables)}: a table holds no images; give data.columns in "
@@ -77,17 +74,25 @@ def table_files(base: str, names: Sequence[str] | None = None) -> list[str]:
     files = [file for name in names or [""] for file in walk(base, name)]
     if not {_format_of(file) for file in files} <= {None, "parquet"}:
         return []
-    tables = [file for file in files if table.NAMES.fullmatch(posixpath.basename(file))]
+    tables = [
+        file for file in files if table.TableReader.pattern.fullmatch(posixpath.basename(file))
+    ]
     paths = [posixpath.join(base, file) for file in tables]
     images = any(_format_of(path) and parquet.holds_images(path) for path in paths)
     return [] if images else paths
 
 
 def _format_of(path: str) -> str | None:
+    """The format whose files are called so; a table's are ambiguous: see `table_files`."""
     name = posixpath.basename(path)
-    if is_image(name):
-        return "folder"
-    return next((known for known, names in _NAMES.items() if names.fullmatch(name)), None)
+    # In alphabetical order: the pattern of TFRecord files is wide, and theirs is the last name.
+    formats = (known for known in READERS.names() if known != table.FORMAT)
+    return next((known for known in formats if READERS.get(known).pattern.fullmatch(name)), None)
+
+
+def is_data_file(name: str) -> bool:
+    """Whether a file is called like one of any format."""
+    return any(READERS.get(known).pattern.fullmatch(name) for known in READERS.names())
 
 
 @READERS.register(AUTO)
@@ -96,13 +101,7 @@ class AutoReader(Reader[tuple[str, Any]]):
 
     options: ClassVar[frozenset[str]] = frozenset({"labels", "features", "columns"})
 
-    def __init__(
-        self,
-        labels: str | None = None,
-        features: Mapping[str, str] | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(labels, features, columns)
+    def check_options(self) -> None:
         if self.columns:
             # Which raises for the other arguments that a table has no use for.
             self._reader(table.FORMAT)

@@ -22,16 +22,13 @@ from components.example_gen.formats.reader import (
     Reader,
     as_class,
     as_classes,
-    container_names,
-    split_by_name,
 )
-from components.example_gen.paths import INSIDE, open_file, pattern_of
+from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import BadRecordError, RawRow, prepare_row
 
 FORMAT = "table"
 
 _CSV = re.compile(r".*\.(csv|tsv)(\.gz)?", re.IGNORECASE)
-NAMES = re.compile(f"{_CSV.pattern}|{parquet.NAMES.pattern}", re.IGNORECASE)
 
 _DELIMITERS = ",;\t"
 _BATCH_ROWS = 4096
@@ -83,14 +80,12 @@ class TableReader(Reader[Rows]):
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features", "columns"})
+    pattern: ClassVar[re.Pattern[str]] = re.compile(
+        f"{_CSV.pattern}|{parquet.ParquetReader.pattern.pattern}", re.IGNORECASE
+    )
+    kind: ClassVar[str] = "CSV or Parquet file"
 
-    def __init__(
-        self,
-        labels: str | None = None,
-        features: Mapping[str, str] | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(labels, features, columns)
+    def check_options(self) -> None:
         if not self.columns:
             raise ValueError("data.columns: a table needs the names of its numbers, found none")
         if "image" in self.features:
@@ -98,12 +93,6 @@ class TableReader(Reader[Rows]):
         label = self.features.get("label")
         if label in self.columns:
             raise ValueError(f"data.features.label: {label!r} is one of data.columns too")
-
-    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the words train, test, … in the names of files and their folders."""
-        files = container_names(base, names, NAMES, "CSV or Parquet file")
-        by_name = split_by_name(files, base)
-        return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Rows]]:
         """Row groups of Parquet files, and whole CSV files, which are read through for it."""

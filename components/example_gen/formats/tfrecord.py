@@ -9,11 +9,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from components.data import examples
-from components.example_gen.formats.reader import Reader, container_names, split_by_name
-from components.example_gen.paths import INSIDE, open_file, pattern_of
+from components.example_gen.formats.reader import Reader
+from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import RawImage
-
-NAMES = re.compile(r".*(tfrecord|tfrec).*|.*\.(tfrecords?|tfrec)(\.gz)?", re.IGNORECASE)
 
 # Where nothing is said: what this project writes, then what others often do.
 _IMAGE_FEATURES = (examples.ENCODED, "image", "image_raw")
@@ -32,12 +30,8 @@ class TFRecordReader(Reader[Records]):
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features"})
-
-    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the words train, test, … in the names of files and their folders."""
-        files = container_names(base, names, NAMES, "TFRecord file")
-        by_name = split_by_name(files, base)
-        return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r".*tfrec.*", re.IGNORECASE)
+    kind: ClassVar[str] = "TFRecord file"
 
     def count(self, shards: Sequence[Records]) -> int:
         """Reads the files through, without parsing."""
