@@ -13,7 +13,6 @@ from components.common.config import Config, validate
 from components.data.examples import TRAIN_SPLIT
 from components.data_validator.config import ValidationConfig
 from components.evaluator.config import EvaluatorConfig
-from components.example_gen import sources
 from components.example_gen.config import DataConfig
 from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
 from components.trainer.config import TrainerConfig
@@ -156,20 +155,18 @@ def find_data(recipe: Recipe) -> dict[str, str]:
     for key, path in named.items():
         if path and not os.path.isfile(path) and "://" not in path:
             raise FileNotFoundError(f"{key}: {path}: no such file")
-    reader = data.reader()
-    found = sources.find(reader, data.path, data.splits)
-    shards = reader.shards(found.base, found.splits)
-    train = shards.get(TRAIN_SPLIT) or next(iter(shards.values()))
+    found = data.dataset()
+    train = found.shards_of(TRAIN_SPLIT)
     # The first image may be one of those that quarantine sets aside.
     strict = data.fit == "exact" and data.on_bad_record == "fail"
     if strict and data.image_shape:
-        shape = reader.shape(train)
+        shape = found.reader.shape(train)
         if shape and shape[:2] != data.image_shape[:2]:
             raise ValueError(
                 f"data.image_shape: {list(data.image_shape)}, but {found.base} holds images of "
                 f"{list(shape)}; data.fit: crop, pad or stretch would resize them"
             )
-    count = reader.count(train)
+    count = found.reader.count(train)
     if len(found.splits) == 1:
         count = int(count * (1 - data.eval_fraction))
     if recipe.trainer.batch_size > count:

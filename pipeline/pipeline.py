@@ -54,7 +54,7 @@ def data_stages(
 
     Args:
       config: the recipe's section `data`.
-      splits: of the data, from `config.find_data` or `sources.find`.
+      splits: of the data, from `config.find_data` or `DataConfig.dataset`.
     """
     example_gen = ImageExampleGen(config, splits)
     statistics_gen = StatisticsGen(

@@ -51,7 +51,7 @@ def evaluate(
     """Scores a generator, or data, against real data and writes the evaluation.
 
     Data are images or rows of numbers, in any format that recipes know, or tf.Examples that a
-    pipeline has left (`datasets.find`). Fakes and training images of another size than the real
+    pipeline has left (`dataset.inspect`). Fakes and training images of another size than the real
     ones are resized to theirs (`resize`). Rows are compared by the columns that the generator
     makes, or that the table of fakes holds.
 
@@ -66,21 +66,21 @@ def evaluate(
       train: data that the model was trained on; left out: the split train of `real`, if any.
       count: fakes to score; left out: as many as real ones, or all of `model_or_data`.
       seed: of the fakes and of every random choice; left out: the recipe's.
-      data_format: of all data, one of `datasets.FORMATS`.
+      data_format: of all data, one of `dataset.FORMATS`.
       tell: receives a line on each step.
 
     Raises:
       FileExistsError: where `out` exists.
       FileNotFoundError: for data that are missing.
-      ValueError: as `datasets.find` and `Dataset.read`; for images with other channels than the
+      ValueError: as `dataset.inspect` and `Dataset.read`; for images with other channels than the
         real ones; for fewer fakes than `count`; for an extractor that is unknown or cannot be
         fitted; for data that a metric cannot be computed from.
     """
     config = _config(recipe, count, seed)
     with atomic_folder(out) as folder:
         model = _saved_model(model_or_data)
-        source = protocol.Generator(model) if model else dataset.find(model_or_data, data_format)
-        found = dataset.find(real, data_format, _columns(source))
+        source = protocol.Generator(model) if model else dataset.inspect(model_or_data, data_format)
+        found = dataset.inspect(real, data_format, _columns(source))
         real_data = found.read(EVAL_SPLIT)
         tell(f"real   {_counted(real_data, found.columns)}")
         sets = Sets(real_data.data.shape[1:])
@@ -89,7 +89,7 @@ def evaluate(
         if train is None and {TRAIN_SPLIT, EVAL_SPLIT} <= set(found.splits):
             train = real
         if train is not None:
-            train_data = dataset.find(train, data_format, found.columns).read(TRAIN_SPLIT)
+            train_data = dataset.inspect(train, data_format, found.columns).read(TRAIN_SPLIT)
             tell(f"train  {_counted(train_data, found.columns)}")
             train_data = dataclasses.replace(
                 train_data, data=sets.fit(TRAIN_SPLIT, train_data.data)

@@ -19,8 +19,9 @@ from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig
 from components.data_validator.pages import Finding, ValidationResult
 from components.example_gen.config import DataConfig
-from pipeline import config, observation
-from pipeline.observation import Observed
+from pipeline import config
+from pipeline.runners import local
+from pipeline.runners.local import Inspection
 
 ANOMALIES_PAGE = "anomalies.html"
 STATISTICS_PAGE = "statistics.html"
@@ -80,11 +81,11 @@ def validate(
     compared = statistics.read(reference) if reference else None
 
     with files.atomic_folder(out) if out else contextlib.nullcontext() as folder:
-        observed = observation.observe(
+        inspected = local.inspect(
             _all_of(data, divided=not serving), tell, recipe.beam if recipe else config.LOCAL_BEAM
         )
         result = check(
-            observed,
+            inspected,
             data,
             held_to,
             validation,
@@ -95,7 +96,7 @@ def validate(
         if folder:
             for name, text in (
                 (ANOMALIES_PAGE, pages.anomalies_page(result)),
-                (STATISTICS_PAGE, pages.statistics_page(observed.statistics, compared)),
+                (STATISTICS_PAGE, pages.statistics_page(inspected.statistics, compared)),
             ):
                 files.write(os.path.join(folder, name), text.encode())
     return result
@@ -121,7 +122,7 @@ def _all_of(data: DataConfig, *, divided: bool) -> DataConfig:
 
 
 def check(
-    observed: Observed,
+    inspected: Inspection,
     data: DataConfig,
     schema: schema_pb2.Schema,
     validation: ValidationConfig,
@@ -133,7 +134,7 @@ def check(
     """What a run would refuse the data for: all of it, not the first.
 
     Args:
-      observed: what there is.
+      inspected: what the data are.
       data: which says how many records may be bad; its path names the data.
       schema: what the data must be.
       validation: what they may be like beyond that.
@@ -142,28 +143,29 @@ def check(
       environment: see `checks.validate`.
     """
     anomalies = checks.validate(
-        observed.statistics,
+        inspected.statistics,
         schema,
-        observed.noted,
+        inspected.noted,
         validation,
         reference=reference,
         environment=environment,
     )
     refusals = [
         Finding(_BEFORE_SPLITS, pages.RECORDS, "Records refused", text)
-        for text in observed.ledger.refusals(data)
+        for text in inspected.ledger.refusals(data)
     ]
-    counts = observed.ledger.properties
+    counts = inspected.ledger.properties
     del counts["examples"]
     return ValidationResult(
         data=data.path if isinstance(data.path, str) else ", ".join(data.path),
         schema=schema_path,
         examples={
-            split: int(each.datasets[0].num_examples) for split, each in observed.statistics.items()
+            split: int(each.datasets[0].num_examples)
+            for split, each in inspected.statistics.items()
         },
         counts=counts,
         findings=(*refusals, *pages.findings(anomalies)),
-        rejected=tuple(observed.rejected),
+        rejected=tuple(inspected.rejected),
     )
 
 

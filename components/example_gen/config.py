@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from components.common.config import Config, name_in
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data.spec import DataSpec
-from components.example_gen import prepare
+from components.example_gen import dataset, prepare
 from components.example_gen.formats.reader import Reader
 from components.example_gen.formats.registry import AUTO, READERS
 
@@ -164,6 +164,10 @@ class DataConfig(Config):
         """The reader of the format, with its options."""
         features = self.features.model_dump(exclude_none=True)
         return READERS.get(self.format)(self.labels, features, self.columns)
+
+    def dataset(self) -> dataset.Dataset:
+        """The data, found at their path; raises as `dataset.find`."""
+        return dataset.find(self.path, self.reader(), self.splits)
 
     @property
     def spec(self) -> DataSpec:

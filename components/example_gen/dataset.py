@@ -1,9 +1,9 @@
-"""Images or rows read whole, from wherever they lie, without a recipe."""
+"""The one door to data: what lies at a path, found without reading it, and read whole if asked."""
 
 import dataclasses
 import functools
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,31 +12,54 @@ from components.common.registry import nearest
 from components.data import vectors
 from components.data.examples import SPLIT_FOLDER, ImageRecord, Split
 from components.data.vectors import VectorRecord
+from components.example_gen import sources
 from components.example_gen.formats import table
 from components.example_gen.formats.reader import UNSPLIT, Reader
 from components.example_gen.formats.registry import AUTO, READERS, table_files
+from components.example_gen.formats.tfrecord import TFRecordReader
 from components.example_gen.paths import list_names
 
+# The tf.Examples that ExampleGen writes.
 EXAMPLES = "examples"
 FORMATS = (*READERS.names(), EXAMPLES)
 
-_TFRECORD = "tfrecord"
 _CHANNELS = (1, 3)
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Images or rows that lie at a path.
+    """Images or rows at a path.
 
     Attributes:
-      path: where.
-      columns: of rows; None for images.
-      splits: by name; each is read when it is called.
+      path: where, as it was given.
+      reader: of their format.
+      base: the folder that patterns are relative to.
+      patterns: by split, as ImageExampleGen takes them: `{SPAN}` and its kin stand for the latest.
+      splits: by split, the patterns of the latest span and version.
+      columns: names of the numbers of a row; None for images.
+      label: the column of labels of a table that was inspected.
     """
 
-    path: str
-    columns: Sequence[str] | None
-    splits: Mapping[str, Callable[[], Split]]
+    path: sources.Paths
+    reader: Reader
+    base: str
+    patterns: Mapping[str, str]
+    splits: Mapping[str, str]
+    columns: Sequence[str] | None = None
+    label: str | None = None
+
+    @functools.cached_property
+    def shards(self) -> dict[str, list]:
+        """The reader's shards by split.
+
+        Raises:
+          FileNotFoundError, ValueError: as `Reader.shards`.
+        """
+        return self.reader.shards(self.base, self.splits)
+
+    def shards_of(self, split: str) -> list:
+        """The shards of a split, or of the only one, whatever its name."""
+        return self.shards[self._split(split)]
 
     def read(self, wanted: str = UNSPLIT) -> Split:
         """The wanted split, or the only one.
@@ -45,77 +68,94 @@ class Dataset:
           ValueError: for several splits without the wanted one; naming the file, for images that do
             not decode or differ in shape, and for rows with anything but numbers.
         """
+        split = self._split(wanted)
+        if self.columns and isinstance(self.reader, TFRecordReader):
+            files = self.reader.files(self.base, self.splits)[split]
+            return vectors.read_vectors(files, self.columns)
+        records = (record for shard in self.shards[split] for record in self.reader.read(shard))
+        if self.columns:
+            return _stacked(self.base, records, self.columns)
+        return _decoded(self.base, records)
+
+    def _split(self, wanted: str) -> str:
         if wanted not in self.splits and len(self.splits) > 1:
             raise ValueError(
                 f"{self.path}: holds the splits {', '.join(sorted(self.splits))}; name the files "
                 "of one of them"
             )
-        read = self.splits.get(wanted) or next(iter(self.splits.values()))
-        return read()
+        return wanted if wanted in self.splits else next(iter(self.splits))
 
 
-def find(path: str, data_format: str = AUTO, columns: Sequence[str] | None = None) -> Dataset:
-    """What lies at a path.
+def find(path: sources.Paths, reader: Reader, splits: Mapping[str, str] | None = None) -> Dataset:
+    """Finds the data of a recipe.
 
     Args:
-      path: a folder or a file, a path or a URI.
-      data_format: one of FORMATS; `examples` are the tf.Examples that ExampleGen writes.
-      columns: of rows, where they are known; otherwise all that hold numbers.
+      path: a folder, a file, a glob, or a list of these; `{SPAN}` and `{VERSION}` as TFX has them.
+      reader: of their format.
+      splits: glob patterns by split, relative to `sources.base_of(path)`; by default the reader
+        finds them.
 
     Raises:
-      FileNotFoundError: for nothing, and an empty folder.
-      ValueError: for an unknown format, data that are of none or of several, damaged files, and
+      FileNotFoundError: for data that do not exist.
+      ValueError: as the reader's `splits`, and as `sources.latest`.
+    """
+    columns = reader.columns or None
+    if splits:
+        base = sources.base_of(path)
+        return Dataset(path, reader, base, dict(splits), sources.latest(base, splits), columns)
+    return _find(path, reader, sources.locate(path), columns)
+
+
+def inspect(
+    path: sources.Paths, data_format: str = AUTO, columns: Sequence[str] | None = None
+) -> Dataset:
+    """Finds data without a recipe: images or rows, by what lies at the path.
+
+    Args:
+      path: as of `find`.
+      data_format: one of FORMATS.
+      columns: names of the numbers of a row; by default all columns that hold numbers.
+
+    Raises:
+      FileNotFoundError: for data that do not exist, and an empty folder.
+      ValueError: for an unknown format, data of no known format or of several, damaged files, and
         rows without one of the columns.
     """
     if data_format not in FORMATS:
         raise ValueError(f"--format {data_format}: {nearest(data_format, FORMATS)}")
-    if not tf.io.gfile.exists(path):
-        raise FileNotFoundError(f"{path}: no such file or folder")
-    base, names = path, None
-    if not tf.io.gfile.isdir(path):
-        base, names = posixpath.dirname(path) or ".", [posixpath.basename(path)]
-    elif not list_names(path):
-        raise FileNotFoundError(f"{path}: no data, the folder is empty")
+    where = sources.locate(path)
+    names = where.names
+    if names is None:
+        if not tf.io.gfile.isdir(where.base):
+            raise FileNotFoundError(f"{where.base}: no such file or folder")
+        names = list_names(where.base)
+        if not names:
+            raise FileNotFoundError(f"{where.base}: no data, the folder is empty")
+        if data_format == AUTO and any(name.startswith(SPLIT_FOLDER) for name in names):
+            data_format = EXAMPLES
+    if data_format == EXAMPLES:
+        found = _find(path, TFRecordReader(), where)
+        files = found.reader.files(found.base, found.splits)
+        known = _columns_of(next(iter(files.values()))[0])
+        return dataclasses.replace(found, columns=(columns or known) if known else None)
+    tables = table_files(where.base, names) if data_format in (AUTO, table.FORMAT) else []
+    if not tables:
+        return _find(path, READERS.get(data_format)(), where)
+    label = None
+    if not columns:
+        columns, label = dataclasses.astuple(table.inspect(tables))
+    return _find(path, table.TableReader(columns=columns), where, columns, label)
 
-    laid_out = names is None and any(name.startswith(SPLIT_FOLDER) for name in list_names(path))
-    if data_format == EXAMPLES or (data_format == AUTO and laid_out):
-        return _examples(path, base, names, columns)
-    files = table_files(base, names) if data_format in (AUTO, table.FORMAT) else []
-    if not files:
-        return _of_reader(path, READERS.get(data_format)(), base, names, None)
-    columns = columns or table.describe(files).columns
-    return _of_reader(path, READERS.get(table.FORMAT)(columns=columns), base, names, columns)
 
-
-def _of_reader(
-    path: str,
+def _find(
+    path: sources.Paths,
     reader: Reader,
-    base: str,
-    names: Sequence[str] | None,
-    columns: Sequence[str] | None,
+    where: sources.Location,
+    columns: Sequence[str] | None = None,
+    label: str | None = None,
 ) -> Dataset:
-    found = reader.shards(base, reader.splits(base, names))
-    return Dataset(
-        path,
-        columns,
-        {split: functools.partial(_read, reader, base, found[split], columns) for split in found},
-    )
-
-
-def _examples(
-    path: str, base: str, names: Sequence[str] | None, columns: Sequence[str] | None
-) -> Dataset:
-    reader = READERS.get(_TFRECORD)()
-    files = reader.files(base, reader.splits(base, names))
-    known = _columns_of(next(iter(files.values()))[0])
-    if not known:
-        return _of_reader(path, reader, base, names, None)
-    columns = columns or known
-    return Dataset(
-        path,
-        columns,
-        {split: functools.partial(vectors.read_vectors, files[split], columns) for split in files},
-    )
+    splits = reader.splits(where.base, where.names)
+    return Dataset(path, reader, where.base, where.patterns(splits), splits, columns, label)
 
 
 def _columns_of(file: str) -> list[str]:
@@ -128,11 +168,6 @@ def _columns_of(file: str) -> list[str]:
     except tf.errors.DataLossError as error:
         raise ValueError(f"{file}: not a gzipped TFRecord file") from error
     return []
-
-
-def _read(reader: Reader, base: str, shards: Iterable, columns: Sequence[str] | None) -> Split:
-    records = (record for shard in shards for record in reader.read(shard))
-    return _stacked(base, records, columns) if columns else _decoded(base, records)
 
 
 def _stacked(

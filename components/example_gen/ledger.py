@@ -91,8 +91,8 @@ class Ledger:
             counts = json.loads(file.read())
         return cls(
             counts,
-            _first(posixpath.join(folder, REJECTED_FILE), BAD),
-            _first(posixpath.join(folder, NOTES_FILE), LEAK),
+            _first(posixpath.join(folder, REJECTED_FILE), _NAMED, BAD),
+            _first(posixpath.join(folder, NOTES_FILE), _NAMED, LEAK),
         )
 
     def count(self, *path: str) -> int:
@@ -169,7 +169,13 @@ def _listed(lines: Sequence[Line], count: int) -> str:
     return words + (f"; and {count - len(lines)} more" if count > len(lines) else "")
 
 
-def _first(path: str, kind: str) -> list[Line]:
+def first_rejected(folder: str, count: int) -> list[tuple[str, str]]:
+    """Source and reason of the first rejected records of an artifact, by split and source."""
+    lines = _first(posixpath.join(folder, REJECTED_FILE), count)
+    return [(line.source, line.reason) for line in lines]
+
+
+def _first(path: str, count: int, kind: str | None = None) -> list[Line]:
     with tf.io.gfile.GFile(path) as file:
         lines = (Line(**json.loads(text)) for text in file)
-        return heapq.nsmallest(_NAMED, (line for line in lines if line.kind == kind))
+        return heapq.nsmallest(count, (line for line in lines if kind in (None, line.kind)))

@@ -30,11 +30,11 @@ def new(data: str, out: str) -> None:
     """
     from pipeline import onboarding, validation
 
-    judgement = onboarding.write_recipe(data, out, command.progress)
-    command.console().print(validation.table(judgement))
+    result = onboarding.write_recipe(data, out, command.progress)
+    command.console().print(validation.table(result))
     for name in (onboarding.RECIPE_FILE, onboarding.SCHEMA_FILE):
         click.echo(os.path.join(out, name))
-    if judgement.findings:
+    if result.findings:
         command.progress("tfx-gan run refuses these data until the anomalies above are resolved")
 
 
@@ -66,10 +66,10 @@ def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: A
     for path in written:
         if os.path.lexists(path) and not force:
             raise FileExistsError(f"{path}: exists already; --force replaces it")
-    seen = onboarding.look(data, **options)
-    command.progress(seen.words)
-    judgement = onboarding.write_schema(seen.data, out, command.progress)
-    command.console().print(validation.table(judgement))
+    suggestion = onboarding.inspect(data, **options)
+    command.progress(suggestion.summary)
+    result = onboarding.write_schema(suggestion.data, out, command.progress)
+    command.console().print(validation.table(result))
     for path in written:
         click.echo(path)
 
@@ -94,15 +94,15 @@ def validate(data: str, recipe: str | None, out: str | None, **options: Any) -> 
     """
     from pipeline import config, validation
 
-    judgement = validation.validate(
+    result = validation.validate(
         data,
         recipe=config.load(recipe) if recipe else None,
         out=out,
         tell=command.progress,
         **options,
     )
-    command.console().print(validation.table(judgement))
-    count = len(judgement.findings)
+    command.console().print(validation.table(result))
+    count = len(result.findings)
     anomalies = "1 anomaly" if count == 1 else f"{count} anomalies"
     click.echo(f"refused: {anomalies}" if count else "no anomalies")
     if out:

@@ -11,7 +11,6 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
 )
 
 from components.common import files
-from components.example_gen import sources
 from pipeline.config import Recipe, Resources
 from pipeline.pipeline import create_pipeline
 
@@ -33,7 +32,7 @@ def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
       out: file to write, atomically.
     """
     data = recipe.data
-    splits = data.splits or sources.find(data.reader(), data.path).patterns
+    splits = data.splits or data.dataset().patterns
     pipeline = create_pipeline(recipe, splits, root, compare_with_earlier=False)
     for component in pipeline.components:
         if component.id in recipe.resources:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -17,11 +18,20 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from components.common import artifact_files, files
+from components.data import notes
+from components.data.examples import SPLIT_FOLDER, TRAIN_SPLIT
+from components.data_validator import statistics
+from components.data_validator.checks import Statistics
+from components.example_gen import ledger
 from components.example_gen.config import DataConfig
+from components.example_gen.ledger import Ledger
 from pipeline import config
 from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
 from pipeline.runs import lock, metadata
 
+# Of StatisticsGen, in the folder of a split.
+_STATISTICS_FILE = "FeatureStats.pb"
+_REJECTED_SHOWN = 20
 _STAGE_MESSAGE = re.compile(r"Component (\S+) is (running|finished)\.")
 
 
@@ -84,35 +94,71 @@ def run(
         return _outcome(recipe.name, connection)
 
 
-def examine(
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What ExampleGen and StatisticsGen report about data.
+
+    Attributes:
+      statistics: by split, train first.
+      ledger: what became of every record.
+      noted: ExampleGen's per-record warnings, by kind.
+      rejected: source and reason of the first rejected records.
+    """
+
+    statistics: Mapping[str, Statistics]
+    ledger: Ledger
+    noted: Mapping[str, notes.Noted]
+    rejected: Sequence[tuple[str, str]]
+
+
+def inspect(
     data: DataConfig,
-    splits: Mapping[str, str],
-    root: str,
     tell: Callable[[str], None],
     beam: Sequence[str] = config.LOCAL_BEAM,
-) -> tuple[str, str]:
-    """Runs ExampleGen and StatisticsGen alone.
+    root: str | None = None,
+) -> Inspection:
+    """Runs ExampleGen and StatisticsGen alone, on all of the data.
 
-    Returns:
-      The folders of the examples and of their statistics, below `root`.
+    Args:
+      data: the recipe's section `data`.
+      tell: receives one line as a stage starts and one as it ends.
+      beam: arguments of the Beam runner.
+      root: folder for what they write; by default a temporary one.
+
+    Raises:
+      FileNotFoundError, ValueError: for data that are missing, unreadable or refused.
     """
-    with log_to_file(root):
-        connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
+    splits = data.dataset().patterns
+    with contextlib.ExitStack() as stack:
+        folder = root or stack.enter_context(tempfile.TemporaryDirectory(prefix="tfx-gan-"))
+        stack.enter_context(log_to_file(folder))
+        connection = metadata.connection_config(os.path.join(folder, metadata.DATABASE))
         example_gen, statistics_gen = data_stages(data, splits)
         pipeline = Pipeline(
             pipeline_name="data",
-            pipeline_root=os.path.join(root, "artifacts"),
+            pipeline_root=os.path.join(folder, "artifacts"),
             components=[example_gen, statistics_gen],
             beam_pipeline_args=beam_arguments(beam),
             metadata_connection_config=connection,
         )
         with _stage_lines("data", connection, tell):
             LocalDagRunner().run(pipeline)
-        examples, statistics = (
+        examples, counted = (
             metadata.last_execution(connection, "data", stage.id).outputs[key].uri
             for stage, key in ((example_gen, "examples"), (statistics_gen, "statistics"))
         )
-        return examples, statistics
+        names = [name.removeprefix(SPLIT_FOLDER) for name in os.listdir(counted)]
+        return Inspection(
+            {
+                split: statistics.read(
+                    os.path.join(counted, SPLIT_FOLDER + split, _STATISTICS_FILE)
+                )
+                for split in sorted(names, key=lambda split: (split != TRAIN_SPLIT, split))
+            },
+            Ledger.of(examples),
+            notes.read(examples),
+            ledger.first_rejected(examples, _REJECTED_SHOWN),
+        )
 
 
 def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outcome:

@@ -155,8 +155,8 @@ class TableReader(Reader[Rows]):
                 raise ValueError(f"{raw.source}: {error}") from error
 
 
-def describe(files: Sequence[str]) -> Table:
-    """What columns the files of a table have, all of them the same.
+def inspect(files: Sequence[str]) -> Table:
+    """The columns that all files of a table have in common.
 
     A column of a CSV file is numeric where, in the first rows, it holds numbers or nothing.
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.data import examples
-from components.example_gen import sources
+from components.example_gen import dataset
 from components.example_gen.formats import archive
 from components.example_gen.formats.idx import write_idx
 from components.example_gen.formats.registry import AUTO, READERS, recognised
@@ -190,7 +190,7 @@ ROWS = {
 
 def read(reader, base):
     """Split to {pixels as bytes: class}, and what the readers say of themselves."""
-    found = sources.find(reader, base)
+    found = dataset.find(base, reader)
     shards = reader.shards(found.base, found.splits)
     result, names = {}, []
     for split, listed in shards.items():
@@ -266,7 +266,7 @@ def test_the_same_layout_errors_under_auto(tree):
 
 def only_shard(name, base, **options):
     reader = READERS.get(name)(**options)
-    found = sources.find(reader, base)
+    found = dataset.find(base, reader)
     return reader, [
         s for shards in reader.shards(found.base, found.splits).values() for s in shards
     ]

@@ -13,9 +13,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.example_gen import sources
+from components.example_gen import dataset
 from components.example_gen.formats.registry import AUTO, READERS, table_files
-from components.example_gen.formats.table import Table, TableReader, describe
+from components.example_gen.formats.table import Table, TableReader, inspect
 from components.example_gen.prepare import BadRecordError, prepare_row
 
 COLUMNS = ("wind", "rain")
@@ -55,7 +55,7 @@ def write(base, files):
 def read(base, **options):
     """The rows of every split, by source: values and class."""
     reader = READERS.get(AUTO)(columns=options.pop("columns", COLUMNS), **options)
-    found = sources.find(reader, base)
+    found = dataset.find(base, reader)
     shards = reader.shards(found.base, found.splits)
     records = {
         split: {
@@ -288,15 +288,15 @@ def test_a_table_in_place_of_images_says_so(tmp_path):
         ({"a.pq": parquet({"x": [1.5], "label": [3]})}, Table(("x",), "label")),
     ],
 )
-def test_describe(tmp_path, files, expected):
+def test_inspect(tmp_path, files, expected):
     base = write(tmp_path / "data", files)
-    assert describe(table_files(base)) == expected
+    assert inspect(table_files(base)) == expected
 
 
-def test_describe_without_numbers(tmp_path):
+def test_inspect_without_numbers(tmp_path):
     base = write(tmp_path / "data", {"a.csv": "x,y\na,b\n"})
     with pytest.raises(ValueError, match=r"a\.csv: no column of numbers; found x, y"):
-        describe(table_files(base))
+        inspect(table_files(base))
 
 
 @pytest.mark.parametrize(

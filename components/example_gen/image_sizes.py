@@ -1,4 +1,4 @@
-"""A first look at images of which nothing is known yet."""
+"""The sizes of images about which nothing is known yet."""
 
 import dataclasses
 import io
@@ -12,14 +12,14 @@ from PIL import ExifTags, Image
 from components.example_gen.formats.reader import Reader
 from components.example_gen.prepare import RawImage, RawRow
 
-_LOOKED_AT = 512
+_SAMPLE = 512
 _GRAY = ("1", "L", "LA", "I", "I;16")
 # EXIF orientations that lie on their side.
 _TURNED = (5, 6, 7, 8)
 
 
 @dataclasses.dataclass(frozen=True)
-class Survey:
+class ImageSizes:
     """What a sample of the images is like.
 
     Attributes:
@@ -37,8 +37,8 @@ class Survey:
         return int(np.median(sides))
 
 
-def survey(reader: Reader, shards: Sequence) -> Survey:
-    """Looks at some hundred images from all over the data, without decoding them.
+def inspect(reader: Reader, shards: Sequence) -> ImageSizes:
+    """The sizes of some hundred images from all over the data, without decoding them.
 
     Args:
       reader: of the data's format.
@@ -47,15 +47,15 @@ def survey(reader: Reader, shards: Sequence) -> Survey:
     Raises:
       ValueError: where none of the records is an image.
     """
-    step = max(1, len(shards) // _LOOKED_AT)
+    step = max(1, len(shards) // _SAMPLE)
     chosen = shards[::step]
-    each = -(-_LOOKED_AT // max(1, len(chosen)))
+    each = -(-_SAMPLE // max(1, len(chosen)))
     records = [raw for shard in chosen for raw in itertools.islice(reader.records(shard), each)]
     shapes = [shape for raw in records if (shape := _shape(raw)) is not None]
     if not shapes:
         reason = next((f": {raw.source}: {raw.error}" for raw in records if raw.error), "")
         raise ValueError(f"none of {len(records)} records is an image{reason}")
-    return Survey(
+    return ImageSizes(
         Counter(shape[:2] for shape in shapes), max(channels for _, _, channels in shapes)
     )
 
