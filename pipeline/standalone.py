@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from components import features
+from components.common import saved_models
 from components.common.config import validate
 from components.common.files import atomic_folder
+from components.common.saved_models import Generator
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
 from components.evaluator import evaluate as evaluator
 from components.evaluator import protocol
@@ -28,11 +30,6 @@ from pipeline.config import Recipe
 from pipeline.runs import listing
 
 _EXTRACTOR_FOLDER = "extractor"
-_SAVED_MODEL = "saved_model.pb"
-# Where a TFX Model artifact keeps it.
-_SERVING_FOLDER = "Format-Serving"
-# Of a generator of rows, to the names of their columns.
-_COLUMNS_SIGNATURE = "columns"
 
 
 def evaluate(
@@ -78,12 +75,12 @@ def evaluate(
     """
     config = _config(recipe, count, seed)
     with atomic_folder(out) as folder:
-        model = _saved_model(model_or_data)
-        source = protocol.Generator(model) if model else dataset.inspect(model_or_data, data_format)
-        found = dataset.inspect(real, data_format, _columns(source))
+        model = saved_models.find(model_or_data)
+        source = Generator(model) if model else dataset.inspect(model_or_data, data_format)
+        found = dataset.inspect(real, data_format, source.columns)
         real_data = found.read(EVAL_SPLIT)
         tell(f"real   {_counted(real_data, found.columns)}")
-        sets = Sets(real_data.data.shape[1:])
+        resizer = ImageResizer(real_data.data.shape[1:])
 
         train_data = None
         if train is None and {TRAIN_SPLIT, EVAL_SPLIT} <= set(found.splits):
@@ -91,10 +88,9 @@ def evaluate(
         if train is not None:
             train_data = dataset.inspect(train, data_format, found.columns).read(TRAIN_SPLIT)
             tell(f"train  {_counted(train_data, found.columns)}")
-            train_data = dataclasses.replace(
-                train_data, data=sets.fit(TRAIN_SPLIT, train_data.data)
-            )
-        candidate = _candidate(source, sets, len(real_data), config)
+            resized = resizer(TRAIN_SPLIT, train_data.data)
+            train_data = dataclasses.replace(train_data, data=resized)
+        candidate = _candidate(source, resizer, len(real_data), config)
         data_name = os.path.basename(os.path.normpath(real))
         loaded = _extractor(extractor, train_data, real_data, recipe, data_name, folder)
         tell(f"features of {loaded.description.get('name', extractor)}, id {loaded.id}")
@@ -109,8 +105,8 @@ def evaluate(
             columns=found.columns,
             lineage={"model or data": model_or_data, "real": real, "train": train or "unknown"},
         )
-        if sets.resized:
-            stated = {**evaluation.protocol, "resized": sets.resized}
+        if resizer.resized:
+            stated = {**evaluation.protocol, "resized": resizer.resized}
             evaluation = dataclasses.replace(evaluation, protocol=stated)
         evaluator.write(evaluation, folder)
     return evaluation
@@ -151,8 +147,8 @@ def table(evaluation: Evaluation) -> Table:
     return made
 
 
-class Sets:
-    """Brings sets of images to the shape of the real ones; rows stay as they are.
+class ImageResizer:
+    """Resizes sets of images to the shape of the real ones; rows are only checked.
 
     Args:
       shape: of a real datum: (height, width, channels) or (columns,).
@@ -165,31 +161,31 @@ class Sets:
         self.shape = shape
         self.resized: dict[str, str] = {}
 
-    def fit(self, name: str, images: np.ndarray) -> np.ndarray:
-        """The images in the size of the real ones.
+    def __call__(self, name: str, data: np.ndarray) -> np.ndarray:
+        """The images of the set `name`, resized.
 
-        Raises ValueError for other channels, and for images beside rows.
+        Raises ValueError for another number of channels, and for images among rows or vice versa.
         """
-        if images.ndim != 1 + len(self.shape):
+        if data.ndim != 1 + len(self.shape):
             kinds = {1: "rows", 3: "images"}
             raise ValueError(
-                f"{name}: holds {kinds[images.ndim - 1]}, the real data are "
+                f"{name}: holds {kinds[data.ndim - 1]}, the real data are "
                 f"{kinds[len(self.shape)]}; compare like with like"
             )
         if len(self.shape) == 1:
-            return images
+            return data
         height, width, channels = self.shape
-        if images.shape[3] != channels:
+        if data.shape[3] != channels:
             raise ValueError(
-                f"{name}: the images have {images.shape[3]} channels, the real ones {channels}; "
+                f"{name}: the images have {data.shape[3]} channels, the real ones {channels}; "
                 "convert one of them"
             )
-        if images.shape[1:3] != (height, width):
+        if data.shape[1:3] != (height, width):
             self.resized[name] = (
-                f"from {by(images.shape[1:3])} to {by(self.shape[:2])} (height x width), "
+                f"from {by(data.shape[1:3])} to {by(self.shape[:2])} (height x width), "
                 "Pillow's bicubic filter, antialiased"
             )
-        return resize(images, height, width)
+        return resize(data, height, width)
 
 
 def _config(recipe: Recipe | None, count: int | None, seed: int | None) -> EvaluatorConfig:
@@ -199,17 +195,8 @@ def _config(recipe: Recipe | None, count: int | None, seed: int | None) -> Evalu
     return validate(EvaluatorConfig, {**config.model_dump(), **changes})
 
 
-def _columns(source: protocol.Generator | Dataset) -> Sequence[str] | None:
-    """What the numbers of the fakes are called; None for images, and where it is not known."""
-    if isinstance(source, Dataset):
-        return source.columns
-    if _COLUMNS_SIGNATURE not in source.signatures:
-        return None
-    return [name.decode() for name in source(_COLUMNS_SIGNATURE)["names"]]
-
-
 def _candidate(
-    source: protocol.Generator | Dataset, sets: Sets, real_count: int, config: EvaluatorConfig
+    source: Generator | Dataset, resizer: ImageResizer, real_count: int, config: EvaluatorConfig
 ) -> str | np.ndarray:
     """A SavedModel that makes data of the real ones' shape, or data of that shape."""
     if isinstance(source, Dataset):
@@ -220,17 +207,17 @@ def _candidate(
                 "(--count, evaluator.num_fake)"
             )
         count = config.num_fake or len(fakes)
-        return sets.fit("model", protocol.choose(fakes, count, config.seed))
+        return resizer("model", protocol.choose(fakes, count, config.seed))
     made = source("sample", count=tf.constant(1), seed=tf.constant(0, tf.int64))
-    wanted = features.IMAGES if len(sets.shape) == 3 else features.VECTORS
+    wanted = features.IMAGES if len(resizer.shape) == 3 else features.VECTORS
     if wanted not in made:
         raise ValueError(f"{source.path}: the model makes {', '.join(made)}, not {wanted}")
     shape = made[wanted].shape[1:]
-    if wanted == features.VECTORS or shape == sets.shape:
+    if wanted == features.VECTORS or shape == resizer.shape:
         return source.path
     count = config.num_fake or real_count
     fakes = protocol.sample(source, count, config.seed, config.batch_size, shape)
-    return sets.fit("model", fakes)
+    return resizer("model", fakes)
 
 
 def _extractor(
@@ -260,20 +247,6 @@ def _extractor(
     folder = os.path.join(folder, _EXTRACTOR_FOLDER)
     make(folder, {TRAIN_SPLIT: train, EVAL_SPLIT: real}, section, data_name)
     return Extractor(folder)
-
-
-def _saved_model(folder: str) -> str | None:
-    """The SavedModel in a folder, in that of an artifact, or the newest of its versions."""
-    if not tf.io.gfile.isdir(folder):
-        return None
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-    versions = sorted((name for name in names if name.isdecimal()), key=int, reverse=True)
-    for name in ("", _SERVING_FOLDER, *versions):
-        path = os.path.join(folder, name) if name else folder
-        # A class of images can have a number for its name too.
-        if tf.io.gfile.exists(os.path.join(path, _SAVED_MODEL)):
-            return path
-    return None
 
 
 def _counted(split: Split, columns: Sequence[str] | None) -> str:

@@ -117,19 +117,5 @@ def sample(model_dir: str, count: int, seed: int, label: int | None, out: str) -
     """Write samples of MODEL_DIR, a SavedModel or a serving folder of versions, to a file."""
     from pipeline import samples
 
-    samples.write(_newest_version(model_dir), count, seed, label, out)
+    samples.write(model_dir, count, seed, label, out)
     click.echo(out)
-
-
-def _newest_version(folder: str) -> str:
-    import tensorflow as tf
-
-    if not tf.io.gfile.isdir(folder):
-        raise FileNotFoundError(f"{folder}: no such folder")
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-    if "saved_model.pb" in names:
-        return folder
-    versions = [name for name in names if name.isdigit()]
-    if not versions:
-        raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
-    return os.path.join(folder, max(versions, key=int))
