@@ -15,13 +15,13 @@ from components.common import saved_models
 from components.common.config import validate
 from components.common.files import atomic_folder
 from components.common.saved_models import Generator
-from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split, by
 from components.evaluator import evaluate as evaluator
 from components.evaluator import protocol
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation
 from components.example_gen import dataset
-from components.example_gen.dataset import Dataset, by
+from components.example_gen.dataset import Dataset
 from components.example_gen.formats.registry import AUTO
 from components.feature_extractor import FeatureExtractorConfig, make
 from components.feature_extractor.base import find

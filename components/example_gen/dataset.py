@@ -1,4 +1,4 @@
-"""The one door to data: what lies at a path, found without reading it, and read whole if asked."""
+"""The one way to find data: first their files and splits, and on demand their content."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from components.common.registry import nearest
 from components.data import vectors
-from components.data.examples import SPLIT_FOLDER, ImageRecord, Split
+from components.data.examples import SPLIT_FOLDER, ImageRecord, Split, by
 from components.data.vectors import VectorRecord
 from components.example_gen import sources
 from components.example_gen.formats import table
@@ -31,13 +31,13 @@ class Dataset:
     """Images or rows at a path.
 
     Attributes:
-      path: where, as it was given.
-      reader: of their format.
+      path: as it was given.
+      reader: the reader of their format.
       base: the folder that patterns are relative to.
       patterns: by split, as ImageExampleGen takes them: `{SPAN}` and its kin stand for the latest.
       splits: by split, the patterns of the latest span and version.
-      columns: names of the numbers of a row; None for images.
-      label: the column of labels of a table that was inspected.
+      columns: names of the numeric columns of rows; None for images.
+      label: the column of labels of an inspected table.
     """
 
     path: sources.Paths
@@ -58,11 +58,11 @@ class Dataset:
         return self.reader.shards(self.base, self.splits)
 
     def shards_of(self, split: str) -> list:
-        """The shards of a split, or of the only one, whatever its name."""
+        """The shards of a split, or of the only split, whatever its name."""
         return self.shards[self._split(split)]
 
     def read(self, wanted: str = UNSPLIT) -> Split:
-        """The wanted split, or the only one.
+        """The wanted split, or the only split, in memory.
 
         Raises:
           ValueError: for several splits without the wanted one; naming the file, for images that do
@@ -109,12 +109,12 @@ def find(path: sources.Paths, reader: Reader, splits: Mapping[str, str] | None =
 def inspect(
     path: sources.Paths, data_format: str = AUTO, columns: Sequence[str] | None = None
 ) -> Dataset:
-    """Finds data without a recipe: images or rows, by what lies at the path.
+    """Finds data without a recipe: images or rows, inferred from the files.
 
     Args:
       path: as of `find`.
       data_format: one of FORMATS.
-      columns: names of the numbers of a row; by default all columns that hold numbers.
+      columns: names of numeric columns; by default all numeric columns.
 
     Raises:
       FileNotFoundError: for data that do not exist, and an empty folder.
@@ -159,7 +159,7 @@ def _find(
 
 
 def _columns_of(file: str) -> list[str]:
-    """The columns of the first example; none of an image."""
+    """The columns of the first example; empty for an image."""
     try:
         for record in tf.data.TFRecordDataset(file, compression_type="GZIP").take(1):
             features = tf.train.Example.FromString(record.numpy()).features.feature
@@ -177,7 +177,7 @@ def _stacked(
 
     def values() -> Iterator[float]:
         for record in records:
-            assert isinstance(record, VectorRecord)  # A reader with columns reads rows.
+            assert isinstance(record, VectorRecord)  # Readers with columns read rows.
             labels.append(record.label)
             yield from (record.values[name] for name in columns)
 
@@ -191,7 +191,7 @@ def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
     images, labels = [], []
     first = None
     for record in records:
-        assert isinstance(record, ImageRecord)  # A reader without columns reads images.
+        assert isinstance(record, ImageRecord)  # Readers without columns read images.
         source = posixpath.join(base, record.source)
         if not record.decode_ok:
             raise ValueError(f"{source}: the image does not decode")
@@ -199,7 +199,7 @@ def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
         if record.channels not in _CHANNELS:
             raise ValueError(
                 f"{source}: the image has {record.channels} channels; only gray (1) and RGB (3) "
-                "images are compared"
+                "images can be compared"
             )
         first = first or (shape, source)
         if shape != first[0]:
@@ -217,8 +217,3 @@ def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
 
 def _labels(labels: Sequence[int | None]) -> np.ndarray | None:
     return None if None in labels else np.array(labels, np.int64)
-
-
-def by(sizes: Iterable[int]) -> str:
-    """Sizes as they are written: 28x28x1."""
-    return "x".join(str(int(size)) for size in sizes)

@@ -14,7 +14,7 @@ from components.example_gen.prepare import RawImage, RawRow
 
 _SAMPLE = 512
 _GRAY = ("1", "L", "LA", "I", "I;16")
-# EXIF orientations that lie on their side.
+# EXIF orientations that swap height and width.
 _TURNED = (5, 6, 7, 8)
 
 
@@ -23,8 +23,8 @@ class ImageSizes:
     """What a sample of the images is like.
 
     Attributes:
-      sizes: how many have each (height, width).
-      channels: 1 where all are gray, else 3.
+      sizes: number of images by (height, width).
+      channels: 1 if all are gray, else 3.
     """
 
     sizes: Mapping[tuple[int, int], int]
@@ -41,11 +41,11 @@ def inspect(reader: Reader, shards: Sequence) -> ImageSizes:
     """The sizes of some hundred images from all over the data, without decoding them.
 
     Args:
-      reader: of the data's format.
-      shards: of the data, or of a split.
+      reader: the reader of the data's format.
+      shards: shards of the data.
 
     Raises:
-      ValueError: where none of the records is an image.
+      ValueError: if none of the records is an image.
     """
     step = max(1, len(shards) // _SAMPLE)
     chosen = shards[::step]
@@ -61,18 +61,18 @@ def inspect(reader: Reader, shards: Sequence) -> ImageSizes:
 
 
 def _shape(raw: RawImage | RawRow) -> tuple[int, int, int] | None:
-    """(height, width, 1 or 3), None for what is no image."""
-    assert isinstance(raw, RawImage)  # The caller's reader is one of images.
+    """(height, width, 1 or 3); None for a record that is not an image."""
+    assert isinstance(raw, RawImage)  # The reader reads images.
     if isinstance(raw.content, np.ndarray):
         height, width, *channels = raw.content.shape
         return height, width, 1 if channels in ([], [1]) else 3
     try:
-        # Reads no further than the header.
+        # Reads only the header.
         with Image.open(io.BytesIO(raw.content)) as image:
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation) in _TURNED:
                 width, height = height, width
             return height, width, 1 if image.mode in _GRAY else 3
     except Exception:  # noqa: BLE001
-        # As many errors as there are ways to be damaged; ExampleGen names them.
+        # Pillow raises many types of errors; ExampleGen reports them.
         return None

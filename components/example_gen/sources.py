@@ -9,7 +9,7 @@ from components.example_gen.formats.reader import UNSPLIT
 from components.example_gen.formats.registry import is_data_file
 from components.example_gen.paths import ALTERNATIVE, children
 
-# TFX's own: ExampleGen's documentation, "Span, version and date".
+# As in TFX: ExampleGen's documentation, "Span, version and date".
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
 _GLOB = re.compile(r"[*?{]")
 
@@ -75,7 +75,7 @@ def locate(path: Paths) -> Location:
 
 
 def base_of(path: Paths) -> str:
-    """The folder that patterns of `path` are relative to; the file system is not asked."""
+    """The folder that patterns of `path` are relative to, without accessing the file system."""
     listed = _listed(path)
     if len(listed) == 1:
         return _fixed(listed[0])
@@ -91,11 +91,11 @@ def base_of(path: Paths) -> str:
 def latest(base: str, patterns: Mapping[str, str]) -> dict[str, str]:
     """The patterns of the latest span and version, the same for all splits, as TFX chooses them.
 
-    Raises ValueError, naming the patterns, where a split has none or has others.
+    Raises ValueError, naming the patterns, if a split has none or others.
     """
     if not any(map(_PLACEHOLDER.search, patterns.values())):
         return dict(patterns)
-    # Takes seconds to import, and most data have no spans.
+    # Imported late because it takes seconds, and most data have no spans.
     from components.example_gen.spans import SpanProcessor
 
     processor = SpanProcessor(base, patterns)
@@ -103,7 +103,7 @@ def latest(base: str, patterns: Mapping[str, str]) -> dict[str, str]:
 
 
 def _fixed(path: str) -> str:
-    """A path up to its first wildcard; the folder of what is called like a file of data."""
+    """A path up to its first wildcard; the folder of a data file."""
     parts = path.split("/")
     for index, part in enumerate(parts):
         if _GLOB.search(part):

@@ -246,7 +246,7 @@ def test_images_are_fitted_where_they_must_be(tmp_path, options, fit):
 def test_a_table_is_not_fitted(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     assert onboarding.inspect(str(tmp_path)).data.columns == ("x", "y")
-    with pytest.raises(ValueError, match="fit: columns have no use for it"):
+    with pytest.raises(ValueError, match="fit: .*crop"):
         onboarding.inspect(str(tmp_path), fit="crop")
 
 

@@ -25,24 +25,22 @@ READERS.register("tfrecord")(tfrecord.TFRecordReader)
 READERS.register("parquet")(parquet.ParquetReader)
 READERS.register(table.FORMAT)(table.TableReader)
 
-# Of a large folder, enough to know what it is.
-_LOOKED_AT = 10_000
+# Names of a large folder that suffice to recognise its format.
+_SAMPLE = 10_000
 
 
 def recognised(names: Iterable[str], where: str) -> str:
-    """The format of images, from the names of files; a CSV file beside them is not looked at.
+    """The format of images, from the names of files; a CSV file beside them is ignored.
 
-    Raises ValueError that says what was found, for none or several.
+    Raises ValueError, saying what was found, for no format or several.
     """
-    looked_at = list(itertools.islice(names, _LOOKED_AT))
-    formats = Counter(filter(None, map(_format_of, looked_at)))
+    sample = list(itertools.islice(names, _SAMPLE))
+    formats = Counter(filter(None, map(_format_of, sample)))
     if len(formats) == 1:
         return next(iter(formats))
     if not formats:
         tables = [
-            name
-            for name in looked_at
-            if table.TableReader.pattern.fullmatch(posixpath.basename(name))
+            name for name in sample if table.TableReader.pattern.fullmatch(posixpath.basename(name))
         ]
         if tables:
             raise ValueError(
@@ -50,7 +48,7 @@ def recognised(names: Iterable[str], where: str) -> str:
                 "place of data.image_shape"
             )
         raise ValueError(
-            f"{where}: cannot tell the format of {described(looked_at)}; name it in data.format "
+            f"{where}: cannot tell the format of {described(sample)}; name it in data.format "
             f"({', '.join(READERS.names())})"
         )
     listed = ", ".join(f"{count} {name}" for name, count in formats.most_common())
@@ -60,13 +58,13 @@ def recognised(names: Iterable[str], where: str) -> str:
 
 
 def table_files(base: str, names: Sequence[str] | None = None) -> list[str]:
-    """The paths of the files of a table of numbers; none where images lie there.
+    """The paths of the files of a table of numbers; empty if there are images.
 
-    A CSV file beside images is their labels, and a Parquet file with image bytes is images.
+    A CSV file beside images holds their labels; a Parquet file may hold images itself.
 
     Args:
       base: the folder.
-      names: the files and folders to look at, relative to `base`; all if left out.
+      names: the files and folders to consider, relative to `base`; by default all.
 
     Raises:
       ValueError: for a damaged Parquet file.
@@ -83,55 +81,51 @@ def table_files(base: str, names: Sequence[str] | None = None) -> list[str]:
 
 
 def _format_of(path: str) -> str | None:
-    """The format whose files are called so; a table's are ambiguous: see `table_files`."""
+    """The format that a file's name suggests; tables need `table_files`."""
     name = posixpath.basename(path)
-    # In alphabetical order: the pattern of TFRecord files is wide, and theirs is the last name.
+    # Names are sorted, so the wide pattern of TFRecord files is tried last.
     formats = (known for known in READERS.names() if known != table.FORMAT)
     return next((known for known in formats if READERS.get(known).pattern.fullmatch(name)), None)
 
 
 def is_data_file(name: str) -> bool:
-    """Whether a file is called like one of any format."""
+    """Whether a name is that of a file of any format."""
     return any(READERS.get(known).pattern.fullmatch(name) for known in READERS.names())
 
 
 @READERS.register(AUTO)
 class AutoReader(Reader[tuple[str, Any]]):
-    """Whatever lies there, by the names of the files; with `columns`, a table."""
+    """The reader of the format that the names of the files suggest; with `columns`, of a table."""
 
     options: ClassVar[frozenset[str]] = frozenset({"labels", "features", "columns"})
 
     def check_options(self) -> None:
         if self.columns:
-            # Which raises for the other arguments that a table has no use for.
+            # Raises for other arguments that a table does not use.
             self._reader(table.FORMAT)
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """As the reader of the format that is found."""
         if names is None:
             visible_names(base)
         files = (file for name in names or [""] for file in walk(base, name))
         return self._reader(self._recognised(files, base)).splits(base, names)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[tuple[str, Any]]]:
-        """The shards of the format's reader, and its name."""
+        """The shards of the format's reader, each with the name of the format."""
         found = self.files(base, splits)
         name = self._recognised((file for files in found.values() for file in files), base)
         shards = self._reader(name).shards(base, splits)
         return {split: [(name, shard) for shard in listed] for split, listed in shards.items()}
 
     def records(self, shard: tuple[str, Any]) -> Iterator[RawImage | RawRow]:
-        """The records of the format's reader."""
         name, inner = shard
         return self._reader(name).records(inner)
 
     def read(self, shard: tuple[str, Any]) -> Iterator[ImageRecord | VectorRecord]:
-        """As the format's reader."""
         name, inner = shard
         return self._reader(name).read(inner)
 
     def count(self, shards: Sequence[tuple[str, Any]]) -> int:
-        """The count of the format's reader."""
         return sum(self._reader(name).count([inner]) for name, inner in shards)
 
     def _recognised(self, files: Iterable[str], where: str) -> str:

@@ -159,7 +159,7 @@ FAULTS = {
     "other sizes": (
         changed(larger, 250),
         {},
-        "2 of 500 .*the image is 10x10 .* asks for 8x8; data.fit",
+        "2 of 500 .*the image is 10x10 .*8x8; data.fit",
     ),
     "another size than the schema's": (
         dict,

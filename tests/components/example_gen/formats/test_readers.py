@@ -366,7 +366,7 @@ FAULTS = {
             "1.png": "labels.csv gives it 2 labels: ant, bee",
             "2.png": "labels.csv gives it an empty label",
             "3.png": "labels.csv has no row for it",
-            "9.png": "labels.csv lists it, there is no such file",
+            "9.png": "labels.csv lists it, but there is no such file",
         },
     ),
     "labels in an archive": (
@@ -376,7 +376,7 @@ FAULTS = {
         {
             "a.zip#x/0.png": "a.zip#labels.csv has no row for it",
             "a.zip#x/1.png": None,
-            "a.zip#x/2.png": "lists it, there is no such file",
+            "a.zip#x/2.png": "lists it, but there is no such file",
         },
     ),
     "tf.Examples": (
@@ -612,7 +612,7 @@ def test_a_gzipped_file_without_the_name(tmp_path):
 def test_options_of_other_formats_are_refused(name):
     for option, value in (("labels", "a.csv"), ("features", {"image": "x"})):
         if option not in READERS.get(name).options:
-            with pytest.raises(ValueError, match=f"data.{option}: .* has no use for it"):
+            with pytest.raises(ValueError, match=f"data.{option}: "):
                 READERS.get(name)(**{option: value})
 
 

@@ -218,7 +218,7 @@ DAMAGE = {
     "open quote": ("a.csv", 'a,b\n1,2\n"3,4\n5,6\n', r"a\.csv: not a whole CSV file"),
     "cut gzip": ("a.csv.gz", gzip.compress(b"a\n" + b"1\n" * 99)[:-9], "not a whole CSV file"),
     "no gzip": ("a.csv.gz", b"a\n1\n", "not a whole CSV file"),
-    "empty": ("a.csv", "", "the file is empty, expected a first row of names"),
+    "empty": ("a.csv", "", "the file is empty"),
     "cut parquet": ("a.pq", parquet({"a": [1.0]})[:-9], "not a whole Parquet file"),
     "no such column": ("a.csv", "b,c\n1,2\n", r"no columns are called 'a' .*the columns are b, c"),
     "column twice": ("a.csv", "a,a\n1,2\n", r"2 columns are called 'a' \(data\.columns\)"),
@@ -246,10 +246,10 @@ def test_a_file_that_is_no_such_table_is_named_in_one_line(tmp_path, name, conte
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"data\.columns: a table needs the names of its numbers"),
+        ({}, r"data\.columns: .*found none"),
         ({"columns": ["a"], "features": {"image": "x"}}, r"data\.features\.image: a table has no"),
         ({"columns": ["a"], "features": {"label": "a"}}, r"features\.label: 'a' is one of"),
-        ({"columns": ["a"], "labels": "l.csv"}, r"data\.labels: TableReader has no use for it"),
+        ({"columns": ["a"], "labels": "l.csv"}, r"data\.labels: TableReader"),
     ],
 )
 def test_options_that_a_table_has_no_use_for(options, message):
