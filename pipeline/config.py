@@ -17,9 +17,9 @@ from components.example_gen.config import DataConfig
 from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
 from components.trainer.config import TrainerConfig
 
-# Beam's default runner tries to download a binary at run time.
+# Beam's default runner downloads a binary at run time.
 LOCAL_BEAM = ("--runner=FnApiRunner",)
-# A section that is left out, before validation.
+# An omitted section, before validation.
 _EMPTY: Any = {}
 
 Stage = Literal[
@@ -35,7 +35,7 @@ Stage = Literal[
 
 
 class Resources(Config):
-    """What one stage is given on a cluster."""
+    """The resources of one stage on a cluster."""
 
     cpu: float | None = Field(None, gt=0, description="cores")
     memory_gb: float | None = Field(None, gt=0, description="memory in gigabytes")
@@ -44,10 +44,10 @@ class Resources(Config):
 
 
 class PusherConfig(Config):
-    """Where a blessed generator goes."""
+    """Where a blessed generator is pushed."""
 
     serving_dir: str | None = Field(
-        None, description="path or URI that gets <version>/ folders; default: <root>/serving"
+        None, description="path or URI for <version>/ folders; default: <root>/serving"
     )
 
 
@@ -57,18 +57,18 @@ class Recipe(Config):
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$",
         max_length=63,
-        description="of the pipeline: lower-case letters, digits and hyphens",
+        description="name of the pipeline: lower-case letters, digits and hyphens",
     )
     data: DataConfig
     validation: ValidationConfig = ValidationConfig()
     trainer: TrainerConfig
-    # Its kind follows from the data if it is left out.
+    # If omitted, its kind follows from the data.
     feature_extractor: FeatureExtractorConfig = Field(_EMPTY)
     evaluator: EvaluatorConfig
     pusher: PusherConfig = PusherConfig()
     beam: tuple[str, ...] = Field(
         LOCAL_BEAM,
-        description="arguments of the Beam stages' runner",
+        description="arguments of the Beam runner",
     )
     resources: dict[Stage, Resources] = Field({}, description="per stage, on a cluster")
 
@@ -104,7 +104,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises:
       FileNotFoundError: for a missing file.
-      ValueError: one line that names every key that is unknown, missing or wrong.
+      ValueError: in one line, naming every key that is unknown, missing or wrong.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such recipe")
@@ -113,7 +113,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
-        raise ValueError(f"{path}: expected sections such as data: and trainer:, found no mapping")
+        raise ValueError(f"{path}: expected a mapping with sections such as data: and trainer:")
     for override in overrides:
         _override(tree, override)
     try:
@@ -144,7 +144,7 @@ def find_data(recipe: Recipe) -> dict[str, str]:
     """Finds the splits of the data and checks them against the recipe, before anything runs.
 
     Returns:
-      Split name to glob patterns, as ImageExampleGen wants them.
+      Split name to glob patterns, as ImageExampleGen takes them.
 
     Raises:
       FileNotFoundError, ValueError: for data that are missing or unreadable, have another image
@@ -157,7 +157,7 @@ def find_data(recipe: Recipe) -> dict[str, str]:
             raise FileNotFoundError(f"{key}: {path}: no such file")
     found = data.dataset()
     train = found.shards_of(TRAIN_SPLIT)
-    # The first image may be one of those that quarantine sets aside.
+    # With quarantine, the first image may be one that is set aside.
     strict = data.fit == "exact" and data.on_bad_record == "fail"
     if strict and data.image_shape:
         shape = found.reader.shape(train)
@@ -171,14 +171,14 @@ def find_data(recipe: Recipe) -> dict[str, str]:
         count = int(count * (1 - data.eval_fraction))
     if recipe.trainer.batch_size > count:
         raise ValueError(
-            f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} examples "
-            f"to train on in {found.base}"
+            f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} training "
+            f"examples in {found.base}"
         )
     return dict(found.patterns)
 
 
 def absolute(path: str, folder: str = "") -> str:
-    """A path that may be relative to `folder`, by default the current one; URIs are left alone."""
+    """A path relative to `folder`, by default the current one, as absolute; URIs are unchanged."""
     return path if "://" in path else os.path.abspath(os.path.join(folder, path))
 
 

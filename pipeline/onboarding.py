@@ -1,4 +1,4 @@
-"""From data of which nothing is known yet to a schema and a recipe."""
+"""Creates a schema and a recipe for data about which nothing is known yet."""
 
 import dataclasses
 import math
@@ -28,16 +28,16 @@ RECIPE_FILE = "recipe.yaml"
 SCHEMA_FILE = "schema.pbtxt"
 _TEMPLATE = Path(__file__).with_name("recipe.yaml.jinja")
 
-# A first recipe is to be done today; whoever has hardware makes it larger.
+# A first recipe should train within a day on modest hardware.
 _LARGEST_SIDE = 64
 _SIDES = (8, 16, 24, 32, 48, 64)
 _BATCH_OF_IMAGES, _BATCH_OF_ROWS = 32, 128
 _LATENT_DIM = 8
-# Below, a discriminator learns the images by heart (Zhao et al. 2020, arXiv:2006.10738).
+# With fewer images, a discriminator memorises them (Zhao et al. 2020, arXiv:2006.10738).
 _FEW = 10_000
-# Images that a self-supervised extractor sees in all: 4 epochs of 5000 do (docs/extractors.md).
+# Images that a self-supervised extractor should see: 4 epochs of 5000 do (docs/extractors.md).
 _LEARNT_FROM, _MOST_EPOCHS = 20_000, 12
-# Of the smallest class: a classifier needs some to learn from.
+# Least size of the smallest class for a classifier to learn from.
 _CLASS_OF_A_CLASSIFIER = 20
 
 
@@ -94,10 +94,10 @@ def inspect(
 
 
 def write_schema(data: DataConfig, path: str, tell: Callable[[str], None]) -> ValidationResult:
-    """Writes the schema proposed for data, and the statistics that later ones are compared with.
+    """Writes a schema proposed for data, and the statistics that later data are compared with.
 
     Returns:
-      What a run would refuse the data for nevertheless.
+      The anomalies for which a run would still refuse the data.
     """
     return _write_schema(local.inspect(data, tell), data, path)
 
@@ -113,18 +113,18 @@ def _write_schema(inspected: Inspection, data: DataConfig, path: str) -> Validat
 
 
 def write_recipe(path: str, out: str, tell: Callable[[str], None]) -> ValidationResult:
-    """Makes the folder `out` with a recipe, a schema and reference statistics of data.
+    """Creates the folder `out` with a recipe, a schema and reference statistics of data.
 
     Args:
-      path: of the data.
-      out: the folder, made atomically.
+      path: the data: a folder, a file or a glob.
+      out: the folder, created atomically.
       tell: receives lines of progress.
 
     Returns:
-      What a run would refuse the data for.
+      The anomalies for which a run would refuse the data.
 
     Raises:
-      FileExistsError: where `out` exists.
+      FileExistsError: if `out` exists.
       FileNotFoundError, ValueError: for data that cannot be read.
     """
     with files.atomic_folder(out) as folder:
@@ -140,7 +140,7 @@ def write_recipe(path: str, out: str, tell: Callable[[str], None]) -> Validation
 
 
 def _shape(seen: image_sizes.ImageSizes) -> tuple[int, int, int]:
-    """The shape that a first generator makes."""
+    """The image shape for a first generator."""
     (size, *others) = seen.sizes
     if not others and max(size) <= _LARGEST_SIDE and _network(size) == "dcgan":
         return (*size, seen.channels)
@@ -187,7 +187,7 @@ def _recipe(suggestion: Suggestion, inspected: Inspection, out: str) -> str:
 
 
 def _extractor(train: Statistics) -> str:
-    """A classifier where there are classes to learn."""
+    """The kind of extractor: a classifier if there are classes to learn."""
     name = statistics.class_feature(train)
     sizes = statistics.counts(statistics.features_of(train)[name]).values() if name else ()
     learns = len(sizes) > 1 and min(sizes) >= _CLASS_OF_A_CLASSIFIER
@@ -195,7 +195,7 @@ def _extractor(train: Statistics) -> str:
 
 
 def _name(out: str) -> str:
-    """A name of a pipeline, from that of a folder."""
+    """A name for the pipeline, from that of a folder."""
     words = re.sub(r"[^a-z0-9]+", "-", os.path.basename(os.path.abspath(out)).lower())
     return words.strip("-")[:63] or "gan"
 

@@ -1,4 +1,4 @@
-"""An evaluation outside of a pipeline: `tfx-gan evaluate`."""
+"""Evaluation outside a pipeline: `tfx-gan evaluate`."""
 
 import dataclasses
 import os
@@ -47,31 +47,31 @@ def evaluate(
 ) -> Evaluation:
     """Scores a generator, or data, against real data and writes the evaluation.
 
-    Data are images or rows of numbers, in any format that recipes know, or tf.Examples that a
-    pipeline has left (`dataset.inspect`). Fakes and training images of another size than the real
-    ones are resized to theirs (`resize`). Rows are compared by the columns that the generator
-    makes, or that the table of fakes holds.
+    Data are images or rows of numbers in any format that recipes support, or tf.Examples written by
+    a pipeline (`dataset.inspect`). Fakes and training images that differ in size from the real ones
+    are resized (`resize`). Rows are compared by the columns that the generator makes, or that the
+    table of fakes holds.
 
     Args:
-      model_or_data: folder of a SavedModel with the signature `sample`, of a TFX Model artifact,
-        of versions as the Pusher writes them, or data.
-      real: data; of those with the splits train and eval, those of eval.
+      model_or_data: a SavedModel with the signature `sample`, a TFX Model artifact, a serving
+        folder of versions, or data.
+      real: data, of which the split eval is used if there are several.
       extractor: folder of an extractor, or the name of a kind, which is fitted on the training
         data and kept in the folder `extractor` of `out`.
-      out: folder to make; it appears when everything is in it.
-      recipe: whose sections `evaluator` and `feature_extractor` are used; their defaults without.
-      train: data that the model was trained on; left out: the split train of `real`, if any.
-      count: fakes to score; left out: as many as real ones, or all of `model_or_data`.
-      seed: of the fakes and of every random choice; left out: the recipe's.
+      out: folder to create, atomically.
+      recipe: provides the sections `evaluator` and `feature_extractor`; their defaults without one.
+      train: the model's training data; by default the split train of `real`, if any.
+      count: number of fakes; by default as many as real data, or all of `model_or_data`.
+      seed: of the fakes and of all random choices; by default the recipe's.
       data_format: of all data, one of `dataset.FORMATS`.
-      tell: receives a line on each step.
+      tell: receives a line for each step.
 
     Raises:
-      FileExistsError: where `out` exists.
+      FileExistsError: if `out` exists.
       FileNotFoundError: for data that are missing.
       ValueError: as `dataset.inspect` and `Dataset.read`; for images with other channels than the
         real ones; for fewer fakes than `count`; for an extractor that is unknown or cannot be
-        fitted; for data that a metric cannot be computed from.
+        fitted; for data from which a metric cannot be computed.
     """
     config = _config(recipe, count, seed)
     with atomic_folder(out) as folder:
@@ -113,17 +113,17 @@ def evaluate(
 
 
 def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 images [n, h, w, c] to [n, height, width, c], by Pillow's bicubic filter.
+    """Resizes uint8 images [n, h, w, c] to [n, height, width, c] by Pillow's bicubic filter.
 
-    Pillow widens the filter as it shrinks an image; without that FID can move by more than models
-    differ (Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
-    arXiv 2104.11222). Images of this size are returned as they are.
+    Pillow widens the filter when it shrinks an image; without this, FID can change by more than
+    models differ (Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN
+    Evaluation", arXiv 2104.11222). Images of this size are returned unchanged.
     """
     if images.shape[1:3] == (height, width):
         return images
     resized = np.empty((len(images), height, width, images.shape[3]), np.uint8)
     for row, image in zip(resized, images, strict=True):
-        # Pillow knows gray images without an axis for it.
+        # In Pillow, gray images have no axis of channels.
         picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
         made = picture.resize((width, height), Image.Resampling.BICUBIC)
         row[:] = np.asarray(made).reshape(row.shape)
@@ -131,7 +131,7 @@ def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def table(evaluation: Evaluation) -> Table:
-    """The scores: value, 95 % interval, and those of the real data's halves, the floor."""
+    """The scores: value, 95 % interval, and the floor, which halves of the real data score."""
     made = Table("metric")
     for head in ("value", "95 % interval", "halves of real"):
         made.add_column(head, justify="right")
@@ -198,12 +198,12 @@ def _config(recipe: Recipe | None, count: int | None, seed: int | None) -> Evalu
 def _candidate(
     source: Generator | Dataset, resizer: ImageResizer, real_count: int, config: EvaluatorConfig
 ) -> str | np.ndarray:
-    """A SavedModel that makes data of the real ones' shape, or data of that shape."""
+    """A SavedModel that makes data of the real shape, or data of that shape."""
     if isinstance(source, Dataset):
         fakes = source.read().data
         if config.num_fake and config.num_fake > len(fakes):
             raise ValueError(
-                f"{source.path}: {len(fakes)} samples, {config.num_fake} are asked for "
+                f"{source.path}: {len(fakes)} samples, but {config.num_fake} are required "
                 "(--count, evaluator.num_fake)"
             )
         count = config.num_fake or len(fakes)
@@ -228,7 +228,7 @@ def _extractor(
     data_name: str,
     folder: str,
 ) -> Extractor:
-    """The extractor in folder `name`, or one of kind `name`, made in `folder`."""
+    """The extractor in folder `name`, or one of kind `name`, created in `folder`."""
     if tf.io.gfile.isdir(name):
         return Extractor(name)
     if "/" in name:
@@ -239,10 +239,10 @@ def _extractor(
     if train is None:
         if "epochs" in find(name).options:
             raise ValueError(
-                f"--extractor {name}: learns from training data, and there are none; give "
+                f"--extractor {name}: learns from training data, but there are none; give "
                 "--train, or the folder of an extractor"
             )
-        # Of images, the other kinds look at nothing but the shape; of rows, at their units.
+        # The other kinds use only the shape of images, or the units of rows.
         train = real if real.data.ndim == 2 else Split(real.data[:1], None)
     folder = os.path.join(folder, _EXTRACTOR_FOLDER)
     make(folder, {TRAIN_SPLIT: train, EVAL_SPLIT: real}, section, data_name)

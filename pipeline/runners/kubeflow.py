@@ -23,11 +23,11 @@ _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
 
 
 def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
-    """Writes the pipeline as YAML, schema 2.1; needs no cluster.
+    """Writes the pipeline as YAML, schema 2.1, without access to a cluster.
 
     Args:
-      recipe: the resolved recipe. If it names `data.splits`, its data are not read.
-      image: container image that has this package installed.
+      recipe: the resolved recipe. If it has `data.splits`, the data are not accessed.
+      image: container image with this package installed.
       root: URI that the cluster can write to.
       out: file to write, atomically.
     """

@@ -29,7 +29,7 @@ from pipeline import config
 from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
 from pipeline.runs import lock, metadata
 
-# Of StatisticsGen, in the folder of a split.
+# Written by StatisticsGen into the folder of a split.
 _STATISTICS_FILE = "FeatureStats.pb"
 _REJECTED_SHOWN = 20
 _STAGE_MESSAGE = re.compile(r"Component (\S+) is (running|finished)\.")
@@ -42,7 +42,7 @@ class Outcome:
     Attributes:
       metrics: name to value, from the evaluation.
       blessed: whether the gate and the infra validation passed.
-      reasons: why not; empty if blessed.
+      reasons: why it was refused; empty if blessed.
       pushed: folder of the pushed version, or None.
       report: the HTML report.
       samples: a PNG file of images, or a CSV file of vectors.
@@ -75,7 +75,7 @@ def run(
 
     Raises:
       BlockingIOError: while another run uses the root.
-      Exception: whatever the failed stage raised; `tell` has received its name.
+      Exception: whatever the failed stage raised, after `tell` received its name.
     """
     root = os.path.abspath(root)
     os.makedirs(root, exist_ok=True)
@@ -191,7 +191,7 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
 def log_to_file(root: str) -> Iterator[None]:
     """Sends the log of TFX, Beam and TensorFlow to logs/<time>.log.
 
-    Warnings of this project's stages go to the terminal as well.
+    Warnings of this project's stages also go to the terminal.
     """
     folder = os.path.join(root, "logs")
     os.makedirs(folder, exist_ok=True)
@@ -227,7 +227,7 @@ def _stage_lines(
 ) -> Iterator[None]:
     """Calls `tell` as stages start and end.
 
-    LocalDagRunner has no hook for this, but it logs it, in the same words on both lanes.
+    LocalDagRunner has no hook for this, but its log messages are the same on both lanes.
     """
     running: dict[str, float] = {}
 
@@ -256,9 +256,9 @@ def _stage_lines(
 
 
 def pinned(recipe: config.Recipe, root: str) -> config.Recipe:
-    """The recipe with copies of schema and reference statistics whose paths name their content.
+    """The recipe with copies of its schema and reference statistics, named by their content.
 
-    Cache keys hold only the paths: an edited file would not be read again.
+    Cache keys hold only paths, so an edited file would not be read again.
     """
 
     def pin(path: str | None, name: str) -> str | None:

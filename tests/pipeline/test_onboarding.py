@@ -61,7 +61,7 @@ def test_new_makes_a_recipe_that_can_run(made):
     assert set(config.find_data(recipe)) == {"all"}
 
     assert "rejected" in result.stdout
-    assert "refuses" not in result.stderr
+    assert "refuse" not in result.stderr
 
 
 def test_what_is_there_is_not_overwritten(made):
