@@ -66,10 +66,7 @@ class Recipe(Config):
     feature_extractor: FeatureExtractorConfig = Field(_EMPTY)
     evaluator: EvaluatorConfig
     pusher: PusherConfig = PusherConfig()
-    beam: tuple[str, ...] = Field(
-        LOCAL_BEAM,
-        description="arguments of the Beam runner",
-    )
+    beam: tuple[str, ...] = Field(LOCAL_BEAM, description="arguments of the Beam runner")
     resources: dict[Stage, Resources] = Field({}, description="per stage, on a cluster")
 
     @field_validator("feature_extractor", mode="before")

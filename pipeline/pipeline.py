@@ -11,12 +11,7 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types import Channel
-from tfx.types.standard_artifacts import (
-    ExampleAnomalies,
-    ExampleStatistics,
-    Model,
-    ModelBlessing,
-)
+from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Model, ModelBlessing
 
 from components.common.code_version import code_version
 from components.data_validator import statistics as data_statistics

@@ -221,12 +221,7 @@ def _candidate(
 
 
 def _extractor(
-    name: str,
-    train: Split | None,
-    real: Split,
-    recipe: Recipe | None,
-    data_name: str,
-    folder: str,
+    name: str, train: Split | None, real: Split, recipe: Recipe | None, data_name: str, folder: str
 ) -> Extractor:
     """The extractor in folder `name`, or one of kind `name`, created in `folder`."""
     if tf.io.gfile.isdir(name):

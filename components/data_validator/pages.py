@@ -19,13 +19,7 @@ DATA_SET, RECORDS = "data set", "records"
 REFERENCE = "reference"
 
 # Features that differ in every example, which pages omit.
-_OF_ONE_EXAMPLE = (
-    examples.ENCODED,
-    examples.HASH,
-    examples.SOURCE,
-    vectors.HASH,
-    vectors.SOURCE,
-)
+_OF_ONE_EXAMPLE = (examples.ENCODED, examples.HASH, examples.SOURCE, vectors.HASH, vectors.SOURCE)
 # Number of shares shown.
 _LARGEST = 12
 

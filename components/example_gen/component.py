@@ -88,6 +88,6 @@ def _output_config(eval_fraction: float | None) -> example_gen_pb2.Output:
             splits=[
                 split(name=TRAIN_SPLIT, hash_buckets=_BUCKETS - held_out),
                 split(name=EVAL_SPLIT, hash_buckets=held_out),
-            ],
+            ]
         )
     )

@@ -14,11 +14,7 @@ from components.common import files
 from pipeline.config import Recipe, Resources
 from pipeline.pipeline import create_pipeline
 
-_ENTRY_POINT = [
-    "python",
-    "-m",
-    "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor",
-]
+_ENTRY_POINT = ["python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"]
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
 
 

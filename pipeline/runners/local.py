@@ -83,11 +83,7 @@ def run(
         recipe = pinned(recipe, root)
         connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
         pipeline = create_pipeline(
-            recipe,
-            splits,
-            root,
-            enable_cache=use_cache,
-            metadata_connection_config=connection,
+            recipe, splits, root, enable_cache=use_cache, metadata_connection_config=connection
         )
         with _stage_lines(recipe.name, connection, tell):
             LocalDagRunner().run(pipeline)
@@ -221,9 +217,7 @@ def log_to_file(root: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stage_lines(
-    name: str,
-    connection: metadata_store_pb2.ConnectionConfig,
-    tell: Callable[[str], None],
+    name: str, connection: metadata_store_pb2.ConnectionConfig, tell: Callable[[str], None]
 ) -> Iterator[None]:
     """Calls `tell` as stages start and end.
 

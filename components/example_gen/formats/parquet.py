@@ -10,13 +10,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.example_gen.formats.reader import (
-    LABEL_COLUMNS,
-    Class,
-    Reader,
-    as_class,
-    as_classes,
-)
+from components.example_gen.formats.reader import LABEL_COLUMNS, Class, Reader, as_class, as_classes
 from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import BadRecordError, RawImage
 

@@ -8,21 +8,8 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
 from components.data.vectors import VectorRecord
-from components.example_gen.paths import (
-    INSIDE,
-    described,
-    parts,
-    pattern_of,
-    visible_names,
-    walk,
-)
-from components.example_gen.prepare import (
-    BadRecordError,
-    Preparation,
-    RawImage,
-    RawRow,
-    prepare,
-)
+from components.example_gen.paths import INSIDE, described, parts, pattern_of, visible_names, walk
+from components.example_gen.prepare import BadRecordError, Preparation, RawImage, RawRow, prepare
 
 # Names that data sets use for their splits.
 SPLIT_OF = {

@@ -16,13 +16,7 @@ import pyarrow as pa
 
 from components.data.vectors import VectorRecord
 from components.example_gen.formats import parquet
-from components.example_gen.formats.reader import (
-    LABEL_COLUMNS,
-    Class,
-    Reader,
-    as_class,
-    as_classes,
-)
+from components.example_gen.formats.reader import LABEL_COLUMNS, Class, Reader, as_class, as_classes
 from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import BadRecordError, RawRow, prepare_row
 
