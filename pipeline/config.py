@@ -85,6 +85,10 @@ class Recipe(Config):
             section.check_shape(info.data["data"].spec.shape)
         return section
 
+    def with_section(self, name: str, **values: object) -> "Recipe":
+        """A copy with other values in the section `name`, which are not validated."""
+        return self.model_copy(update={name: getattr(self, name).model_copy(update=values)})
+
     def to_yaml(self) -> str:
         """The resolved configuration."""
         return yaml.safe_dump(
@@ -118,23 +122,18 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     folder = os.path.dirname(os.path.abspath(path))
-    data = recipe.data.model_copy(
-        update={
-            "path": _all_absolute(recipe.data.path, folder),
-            "schema_path": recipe.data.schema_path and absolute(recipe.data.schema_path, folder),
-        }
+    data, reference = recipe.data, recipe.validation.reference
+    recipe = recipe.with_section(
+        "data",
+        path=absolute(data.path, folder)
+        if isinstance(data.path, str)
+        else tuple(absolute(each, folder) for each in data.path),
+        schema_path=data.schema_path and absolute(data.schema_path, folder),
     )
-    validation = recipe.validation
-    if validation.reference:
-        reference = absolute(validation.reference, folder)
-        validation = validation.model_copy(update={"reference": reference})
-    extractor = recipe.feature_extractor
-    if extractor.weights_file:
-        weights = absolute(extractor.weights_file, folder)
-        extractor = extractor.model_copy(update={"weights": weights})
-    return recipe.model_copy(
-        update={"data": data, "validation": validation, "feature_extractor": extractor}
-    )
+    recipe = recipe.with_section("validation", reference=reference and absolute(reference, folder))
+    if weights := recipe.feature_extractor.weights_file:
+        recipe = recipe.with_section("feature_extractor", weights=absolute(weights, folder))
+    return recipe
 
 
 def find_data(recipe: Recipe) -> dict[str, str]:
@@ -177,12 +176,6 @@ def find_data(recipe: Recipe) -> dict[str, str]:
 def absolute(path: str, folder: str = "") -> str:
     """A path relative to `folder`, by default the current one, as absolute; URIs are unchanged."""
     return path if "://" in path else os.path.abspath(os.path.join(folder, path))
-
-
-def _all_absolute(path: str | tuple[str, ...], folder: str) -> str | tuple[str, ...]:
-    if isinstance(path, str):
-        return absolute(path, folder)
-    return tuple(absolute(each, folder) for each in path)
 
 
 def _override(tree: dict[str, Any], override: str) -> None:

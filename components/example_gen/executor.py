@@ -119,7 +119,9 @@ class Executor(BaseExampleGenExecutor):
                 decided.dropped | "Dropped" >> beam.Map(lambda line: ((line.split, line.source), 1))
             )
             # Read again: keeping them until the decisions are made would take memory.
-            elements = prepared("Again").elements | "Drop" >> beam.Filter(_is_kept, dropped)
+            elements = prepared("Again").elements | "Drop" >> beam.Filter(
+                lambda element, dropped: element[:2] not in dropped, dropped
+            )
 
         names = list(buckets or splits)
         parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets)
@@ -128,7 +130,8 @@ class Executor(BaseExampleGenExecutor):
             uri = artifact_utils.get_split_uri([self._artifact], name)
             (
                 part
-                | f"Example[{name}]" >> beam.Map(_serialized).with_output_types(bytes)
+                | f"Example[{name}]"
+                >> beam.Map(lambda element: element[3]).with_output_types(bytes)
                 | f"Write[{name}]"
                 >> beam.io.WriteToTFRecord(
                     os.path.join(uri, write_split.DEFAULT_TF_RECORD_FILE_NAME),
@@ -257,15 +260,7 @@ def _by_digest(element: Element) -> tuple[str, bytes]:
     return digest[:_GROUP_DIGITS], "\0".join((digest, split, source)).encode()
 
 
-def _is_kept(element: Element, dropped: dict[tuple[str, str], int]) -> bool:
-    return element[:2] not in dropped
-
-
 def _place(element: Element, _: int, names: list[str], buckets: dict[str, int]) -> int:
     """The index of the output split: that of the input, or a bucket of the hash."""
     split, digest = element[0], element[2]
     return names.index(bucket_of(digest, buckets) if buckets else split)
-
-
-def _serialized(element: Element) -> bytes:
-    return element[3]

@@ -4,7 +4,7 @@ import dataclasses
 import io
 import posixpath
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
@@ -125,7 +125,7 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
     if how.image_shape is not None:
         height, width, channels = how.image_shape
         image = image.convert("L" if channels == 1 else "RGB")
-        image = _FITS[how.fit](image, (width, height), how)
+        image = _fitted(image, (width, height), how)
     record = examples.from_array(np.asarray(image), raw.source, raw.label, raw.class_name)
     return Prepared(record, tuple(notes))
 
@@ -242,36 +242,24 @@ def _flat(image: Image.Image, background: str) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _exact(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
+def _fitted(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
+    """The picture in `size`, (width, height); raises BadRecordError where `fit` refuses it."""
+    resample = FILTERS[how.filter]
+    if how.fit == "crop":
+        return ImageOps.fit(image, size, resample)
+    if how.fit == "stretch":
+        return image.resize(size, resample)
+    if how.fit == "pad":
+        # At least one pixel a side.
+        scale = min(size[0] / image.width, size[1] / image.height)
+        inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        padded = Image.new(image.mode, size, how.background)
+        left, top = ((outer - side) // 2 for outer, side in zip(size, inner, strict=True))
+        padded.paste(image.resize(inner, resample), (left, top))
+        return padded
     if image.size != size:
         raise BadRecordError(
             f"the image is {image.height}x{image.width} (height x width), data.image_shape is "
             f"{size[1]}x{size[0]}; data.fit: crop, pad or stretch would resize it"
         )
     return image
-
-
-def _crop(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
-    return ImageOps.fit(image, size, FILTERS[how.filter])
-
-
-def _pad(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
-    # At least one pixel a side.
-    scale = min(size[0] / image.width, size[1] / image.height)
-    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    padded = Image.new(image.mode, size, how.background)
-    left, top = ((outer - side) // 2 for outer, side in zip(size, inner, strict=True))
-    padded.paste(image.resize(inner, FILTERS[how.filter]), (left, top))
-    return padded
-
-
-def _stretch(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
-    return image.resize(size, FILTERS[how.filter])
-
-
-_FITS: dict[Fit, Callable[[Image.Image, tuple[int, int], Preparation], Image.Image]] = {
-    "exact": _exact,
-    "crop": _crop,
-    "pad": _pad,
-    "stretch": _stretch,
-}

@@ -57,7 +57,7 @@ def locate(path: Paths) -> Location:
     base, listed = base_of(path), _listed(path)
     if listed == [base]:
         return Location(base, None)
-    wanted = [_below(each, base) for each in listed]
+    wanted = [each if base == "." else each.removeprefix(base).lstrip("/") for each in listed]
     if any(_PLACEHOLDER.search(each) for each in wanted):
         if len(wanted) > 1 or re.search(r"[*?]", wanted[0]):
             raise ValueError(
@@ -115,7 +115,3 @@ def _fixed(path: str) -> str:
 
 def _listed(path: Paths) -> list[str]:
     return [path] if isinstance(path, str) else list(path)
-
-
-def _below(path: str, base: str) -> str:
-    return path if base == "." else path.removeprefix(base).lstrip("/")

@@ -268,9 +268,5 @@ def pinned(recipe: config.Recipe, root: str) -> config.Recipe:
 
     schema = pin(recipe.data.schema_path, "schema.pbtxt")
     reference = pin(recipe.validation.reference, "statistics.pb")
-    return recipe.model_copy(
-        update={
-            "data": recipe.data.model_copy(update={"schema_path": schema}),
-            "validation": recipe.validation.model_copy(update={"reference": reference}),
-        }
-    )
+    recipe = recipe.with_section("data", schema_path=schema)
+    return recipe.with_section("validation", reference=reference)

@@ -51,8 +51,10 @@ def table(listed: Sequence[Row], names: Sequence[str] = (), width: int = _WIDE) 
         values = [number(row.metrics.get(name)) for name in shown]
         if heads != shown:
             values = ["\n".join(map(" ".join, zip(shown, values, strict=True)))]
+        local = datetime.datetime.fromisoformat(row.started).astimezone()
+        words = (row.id, row.pipeline, f"started {local:%Y-%m-%d %H:%M}", row.state)
         made.add_row(
-            Text("\n".join(filter(None, (row.id, row.pipeline, _local(row.started), row.state)))),
+            Text("\n".join(filter(None, words))),
             *values,
             Text(_gate_words(row)),
             Text(_lineage_words(row.lineage)),
@@ -121,11 +123,6 @@ def _finite(content: Any) -> Any:  # noqa: ANN401
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content
-
-
-def _local(started: str) -> str:
-    time = datetime.datetime.fromisoformat(started).astimezone()
-    return f"started {time:%Y-%m-%d %H:%M}"
 
 
 def _gate_words(row: Row) -> str:

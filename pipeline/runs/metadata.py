@@ -181,12 +181,11 @@ def _run(store: mlmd.MetadataStore, context: pb.Context, nodes: dict[int, str]) 
 
 
 def _executions(store: mlmd.MetadataStore, found: Sequence[pb.Execution]) -> list[Execution]:
-    """The executions with their outputs."""
     ids = [execution.id for execution in found]
     events = store.get_events_by_execution_ids(ids) if ids else []
     events = [event for event in events if event.type in _OUTPUT_EVENTS]
     artifacts = {
-        artifact.id: artifact
+        artifact.id: Artifact(artifact.id, artifact.uri, _properties(artifact))
         for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
     }
     return [
@@ -194,17 +193,13 @@ def _executions(store: mlmd.MetadataStore, found: Sequence[pb.Execution]) -> lis
             state=pb.Execution.State.Name(execution.last_known_state).lower(),
             properties=_properties(execution),
             outputs={
-                event.path.steps[0].key: _artifact(artifacts[event.artifact_id])
+                event.path.steps[0].key: artifacts[event.artifact_id]
                 for event in events
                 if event.execution_id == execution.id
             },
         )
         for execution in found
     ]
-
-
-def _artifact(artifact: pb.Artifact) -> Artifact:
-    return Artifact(artifact.id, artifact.uri, _properties(artifact))
 
 
 def _properties(described: pb.Artifact | pb.Execution) -> Properties:

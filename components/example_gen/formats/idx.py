@@ -177,16 +177,12 @@ def _pairs(files: Sequence[str], base: str) -> list[IdxPair]:
 
 def _header(path: str) -> tuple[int, ...]:
     shape = _shape(path, _read(path, _MAX_HEADER))
-    _check_images(path, shape)
-    return shape
-
-
-def _check_images(path: str, shape: Sequence[int]) -> None:
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
         raise ValueError(
             f"{path}: the dimensions are {list(shape)}, images have [n, height, width] "
             "or [n, height, width, 1 or 3]"
         )
+    return shape
 
 
 def _shape(path: str, data: bytes) -> tuple[int, ...]:
