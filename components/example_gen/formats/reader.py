@@ -73,6 +73,11 @@ class Reader(abc.ABC, Generic[ShardT]):
         self.columns = tuple(columns or ())
         self.check_options()
 
+    @classmethod
+    def matches(cls, path: str) -> bool:
+        """Whether a file has a name of the format."""
+        return cls.pattern.fullmatch(posixpath.basename(path)) is not None
+
     def check_options(self) -> None:  # noqa: B027
         """Raises ValueError for arguments that contradict each other."""
 
@@ -99,12 +104,7 @@ class Reader(abc.ABC, Generic[ShardT]):
           FileNotFoundError: if there are none.
         """
         chosen = visible_names(base) if names is None else names
-        found = [
-            file
-            for name in chosen
-            for file in walk(base, name)
-            if self.pattern.fullmatch(posixpath.basename(file))
-        ]
+        found = [file for name in chosen for file in walk(base, name) if self.matches(file)]
         if not found:
             raise FileNotFoundError(f"{base}: no {self.kind}; found {described(chosen)}")
         return found

@@ -39,10 +39,7 @@ def recognised(names: Iterable[str], where: str) -> str:
     if len(formats) == 1:
         return next(iter(formats))
     if not formats:
-        tables = [
-            name for name in sample if table.TableReader.pattern.fullmatch(posixpath.basename(name))
-        ]
-        if tables:
+        if tables := list(filter(table.TableReader.matches, sample)):
             raise ValueError(
                 f"{where}: {described(tables)}: a table holds no images; give data.columns in "
                 "place of data.image_shape"
@@ -70,27 +67,23 @@ def table_files(base: str, names: Sequence[str] | None = None) -> list[str]:
       ValueError: for a damaged Parquet file.
     """
     files = [file for name in names or [""] for file in walk(base, name)]
-    if not {_format_of(file) for file in files} <= {None, "parquet"}:
+    if any(_format_of(file) not in (None, "parquet") for file in files):
         return []
-    tables = [
-        file for file in files if table.TableReader.pattern.fullmatch(posixpath.basename(file))
-    ]
-    paths = [posixpath.join(base, file) for file in tables]
+    paths = [posixpath.join(base, file) for file in filter(table.TableReader.matches, files)]
     images = any(_format_of(path) and parquet.holds_images(path) for path in paths)
     return [] if images else paths
 
 
 def _format_of(path: str) -> str | None:
     """The format that a file's name suggests; tables need `table_files`."""
-    name = posixpath.basename(path)
     # Names are sorted, so the wide pattern of TFRecord files is tried last.
     formats = (known for known in READERS.names() if known != table.FORMAT)
-    return next((known for known in formats if READERS.get(known).pattern.fullmatch(name)), None)
+    return next((known for known in formats if READERS.get(known).matches(path)), None)
 
 
 def is_data_file(name: str) -> bool:
     """Whether a name is that of a file of any format."""
-    return any(READERS.get(known).pattern.fullmatch(name) for known in READERS.names())
+    return any(READERS.get(known).matches(name) for known in READERS.names())
 
 
 @READERS.register(AUTO)
