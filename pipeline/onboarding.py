@@ -93,13 +93,13 @@ def inspect(
     return Suggestion(data, f"images of {_sizes(seen)} (height x width), {colour}")
 
 
-def write_schema(data: DataConfig, path: str, tell: Callable[[str], None]) -> ValidationResult:
+def write_schema(data: DataConfig, path: str, log: Callable[[str], None]) -> ValidationResult:
     """Writes a schema proposed for data, and the statistics that later data are compared with.
 
     Returns:
       The anomalies for which a run would still refuse the data.
     """
-    return _write_schema(local.inspect(data, tell), data, path)
+    return _write_schema(local.inspect(data, log), data, path)
 
 
 def _write_schema(inspected: Inspection, data: DataConfig, path: str) -> ValidationResult:
@@ -112,13 +112,13 @@ def _write_schema(inspected: Inspection, data: DataConfig, path: str) -> Validat
     )
 
 
-def write_recipe(path: str, out: str, tell: Callable[[str], None]) -> ValidationResult:
+def write_recipe(path: str, out: str, log: Callable[[str], None]) -> ValidationResult:
     """Creates the folder `out` with a recipe, a schema and reference statistics of data.
 
     Args:
       path: the data: a folder, a file or a glob.
       out: the folder, created atomically.
-      tell: receives lines of progress.
+      log: receives lines of progress.
 
     Returns:
       The anomalies for which a run would refuse the data.
@@ -129,8 +129,8 @@ def write_recipe(path: str, out: str, tell: Callable[[str], None]) -> Validation
     """
     with files.atomic_folder(out) as folder:
         suggestion = inspect(path)
-        tell(suggestion.summary)
-        inspected = local.inspect(suggestion.data, tell)
+        log(suggestion.summary)
+        inspected = local.inspect(suggestion.data, log)
         result = _write_schema(inspected, suggestion.data, os.path.join(folder, SCHEMA_FILE))
         text = _recipe(suggestion, inspected, out)
         recipe = os.path.join(folder, RECIPE_FILE)

@@ -43,7 +43,7 @@ def evaluate(
     count: int | None = None,
     seed: int | None = None,
     data_format: str = AUTO,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
     """Scores a generator, or data, against real data and writes the evaluation.
 
@@ -64,7 +64,7 @@ def evaluate(
       count: number of fakes; by default as many as real data, or all of `model_or_data`.
       seed: of the fakes and of all random choices; by default the recipe's.
       data_format: of all data, one of `dataset.FORMATS`.
-      tell: receives a line for each step.
+      log: receives a line for each step.
 
     Raises:
       FileExistsError: if `out` exists.
@@ -79,7 +79,7 @@ def evaluate(
         source = Generator(model) if model else dataset.inspect(model_or_data, data_format)
         found = dataset.inspect(real, data_format, source.columns)
         real_data = found.read(EVAL_SPLIT)
-        tell(f"real   {_counted(real_data, found.columns)}")
+        log(f"real   {_counted(real_data, found.columns)}")
         resizer = ImageResizer(real_data.data.shape[1:])
 
         train_data = None
@@ -87,13 +87,13 @@ def evaluate(
             train = real
         if train is not None:
             train_data = dataset.inspect(train, data_format, found.columns).read(TRAIN_SPLIT)
-            tell(f"train  {_counted(train_data, found.columns)}")
+            log(f"train  {_counted(train_data, found.columns)}")
             resized = resizer(TRAIN_SPLIT, train_data.data)
             train_data = dataclasses.replace(train_data, data=resized)
         candidate = _candidate(source, resizer, len(real_data), config)
         data_name = os.path.basename(os.path.normpath(real))
         loaded = _extractor(extractor, train_data, real_data, recipe, data_name, folder)
-        tell(f"features of {loaded.description.get('name', extractor)}, id {loaded.id}")
+        log(f"features of {loaded.description.get('name', extractor)}, id {loaded.id}")
 
         evaluation = evaluator.evaluate(
             candidate,

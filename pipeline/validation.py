@@ -38,7 +38,7 @@ def validate(
     reference: str | None = None,
     serving: bool = False,
     out: str | None = None,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> ValidationResult:
     """Reads all of the data, whatever is wrong with them, and reports every anomaly.
 
@@ -52,7 +52,7 @@ def validate(
       serving: whether the data are inputs of a deployed model: without labels, not split, and
         compared with the reference as eval is with train.
       out: folder to create with the HTML pages, atomically.
-      tell: receives lines of progress.
+      log: receives lines of progress.
 
     Raises:
       FileExistsError: if `out` exists.
@@ -82,7 +82,7 @@ def validate(
 
     with files.atomic_folder(out) if out else contextlib.nullcontext() as folder:
         inspected = local.inspect(
-            _accept_all(data, split=not serving), tell, recipe.beam if recipe else config.LOCAL_BEAM
+            _accept_all(data, split=not serving), log, recipe.beam if recipe else config.LOCAL_BEAM
         )
         result = check(
             inspected,

@@ -104,7 +104,7 @@ def validate(data: str, recipe: str | None, out: str | None, **options: Any) -> 
         data,
         recipe=config.load(recipe) if recipe else None,
         out=out,
-        tell=command.progress,
+        log=command.progress,
         **options,
     )
     command.console().print(validation.table(result))

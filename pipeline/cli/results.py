@@ -94,7 +94,7 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
     if recipe:
         command.add_recipe_folder(recipe)
     evaluation = standalone.evaluate(
-        out=out, recipe=config.load(recipe) if recipe else None, tell=command.progress, **arguments
+        out=out, recipe=config.load(recipe) if recipe else None, log=command.progress, **arguments
     )
     command.console().print(standalone.table(evaluation))
     for verdict in evaluation.verdicts:

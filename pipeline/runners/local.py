@@ -60,7 +60,7 @@ def run(
     recipe: config.Recipe,
     splits: Mapping[str, str],
     root: str,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     *,
     use_cache: bool = True,
 ) -> Outcome:
@@ -70,12 +70,12 @@ def run(
       recipe: the resolved recipe.
       splits: split name to glob patterns, from `config.find_data`.
       root: folder for artifacts, metadata, checkpoints, logs and, by default, pushed models.
-      tell: receives a line when a stage starts and when it ends.
+      log: receives a line when a stage starts and when it ends.
       use_cache: whether stages whose inputs and code are unchanged are skipped.
 
     Raises:
       BlockingIOError: while another run uses the root.
-      Exception: whatever the failed stage raised, after `tell` received its name.
+      Exception: whatever the failed stage raised, after `log` received its name.
     """
     root = os.path.abspath(root)
     os.makedirs(root, exist_ok=True)
@@ -85,7 +85,7 @@ def run(
         pipeline = create_pipeline(
             recipe, splits, root, enable_cache=use_cache, metadata_connection_config=connection
         )
-        with _stage_lines(recipe.name, connection, tell):
+        with _stage_lines(recipe.name, connection, log):
             LocalDagRunner().run(pipeline)
         return _outcome(recipe.name, connection)
 
@@ -109,7 +109,7 @@ class Inspection:
 
 def inspect(
     data: DataConfig,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     beam: Sequence[str] = config.LOCAL_BEAM,
     root: str | None = None,
 ) -> Inspection:
@@ -117,7 +117,7 @@ def inspect(
 
     Args:
       data: the recipe's section `data`.
-      tell: receives one line as a stage starts and one as it ends.
+      log: receives one line as a stage starts and one as it ends.
       beam: arguments of the Beam runner.
       root: folder for what they write; by default a temporary one.
 
@@ -137,7 +137,7 @@ def inspect(
             beam_pipeline_args=beam_arguments(beam),
             metadata_connection_config=connection,
         )
-        with _stage_lines("data", connection, tell):
+        with _stage_lines("data", connection, log):
             LocalDagRunner().run(pipeline)
         examples, counted = (
             metadata.last_execution(connection, "data", stage.id).outputs[key].uri
@@ -217,9 +217,9 @@ def log_to_file(root: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stage_lines(
-    name: str, connection: metadata_store_pb2.ConnectionConfig, tell: Callable[[str], None]
+    name: str, connection: metadata_store_pb2.ConnectionConfig, log: Callable[[str], None]
 ) -> Iterator[None]:
-    """Calls `tell` as stages start and end.
+    """Calls `log` as stages start and end.
 
     LocalDagRunner has no hook for this, but its log messages are the same on both lanes.
     """
@@ -229,11 +229,11 @@ def _stage_lines(
         match = _STAGE_MESSAGE.fullmatch(record.getMessage())
         if match and match[2] == "running":
             running[match[1]] = time.monotonic()
-            tell(f"{match[1]} …")
+            log(f"{match[1]} …")
         elif match:
             seconds = time.monotonic() - running.pop(match[1])
             cached = metadata.last_execution(connection, name, match[1]).cached
-            tell(f"{match[1]} {'cached' if cached else 'done'}, {seconds:.1f} s")
+            log(f"{match[1]} {'cached' if cached else 'done'}, {seconds:.1f} s")
         return True
 
     logger = absl.logging.get_absl_logger()
@@ -243,7 +243,7 @@ def _stage_lines(
     except BaseException as error:
         how = "failed" if isinstance(error, Exception) else "stopped"
         for stage, started in running.items():
-            tell(f"{stage} {how}, {time.monotonic() - started:.1f} s")
+            log(f"{stage} {how}, {time.monotonic() - started:.1f} s")
         raise
     finally:
         logger.removeFilter(watch)

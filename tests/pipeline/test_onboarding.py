@@ -108,7 +108,7 @@ def test_serving_data_are_compared_with_what_was_trained_on(made, tmp_path):
         str(tmp_path),
         schema=str(folder / "My Digits!" / "schema.pbtxt"),
         serving=True,
-        tell=lambda line: None,
+        log=lambda line: None,
     )
     assert found.examples == {"all": 200}
     assert {each.feature for each in found.findings} == {"image/mean"}
@@ -170,7 +170,7 @@ def test_a_schema_comes_with_statistics_and_says_what_is_wrong(
     Image.new("L", (30, 20)).save(tmp_path / "1.png")
     found = observed(images(200, (16, 16), lambda n: int(n % 20 == 0)), statistics_of)
     read = []
-    monkeypatch.setattr(local, "inspect", lambda data, tell: read.append(data) or found)
+    monkeypatch.setattr(local, "inspect", lambda data, log: read.append(data) or found)
     out = tmp_path / "s.pbtxt"
     command = ["schema", tmp_path, "--out", out, "--image-shape", "16,16,1", "--fit", "pad"]
     result = invoke(*command)
@@ -190,7 +190,7 @@ def test_a_schema_comes_with_statistics_and_says_what_is_wrong(
 
 def new(folder, out, found, monkeypatch):
     """The recipe for data that are read as `found`."""
-    monkeypatch.setattr(local, "inspect", lambda data, tell: found)
+    monkeypatch.setattr(local, "inspect", lambda data, log: found)
     onboarding.write_recipe(str(folder), str(out), lambda line: None)
     return yaml.safe_load((out / "recipe.yaml").read_text())
 

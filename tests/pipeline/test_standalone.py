@@ -87,7 +87,7 @@ def scored(serving, extractor, tmp_path_factory):
     out = str(tmp_path_factory.mktemp("scored") / "out")
     lines = []
     evaluation = standalone.evaluate(
-        serving, str(DIGITS), extractor=extractor, out=out, count=COUNT, seed=3, tell=lines.append
+        serving, str(DIGITS), extractor=extractor, out=out, count=COUNT, seed=3, log=lines.append
     )
     return evaluation, out, lines
 
@@ -383,7 +383,7 @@ def test_the_same_rows_score_the_same_in_every_format(flowers, table, as_they_ar
         str(path) if options else table,
         extractor=as_they_are,
         out=str(tmp_path / "out"),
-        tell=lines.append,
+        log=lines.append,
         **options,
     )
 
