@@ -133,7 +133,7 @@ class DataConfig(Config):
 
     @field_validator("columns")
     @classmethod
-    def _columns_have_names_of_their_own(cls, columns: tuple[str, ...] | None) -> object:
+    def _columns_are_unique(cls, columns: tuple[str, ...] | None) -> object:
         names = columns or ()
         for name in names:
             if names.count(name) > 1:
@@ -141,25 +141,18 @@ class DataConfig(Config):
         return columns
 
     @model_validator(mode="after")
-    def _images_or_vectors(self) -> "DataConfig":
+    def _keys_fit_together(self) -> "DataConfig":
         if (self.image_shape is None) == (self.columns is None):
             found = "neither" if self.image_shape is None else "both"
             raise ValueError(
                 f"found {found} of image_shape and columns; give image_shape: [height, width, "
                 "channels] for images, or columns: [name, …] for a table of numbers"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _options_are_of_the_data(self) -> "DataConfig":
         for key in _OF_IMAGES if self.columns else ():
             value = getattr(self, key)
             if value != type(self).model_fields[key].default:
                 raise ValueError(f"{key}: not used with columns, found {value!r}; leave it out")
-        return self
-
-    @model_validator(mode="after")
-    def _options_are_of_the_format(self) -> "DataConfig":
+        # Raises for options that the format does not use.
         self.reader()
         return self
 
