@@ -124,10 +124,14 @@ def inspect(
     if data_format not in FORMATS:
         raise ValueError(f"--format {data_format}: {nearest(data_format, FORMATS)}")
     where = sources.locate(path)
+    if where.names is None and not tf.io.gfile.isdir(where.base):
+        if not tf.io.gfile.exists(where.base):
+            raise FileNotFoundError(f"{where.base}: no such file or folder")
+        # A file whose name is not that of any format.
+        folder, name = posixpath.split(where.base)
+        where = sources.Location(folder or ".", [name])
     names = where.names
     if names is None:
-        if not tf.io.gfile.isdir(where.base):
-            raise FileNotFoundError(f"{where.base}: no such file or folder")
         names = list_names(where.base)
         if not names:
             raise FileNotFoundError(f"{where.base}: no data, the folder is empty")

@@ -267,6 +267,11 @@ def _empty(tmp_path, images):
     return str(tmp_path / "fakes")
 
 
+def _unknown(tmp_path, images):
+    (tmp_path / "fakes.dat").write_bytes(b"no image")
+    return str(tmp_path / "fakes.dat")
+
+
 def _no_examples(tmp_path, images):
     (tmp_path / "fakes").mkdir()
     (tmp_path / "fakes" / "data_tfrecord.gz").write_bytes(gzip.compress(b"text " * 100))
@@ -283,6 +288,7 @@ def _no_sample(tmp_path, images):
     [
         (_no_folder, {}, FileNotFoundError, "nowhere: no such file or folder"),
         (_empty, {}, FileNotFoundError, "fakes: no data, the folder is empty"),
+        (_unknown, {}, ValueError, "cannot tell the format of fakes.dat"),
         (_broken, {}, ValueError, "fakes/0002.png: the image does not decode"),
         (_of_two_sizes, {}, ValueError, "0003.png: the image is 7x9x1 .*/0000.png is 8x8x1"),
         (_coloured, {}, ValueError, "model: the images have 3 channels, the real ones 1"),
