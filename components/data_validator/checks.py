@@ -161,8 +161,8 @@ def _check_notes(
                 _Info.UNKNOWN_TYPE,
                 short,
                 f"{found.count} of {total} examples {words} ({', '.join(found.sources)}"
-                f"{', …' if found.count > len(found.sources) else ''}); at most a fraction of "
-                f"{most:g} may (validation.max_{kind}_fraction); {remedy}.",
+                f"{', …' if found.count > len(found.sources) else ''}); the largest fraction "
+                f"allowed is {most:g} (validation.max_{kind}_fraction); {remedy}.",
             )
 
 

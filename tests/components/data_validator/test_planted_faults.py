@@ -199,7 +199,7 @@ FAULTS = {
     "duplicated files": (
         duplicated,
         {},
-        r"'image/hash': Duplicates: 63 of 563 examples .*at most 0.05 .*max_duplicate_fraction",
+        r"'image/hash': Duplicates: 63 of 563 examples .* 0.05 .*max_duplicate_fraction",
     ),
     "duplicated files, dropped": (duplicated, {"drop_duplicates": True}, None),
     "an image in train and eval": (
