@@ -13,14 +13,13 @@ from components.common.config import Config, validate
 from components.data.examples import TRAIN_SPLIT
 from components.data_validator.config import ValidationConfig
 from components.evaluator.config import EvaluatorConfig
-from components.example_gen import sources
 from components.example_gen.config import DataConfig
 from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
 from components.trainer.config import TrainerConfig
 
-# Beam's default runner tries to download a binary at run time.
+# Beam's default runner downloads a binary at run time.
 LOCAL_BEAM = ("--runner=FnApiRunner",)
-# A section that is left out, before validation.
+# An omitted section, before validation.
 _EMPTY: Any = {}
 
 Stage = Literal[
@@ -36,7 +35,7 @@ Stage = Literal[
 
 
 class Resources(Config):
-    """What one stage is given on a cluster."""
+    """The resources of one stage on a cluster."""
 
     cpu: float | None = Field(None, gt=0, description="cores")
     memory_gb: float | None = Field(None, gt=0, description="memory in gigabytes")
@@ -45,10 +44,10 @@ class Resources(Config):
 
 
 class PusherConfig(Config):
-    """Where a blessed generator goes."""
+    """Where a blessed generator is pushed."""
 
     serving_dir: str | None = Field(
-        None, description="path or URI that gets <version>/ folders; default: <root>/serving"
+        None, description="path or URI for <version>/ folders; default: <root>/serving"
     )
 
 
@@ -58,19 +57,16 @@ class Recipe(Config):
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$",
         max_length=63,
-        description="of the pipeline: lower-case letters, digits and hyphens",
+        description="name of the pipeline: lower-case letters, digits and hyphens",
     )
     data: DataConfig
     validation: ValidationConfig = ValidationConfig()
     trainer: TrainerConfig
-    # Its kind follows from the data if it is left out.
+    # If omitted, its kind follows from the data.
     feature_extractor: FeatureExtractorConfig = Field(_EMPTY)
     evaluator: EvaluatorConfig
     pusher: PusherConfig = PusherConfig()
-    beam: tuple[str, ...] = Field(
-        LOCAL_BEAM,
-        description="arguments of the Beam stages' runner",
-    )
+    beam: tuple[str, ...] = Field(LOCAL_BEAM, description="arguments of the Beam runner")
     resources: dict[Stage, Resources] = Field({}, description="per stage, on a cluster")
 
     @field_validator("feature_extractor", mode="before")
@@ -89,6 +85,10 @@ class Recipe(Config):
             section.check_shape(info.data["data"].spec.shape)
         return section
 
+    def with_section(self, name: str, **values: object) -> "Recipe":
+        """A copy with other values in the section `name`, which are not validated."""
+        return self.model_copy(update={name: getattr(self, name).model_copy(update=values)})
+
     def to_yaml(self) -> str:
         """The resolved configuration."""
         return yaml.safe_dump(
@@ -105,7 +105,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises:
       FileNotFoundError: for a missing file.
-      ValueError: one line that names every key that is unknown, missing or wrong.
+      ValueError: in one line, naming every key that is unknown, missing or wrong.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such recipe")
@@ -114,7 +114,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
-        raise ValueError(f"{path}: expected sections such as data: and trainer:, found no mapping")
+        raise ValueError(f"{path}: expected a mapping with sections such as data: and trainer:")
     for override in overrides:
         _override(tree, override)
     try:
@@ -122,30 +122,25 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     folder = os.path.dirname(os.path.abspath(path))
-    data = recipe.data.model_copy(
-        update={
-            "path": _all_absolute(recipe.data.path, folder),
-            "schema_path": recipe.data.schema_path and absolute(recipe.data.schema_path, folder),
-        }
+    data, reference = recipe.data, recipe.validation.reference
+    recipe = recipe.with_section(
+        "data",
+        path=absolute(data.path, folder)
+        if isinstance(data.path, str)
+        else tuple(absolute(each, folder) for each in data.path),
+        schema_path=data.schema_path and absolute(data.schema_path, folder),
     )
-    validation = recipe.validation
-    if validation.reference:
-        reference = absolute(validation.reference, folder)
-        validation = validation.model_copy(update={"reference": reference})
-    extractor = recipe.feature_extractor
-    if extractor.weights_file:
-        weights = absolute(extractor.weights_file, folder)
-        extractor = extractor.model_copy(update={"weights": weights})
-    return recipe.model_copy(
-        update={"data": data, "validation": validation, "feature_extractor": extractor}
-    )
+    recipe = recipe.with_section("validation", reference=reference and absolute(reference, folder))
+    if weights := recipe.feature_extractor.weights_file:
+        recipe = recipe.with_section("feature_extractor", weights=absolute(weights, folder))
+    return recipe
 
 
 def find_data(recipe: Recipe) -> dict[str, str]:
     """Finds the splits of the data and checks them against the recipe, before anything runs.
 
     Returns:
-      Split name to glob patterns, as ImageExampleGen wants them.
+      Split name to glob patterns, as ImageExampleGen takes them.
 
     Raises:
       FileNotFoundError, ValueError: for data that are missing or unreadable, have another image
@@ -156,39 +151,31 @@ def find_data(recipe: Recipe) -> dict[str, str]:
     for key, path in named.items():
         if path and not os.path.isfile(path) and "://" not in path:
             raise FileNotFoundError(f"{key}: {path}: no such file")
-    reader = data.reader()
-    found = sources.find(reader, data.path, data.splits)
-    shards = reader.shards(found.base, found.splits)
-    train = shards.get(TRAIN_SPLIT) or next(iter(shards.values()))
-    # The first image may be one of those that quarantine sets aside.
+    found = data.dataset()
+    train = found.shards_of(TRAIN_SPLIT)
+    # With quarantine, the first image may be one that is set aside.
     strict = data.fit == "exact" and data.on_bad_record == "fail"
     if strict and data.image_shape:
-        shape = reader.shape(train)
+        shape = found.reader.shape(train)
         if shape and shape[:2] != data.image_shape[:2]:
             raise ValueError(
                 f"data.image_shape: {list(data.image_shape)}, but {found.base} holds images of "
                 f"{list(shape)}; data.fit: crop, pad or stretch would resize them"
             )
-    count = reader.count(train)
+    count = found.reader.count(train)
     if len(found.splits) == 1:
         count = int(count * (1 - data.eval_fraction))
     if recipe.trainer.batch_size > count:
         raise ValueError(
-            f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} examples "
-            f"to train on in {found.base}"
+            f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} training "
+            f"examples in {found.base}"
         )
     return dict(found.patterns)
 
 
 def absolute(path: str, folder: str = "") -> str:
-    """A path that may be relative to `folder`, by default the current one; URIs are left alone."""
+    """A path relative to `folder`, by default the current one, as absolute; URIs are unchanged."""
     return path if "://" in path else os.path.abspath(os.path.join(folder, path))
-
-
-def _all_absolute(path: str | tuple[str, ...], folder: str) -> str | tuple[str, ...]:
-    if isinstance(path, str):
-        return absolute(path, folder)
-    return tuple(absolute(each, folder) for each in path)
 
 
 def _override(tree: dict[str, Any], override: str) -> None:

@@ -13,14 +13,14 @@ from pipeline.config import Recipe
 
 REQUIRED = "required"
 
-# Any name or index, in `resources.*.cpu` and `trainer.penalties.*.name`.
+# Stands for any name or index: `resources.*.cpu`, `trainer.penalties.*.name`.
 _ANY = "*"
 _WORDS = {Any: "any", type(None): "null", str: "string", float: "number"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """One key: its dotted name, and its type, default and description in words."""
+    """One key: its dotted name, and its type, default and description as text."""
 
     name: str
     type: str
@@ -29,10 +29,10 @@ class Key:
 
 
 def find(prefix: str = "") -> list[Key]:
-    """The keys at or below `prefix`, in the order of the recipe; all of them by default.
+    """The keys at or below `prefix`, by default all of them, in the order of the recipe.
 
     Raises:
-      ValueError: for an unknown prefix; it names the nearest key.
+      ValueError: for an unknown prefix, naming the nearest key.
 
     >>> [key.name for key in find("trainer.watch.roll")]
     Traceback (most recent call last):
@@ -70,7 +70,7 @@ def _walk(section: type[Config], prefix: str = "") -> Iterator[Key]:
 
 
 def _words(annotation: Any) -> str:  # noqa: ANN401
-    """A type as the author of a recipe would say it: `number or null`, `list of string`."""
+    """A type in words for authors of recipes: `number or null`, `list of string`."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _words(inner[0])

@@ -11,12 +11,7 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types import Channel
-from tfx.types.standard_artifacts import (
-    ExampleAnomalies,
-    ExampleStatistics,
-    Model,
-    ModelBlessing,
-)
+from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Model, ModelBlessing
 
 from components.common.code_version import code_version
 from components.data_validator import statistics as data_statistics
@@ -32,16 +27,16 @@ from components.pusher.component import Pusher
 from components.trainer.component import GANTrainer, trainer_version
 from pipeline.config import Recipe
 
-# Its workers run on this machine, in this Python environment.
+# Its workers run on this machine in this Python environment.
 _LOCAL_RUNNER = "FnApiRunner"
 
 
 def beam_arguments(given: Sequence[str]) -> list[str]:
-    """The recipe's `beam`, as the stages get it.
+    """The recipe's `beam`, as passed to the stages.
 
-    Unless a container image is named, TFX packages itself for remote workers as each stage starts:
-    that takes seconds and leaves 42 MB in the temporary folder. The local runner ignores images, so
-    naming one turns this off.
+    Unless a container image is named, TFX packages itself for remote workers at the start of each
+    stage, which takes seconds and leaves 42 MB in the temporary folder. The local runner ignores
+    images, so naming one turns this off.
     """
     runner = PipelineOptions(list(given)).view_as(StandardOptions).runner
     return [*given, *(["--sdk_container_image=none"] if runner == _LOCAL_RUNNER else [])]
@@ -54,7 +49,7 @@ def data_stages(
 
     Args:
       config: the recipe's section `data`.
-      splits: of the data, from `config.find_data` or `sources.find`.
+      splits: split name to glob patterns, from `config.find_data` or `DataConfig.dataset`.
     """
     example_gen = ImageExampleGen(config, splits)
     statistics_gen = StatisticsGen(
@@ -70,7 +65,7 @@ def validation_stages(
     *,
     compare_with_earlier: bool = True,
 ) -> tuple[BaseComponent, BaseComponent, list[Resolver]]:
-    """The stages that validate data: the source of the schema, DataValidator, its Resolvers.
+    """The stages that validate data: the source of the schema, DataValidator and its Resolvers.
 
     Args:
       recipe: the resolved recipe.
@@ -120,11 +115,11 @@ def create_pipeline(
 
     Args:
       recipe: the resolved recipe.
-      splits: of the data, from `config.find_data`.
-      root: path or URI of everything that runs produce.
+      splits: split name to glob patterns, from `config.find_data`.
+      root: path or URI for everything that runs write.
       compare_with_earlier: whether Resolvers find the last good span of the data and the last
         blessed model; Kubeflow's backend does not support Resolvers.
-      **options: of `tfx.orchestration.pipeline.Pipeline`.
+      **options: further arguments of `tfx.orchestration.pipeline.Pipeline`.
     """
     example_gen, statistics_gen = data_stages(recipe.data, splits)
     examples = example_gen.outputs["examples"]

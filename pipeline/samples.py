@@ -1,62 +1,54 @@
-"""Samples of a pushed generator as a file: pictures or tables."""
+"""Samples of a generator as a file: a picture or a table."""
 
 import os
-from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
-from components.common import grids, tables
+from components.common import grids, saved_models, tables
+
+# By the output of the model: the extensions of files of its samples.
+_EXTENSIONS = {"images": (".png",), "vectors": tables.EXTENSIONS}
 
 
-def write(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
-    """Samples the SavedModel in `model_dir` into the file `out`, atomically.
+def write(folder: str, count: int, seed: int, label: int | None, out: str) -> None:
+    """Writes samples of a generator to the file `out`, atomically.
 
     Args:
-      model_dir: a SavedModel with the signatures of `components.trainer.export`.
-      count: how many.
-      seed: the same one gives the same samples.
-      label: the class to make; None for those that the model draws itself.
-      out: a path or URI: .png, a grid, of images; .csv or .parquet of vectors, a row each.
+      folder: a SavedModel with the signatures of `components.trainer.export`, a TFX Model artifact
+        or a serving folder, whose newest version is used.
+      count: number of samples.
+      seed: the same seed gives the same samples.
+      label: the class of all samples; None for classes that the model draws itself.
+      out: a path or URI: .png for a grid of images; .csv or .parquet for vectors, one a row.
 
     Raises:
-      ValueError: for a model without the signature, or of other outputs, and for a file of another
+      FileNotFoundError: for a folder without a SavedModel.
+      ValueError: for a model without the signature or with other outputs, and for a file of another
         kind than the model makes.
     """
-    model = tf.saved_model.load(model_dir)
-    arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
+    path = saved_models.find(folder)
+    if path is None:
+        if not tf.io.gfile.isdir(folder):
+            raise FileNotFoundError(f"{folder}: no such folder")
+        raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
+    generator = saved_models.Generator(path)
+    inputs = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
     signature = "sample"
     if label is not None:
         signature = "sample_class"
-        arguments["label"] = tf.constant(label, tf.int64)
-    if signature not in model.signatures:
-        raise ValueError(f"{model_dir}: the SavedModel has no signature {signature!r}")
-    sample = model.signatures[signature]
-    kind = ", ".join(sample.structured_outputs)
-    if kind not in _KINDS:
-        raise ValueError(f"{model_dir}: the model makes {kind}, expected {' or '.join(_KINDS)}")
-    extensions, save = _KINDS[kind]
+        inputs["label"] = tf.constant(label, tf.int64)
+    kind = ", ".join(generator.outputs(signature))
+    if kind not in _EXTENSIONS:
+        expected = " or ".join(_EXTENSIONS)
+        raise ValueError(f"{path}: the model makes {kind}, expected {expected}")
+    extensions = _EXTENSIONS[kind]
     if os.path.splitext(out)[1].lower() not in extensions:
         raise ValueError(
             f"--out {out}: the model makes {kind}; name a {' or '.join(extensions)} file"
         )
-    save(model, sample(**arguments)[kind].numpy(), out)
-
-
-def _save_grid(model: tf.Module, samples: np.ndarray, out: str) -> None:
-    del model
-    grids.save_png(grids.grid(samples), out)
-
-
-def _save_table(model: tf.Module, samples: np.ndarray, out: str) -> None:
-    names = [f"column {number}" for number in range(samples.shape[1])]
-    if "columns" in model.signatures:
-        names = [name.decode() for name in model.signatures["columns"]()["names"].numpy()]
-    tables.save(samples, names, out)
-
-
-# By the output of the model: how files of its samples end, and what writes them.
-_KINDS: dict[str, tuple[tuple[str, ...], Callable[[tf.Module, np.ndarray, str], None]]] = {
-    "images": ((".png",), _save_grid),
-    "vectors": (tables.EXTENSIONS, _save_table),
-}
+    samples = generator(signature, **inputs)[kind]
+    if kind == "images":
+        grids.save_png(grids.grid(samples), out)
+    else:
+        names = generator.columns or [f"column {index}" for index in range(samples.shape[1])]
+        tables.save(samples, names, out)

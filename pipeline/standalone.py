@@ -1,4 +1,4 @@
-"""An evaluation outside of a pipeline: `tfx-gan evaluate`."""
+"""Evaluation outside a pipeline: `tfx-gan evaluate`."""
 
 import dataclasses
 import os
@@ -11,15 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from components import features
+from components.common import saved_models
 from components.common.config import validate
 from components.common.files import atomic_folder
-from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
+from components.common.saved_models import Generator
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split, by
 from components.evaluator import evaluate as evaluator
 from components.evaluator import protocol
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation
 from components.example_gen import dataset
-from components.example_gen.dataset import Dataset, by
+from components.example_gen.dataset import Dataset
 from components.example_gen.formats.registry import AUTO
 from components.feature_extractor import FeatureExtractorConfig, make
 from components.feature_extractor.base import find
@@ -28,11 +30,6 @@ from pipeline.config import Recipe
 from pipeline.runs import listing
 
 _EXTRACTOR_FOLDER = "extractor"
-_SAVED_MODEL = "saved_model.pb"
-# Where a TFX Model artifact keeps it.
-_SERVING_FOLDER = "Format-Serving"
-# Of a generator of rows, to the names of their columns.
-_COLUMNS_SIGNATURE = "columns"
 
 
 def evaluate(
@@ -46,58 +43,57 @@ def evaluate(
     count: int | None = None,
     seed: int | None = None,
     data_format: str = AUTO,
-    tell: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Evaluation:
     """Scores a generator, or data, against real data and writes the evaluation.
 
-    Data are images or rows of numbers, in any format that recipes know, or tf.Examples that a
-    pipeline has left (`datasets.find`). Fakes and training images of another size than the real
-    ones are resized to theirs (`resize`). Rows are compared by the columns that the generator
-    makes, or that the table of fakes holds.
+    Data are images or rows of numbers in any format that recipes support, or tf.Examples written by
+    a pipeline (`dataset.inspect`). Fakes and training images that differ in size from the real ones
+    are resized (`resize`). Rows are compared by the columns that the generator makes, or that the
+    table of fakes holds.
 
     Args:
-      model_or_data: folder of a SavedModel with the signature `sample`, of a TFX Model artifact,
-        of versions as the Pusher writes them, or data.
-      real: data; of those with the splits train and eval, those of eval.
+      model_or_data: a SavedModel with the signature `sample`, a TFX Model artifact, a serving
+        folder of versions, or data.
+      real: data, of which the split eval is used if there are several.
       extractor: folder of an extractor, or the name of a kind, which is fitted on the training
         data and kept in the folder `extractor` of `out`.
-      out: folder to make; it appears when everything is in it.
-      recipe: whose sections `evaluator` and `feature_extractor` are used; their defaults without.
-      train: data that the model was trained on; left out: the split train of `real`, if any.
-      count: fakes to score; left out: as many as real ones, or all of `model_or_data`.
-      seed: of the fakes and of every random choice; left out: the recipe's.
-      data_format: of all data, one of `datasets.FORMATS`.
-      tell: receives a line on each step.
+      out: folder to create, atomically.
+      recipe: provides the sections `evaluator` and `feature_extractor`; their defaults without one.
+      train: the model's training data; by default the split train of `real`, if any.
+      count: number of fakes; by default as many as real data, or all of `model_or_data`.
+      seed: of the fakes and of all random choices; by default the recipe's.
+      data_format: of all data, one of `dataset.FORMATS`.
+      log: receives a line for each step.
 
     Raises:
-      FileExistsError: where `out` exists.
+      FileExistsError: if `out` exists.
       FileNotFoundError: for data that are missing.
-      ValueError: as `datasets.find` and `Dataset.read`; for images with other channels than the
+      ValueError: as `dataset.inspect` and `Dataset.read`; for images with other channels than the
         real ones; for fewer fakes than `count`; for an extractor that is unknown or cannot be
-        fitted; for data that a metric cannot be computed from.
+        fitted; for data from which a metric cannot be computed.
     """
     config = _config(recipe, count, seed)
     with atomic_folder(out) as folder:
-        model = _saved_model(model_or_data)
-        source = protocol.Generator(model) if model else dataset.find(model_or_data, data_format)
-        found = dataset.find(real, data_format, _columns(source))
+        model = saved_models.find(model_or_data)
+        source = Generator(model) if model else dataset.inspect(model_or_data, data_format)
+        found = dataset.inspect(real, data_format, source.columns)
         real_data = found.read(EVAL_SPLIT)
-        tell(f"real   {_counted(real_data, found.columns)}")
-        sets = Sets(real_data.data.shape[1:])
+        log(f"real   {_counted(real_data, found.columns)}")
+        resizer = ImageResizer(real_data.data.shape[1:])
 
         train_data = None
         if train is None and {TRAIN_SPLIT, EVAL_SPLIT} <= set(found.splits):
             train = real
         if train is not None:
-            train_data = dataset.find(train, data_format, found.columns).read(TRAIN_SPLIT)
-            tell(f"train  {_counted(train_data, found.columns)}")
-            train_data = dataclasses.replace(
-                train_data, data=sets.fit(TRAIN_SPLIT, train_data.data)
-            )
-        candidate = _candidate(source, sets, len(real_data), config)
+            train_data = dataset.inspect(train, data_format, found.columns).read(TRAIN_SPLIT)
+            log(f"train  {_counted(train_data, found.columns)}")
+            resized = resizer(TRAIN_SPLIT, train_data.data)
+            train_data = dataclasses.replace(train_data, data=resized)
+        candidate = _candidate(source, resizer, len(real_data), config)
         data_name = os.path.basename(os.path.normpath(real))
         loaded = _extractor(extractor, train_data, real_data, recipe, data_name, folder)
-        tell(f"features of {loaded.description.get('name', extractor)}, id {loaded.id}")
+        log(f"features of {loaded.description.get('name', extractor)}, id {loaded.id}")
 
         evaluation = evaluator.evaluate(
             candidate,
@@ -109,25 +105,25 @@ def evaluate(
             columns=found.columns,
             lineage={"model or data": model_or_data, "real": real, "train": train or "unknown"},
         )
-        if sets.resized:
-            stated = {**evaluation.protocol, "resized": sets.resized}
+        if resizer.resized:
+            stated = {**evaluation.protocol, "resized": resizer.resized}
             evaluation = dataclasses.replace(evaluation, protocol=stated)
         evaluator.write(evaluation, folder)
     return evaluation
 
 
 def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 images [n, h, w, c] to [n, height, width, c], by Pillow's bicubic filter.
+    """Resizes uint8 images [n, h, w, c] to [n, height, width, c] by Pillow's bicubic filter.
 
-    Pillow widens the filter as it shrinks an image; without that FID can move by more than models
-    differ (Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
-    arXiv 2104.11222). Images of this size are returned as they are.
+    Pillow widens the filter when it shrinks an image; without this, FID can change by more than
+    models differ (Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN
+    Evaluation", arXiv 2104.11222). Images of this size are returned unchanged.
     """
     if images.shape[1:3] == (height, width):
         return images
     resized = np.empty((len(images), height, width, images.shape[3]), np.uint8)
     for row, image in zip(resized, images, strict=True):
-        # Pillow knows gray images without an axis for it.
+        # In Pillow, gray images have no axis of channels.
         picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
         made = picture.resize((width, height), Image.Resampling.BICUBIC)
         row[:] = np.asarray(made).reshape(row.shape)
@@ -135,7 +131,7 @@ def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def table(evaluation: Evaluation) -> Table:
-    """The scores: value, 95 % interval, and those of the real data's halves, the floor."""
+    """The scores: value, 95 % interval, and the floor, which halves of the real data score."""
     made = Table("metric")
     for head in ("value", "95 % interval", "halves of real"):
         made.add_column(head, justify="right")
@@ -151,8 +147,8 @@ def table(evaluation: Evaluation) -> Table:
     return made
 
 
-class Sets:
-    """Brings sets of images to the shape of the real ones; rows stay as they are.
+class ImageResizer:
+    """Resizes sets of images to the shape of the real ones; rows are only checked.
 
     Args:
       shape: of a real datum: (height, width, channels) or (columns,).
@@ -165,31 +161,31 @@ class Sets:
         self.shape = shape
         self.resized: dict[str, str] = {}
 
-    def fit(self, name: str, images: np.ndarray) -> np.ndarray:
-        """The images in the size of the real ones.
+    def __call__(self, name: str, data: np.ndarray) -> np.ndarray:
+        """The images of the set `name`, resized.
 
-        Raises ValueError for other channels, and for images beside rows.
+        Raises ValueError for another number of channels, and for images among rows or vice versa.
         """
-        if images.ndim != 1 + len(self.shape):
+        if data.ndim != 1 + len(self.shape):
             kinds = {1: "rows", 3: "images"}
             raise ValueError(
-                f"{name}: holds {kinds[images.ndim - 1]}, the real data are "
+                f"{name}: holds {kinds[data.ndim - 1]}, the real data are "
                 f"{kinds[len(self.shape)]}; compare like with like"
             )
         if len(self.shape) == 1:
-            return images
+            return data
         height, width, channels = self.shape
-        if images.shape[3] != channels:
+        if data.shape[3] != channels:
             raise ValueError(
-                f"{name}: the images have {images.shape[3]} channels, the real ones {channels}; "
+                f"{name}: the images have {data.shape[3]} channels, the real ones {channels}; "
                 "convert one of them"
             )
-        if images.shape[1:3] != (height, width):
+        if data.shape[1:3] != (height, width):
             self.resized[name] = (
-                f"from {by(images.shape[1:3])} to {by(self.shape[:2])} (height x width), "
+                f"from {by(data.shape[1:3])} to {by(self.shape[:2])} (height x width), "
                 "Pillow's bicubic filter, antialiased"
             )
-        return resize(images, height, width)
+        return resize(data, height, width)
 
 
 def _config(recipe: Recipe | None, count: int | None, seed: int | None) -> EvaluatorConfig:
@@ -199,49 +195,35 @@ def _config(recipe: Recipe | None, count: int | None, seed: int | None) -> Evalu
     return validate(EvaluatorConfig, {**config.model_dump(), **changes})
 
 
-def _columns(source: protocol.Generator | Dataset) -> Sequence[str] | None:
-    """What the numbers of the fakes are called; None for images, and where it is not known."""
-    if isinstance(source, Dataset):
-        return source.columns
-    if _COLUMNS_SIGNATURE not in source.signatures:
-        return None
-    return [name.decode() for name in source(_COLUMNS_SIGNATURE)["names"]]
-
-
 def _candidate(
-    source: protocol.Generator | Dataset, sets: Sets, real_count: int, config: EvaluatorConfig
+    source: Generator | Dataset, resizer: ImageResizer, real_count: int, config: EvaluatorConfig
 ) -> str | np.ndarray:
-    """A SavedModel that makes data of the real ones' shape, or data of that shape."""
+    """A SavedModel that makes data of the real shape, or data of that shape."""
     if isinstance(source, Dataset):
         fakes = source.read().data
         if config.num_fake and config.num_fake > len(fakes):
             raise ValueError(
-                f"{source.path}: {len(fakes)} samples, {config.num_fake} are asked for "
+                f"{source.path}: {len(fakes)} samples, but {config.num_fake} are required "
                 "(--count, evaluator.num_fake)"
             )
         count = config.num_fake or len(fakes)
-        return sets.fit("model", protocol.choose(fakes, count, config.seed))
+        return resizer("model", protocol.choose(fakes, count, config.seed))
     made = source("sample", count=tf.constant(1), seed=tf.constant(0, tf.int64))
-    wanted = features.IMAGES if len(sets.shape) == 3 else features.VECTORS
+    wanted = features.IMAGES if len(resizer.shape) == 3 else features.VECTORS
     if wanted not in made:
         raise ValueError(f"{source.path}: the model makes {', '.join(made)}, not {wanted}")
     shape = made[wanted].shape[1:]
-    if wanted == features.VECTORS or shape == sets.shape:
+    if wanted == features.VECTORS or shape == resizer.shape:
         return source.path
     count = config.num_fake or real_count
     fakes = protocol.sample(source, count, config.seed, config.batch_size, shape)
-    return sets.fit("model", fakes)
+    return resizer("model", fakes)
 
 
 def _extractor(
-    name: str,
-    train: Split | None,
-    real: Split,
-    recipe: Recipe | None,
-    data_name: str,
-    folder: str,
+    name: str, train: Split | None, real: Split, recipe: Recipe | None, data_name: str, folder: str
 ) -> Extractor:
-    """The extractor in folder `name`, or one of kind `name`, made in `folder`."""
+    """The extractor in folder `name`, or one of kind `name`, created in `folder`."""
     if tf.io.gfile.isdir(name):
         return Extractor(name)
     if "/" in name:
@@ -252,28 +234,14 @@ def _extractor(
     if train is None:
         if "epochs" in find(name).options:
             raise ValueError(
-                f"--extractor {name}: learns from training data, and there are none; give "
+                f"--extractor {name}: learns from training data, but there are none; give "
                 "--train, or the folder of an extractor"
             )
-        # Of images, the other kinds look at nothing but the shape; of rows, at their units.
+        # The other kinds use only the shape of images, or the units of rows.
         train = real if real.data.ndim == 2 else Split(real.data[:1], None)
     folder = os.path.join(folder, _EXTRACTOR_FOLDER)
     make(folder, {TRAIN_SPLIT: train, EVAL_SPLIT: real}, section, data_name)
     return Extractor(folder)
-
-
-def _saved_model(folder: str) -> str | None:
-    """The SavedModel in a folder, in that of an artifact, or the newest of its versions."""
-    if not tf.io.gfile.isdir(folder):
-        return None
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-    versions = sorted((name for name in names if name.isdecimal()), key=int, reverse=True)
-    for name in ("", _SERVING_FOLDER, *versions):
-        path = os.path.join(folder, name) if name else folder
-        # A class of images can have a number for its name too.
-        if tf.io.gfile.exists(os.path.join(path, _SAVED_MODEL)):
-            return path
-    return None
 
 
 def _counted(split: Split, columns: Sequence[str] | None) -> str:

@@ -1,4 +1,4 @@
-"""Data held to a schema, without a run: `tfx-gan validate`."""
+"""Validation of data against a schema outside a run: `tfx-gan validate`."""
 
 import contextlib
 import dataclasses
@@ -19,13 +19,14 @@ from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig
 from components.data_validator.pages import Finding, ValidationResult
 from components.example_gen.config import DataConfig
-from pipeline import config, observation
-from pipeline.observation import Observed
+from pipeline import config
+from pipeline.runners import local
+from pipeline.runners.local import Inspection
 
 ANOMALIES_PAGE = "anomalies.html"
 STATISTICS_PAGE = "statistics.html"
 
-# Records are counted before they are divided.
+# Records are counted before they are split.
 _BEFORE_SPLITS = "-"
 
 
@@ -37,56 +38,56 @@ def validate(
     reference: str | None = None,
     serving: bool = False,
     out: str | None = None,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> ValidationResult:
-    """Reads all of the data, whatever is wrong with them, and says what is.
+    """Reads all of the data, whatever is wrong with them, and reports every anomaly.
 
     Args:
-      path: of the data; a path or URI.
-      schema: file of what they must be; the recipe's if left out.
-      recipe: how they are read and what they may be like; if left out, as the schema says, and the
-        defaults of the sections `data` and `validation`.
-      reference: file of the statistics to compare with; if left out, the recipe's, or those that
-        `tfx-gan schema` has left beside the schema.
-      serving: whether a model meets these data in use: they have no labels, are not divided, and
-        are compared with the reference as eval is with train.
-      out: folder to make with the pages, atomically.
-      tell: receives lines of progress.
+      path: the data; a path or URI.
+      schema: schema file; by default the recipe's.
+      recipe: how to read the data, and their limits; by default, the shape or columns of the schema
+        and the defaults of the sections `data` and `validation`.
+      reference: file of statistics to compare with; by default the recipe's, or those that
+        `tfx-gan schema` wrote beside the schema.
+      serving: whether the data are inputs of a deployed model: without labels, not split, and
+        compared with the reference as eval is with train.
+      out: folder to create with the HTML pages, atomically.
+      log: receives lines of progress.
 
     Raises:
-      FileExistsError: where `out` exists.
+      FileExistsError: if `out` exists.
       FileNotFoundError: for files that are missing.
-      ValueError: for files that are no schema or no statistics, data that are none at all, and
+      ValueError: for files that are not a schema or statistics, data that cannot be read, and
         `serving` without a reference.
     """
     schema = schema or (recipe.data.schema_path if recipe else None)
     if not schema:
         raise ValueError("--schema: missing, and the recipe has no data.schema")
-    held_to = proposal.read(schema)
+    schema_proto = proposal.read(schema)
     path = config.absolute(path)
     if recipe:
         data, validation = recipe.data.model_copy(update={"path": path}), recipe.validation
     else:
-        spec = proposal.spec_of(held_to)
+        spec = proposal.spec_of(schema_proto)
         data = validated(DataConfig, {"path": path, **spec.model_dump()})
         validation = ValidationConfig()
     beside = reference_of(schema)
     reference = reference or validation.reference or (beside if os.path.exists(beside) else None)
     if serving and not reference:
         raise ValueError(
-            f"--reference: missing, and there is no {beside}; name the statistics of "
-            "what the model was trained on"
+            f"--reference: missing, and there is no {beside}; name the statistics of the "
+            "model's training data"
         )
     compared = statistics.read(reference) if reference else None
 
     with files.atomic_folder(out) if out else contextlib.nullcontext() as folder:
-        observed = observation.observe(
-            _all_of(data, divided=not serving), tell, recipe.beam if recipe else config.LOCAL_BEAM
+        inspected = local.inspect(
+            _accept_all(data, split=not serving), log, recipe.beam if recipe else config.LOCAL_BEAM
         )
         result = check(
-            observed,
+            inspected,
             data,
-            held_to,
+            schema_proto,
             validation,
             schema_path=schema,
             reference=compared,
@@ -95,33 +96,33 @@ def validate(
         if folder:
             for name, text in (
                 (ANOMALIES_PAGE, pages.anomalies_page(result)),
-                (STATISTICS_PAGE, pages.statistics_page(observed.statistics, compared)),
+                (STATISTICS_PAGE, pages.statistics_page(inspected.statistics, compared)),
             ):
                 files.write(os.path.join(folder, name), text.encode())
     return result
 
 
 def reference_of(schema: str) -> str:
-    """Where the statistics lie that belong to a schema."""
+    """The path of the statistics that belong to a schema."""
     return os.path.splitext(schema)[0] + ".statistics.pb"
 
 
-def _all_of(data: DataConfig, *, divided: bool) -> DataConfig:
-    """The section `data` with which nothing that can be read is refused."""
+def _accept_all(data: DataConfig, *, split: bool) -> DataConfig:
+    """The section `data` with settings under which no readable data are refused."""
     update = {
         "on_bad_record": "quarantine",
-        # Any: the configuration has no 1.
+        # Any fraction: the configuration must be below 1.
         "max_rejected_fraction": math.nextafter(1, 0),
         "on_leak": "keep" if data.on_leak == "fail" else data.on_leak,
     }
-    if not divided:
-        # What no recipe can say: a run needs both splits.
+    if not split:
+        # Not allowed in a recipe, since a run needs both splits.
         update["eval_fraction"] = None
     return data.model_copy(update=update)
 
 
 def check(
-    observed: Observed,
+    inspected: Inspection,
     data: DataConfig,
     schema: schema_pb2.Schema,
     validation: ValidationConfig,
@@ -130,40 +131,41 @@ def check(
     reference: Statistics | None = None,
     environment: str = checks.TRAINING,
 ) -> ValidationResult:
-    """What a run would refuse the data for: all of it, not the first.
+    """Everything for which a run would refuse the data, not only the first anomaly.
 
     Args:
-      observed: what there is.
-      data: which says how many records may be bad; its path names the data.
-      schema: what the data must be.
-      validation: what they may be like beyond that.
+      inspected: statistics, counts and warnings of the data.
+      data: the section with the limits on bad records; its path names the data.
+      schema: the schema of the data.
+      validation: further limits.
       schema_path: names the schema.
       reference: see `checks.validate`.
       environment: see `checks.validate`.
     """
     anomalies = checks.validate(
-        observed.statistics,
+        inspected.statistics,
         schema,
-        observed.noted,
+        inspected.noted,
         validation,
         reference=reference,
         environment=environment,
     )
     refusals = [
         Finding(_BEFORE_SPLITS, pages.RECORDS, "Records refused", text)
-        for text in observed.ledger.refusals(data)
+        for text in inspected.ledger.refusals(data)
     ]
-    counts = observed.ledger.properties
+    counts = inspected.ledger.properties
     del counts["examples"]
     return ValidationResult(
         data=data.path if isinstance(data.path, str) else ", ".join(data.path),
         schema=schema_path,
         examples={
-            split: int(each.datasets[0].num_examples) for split, each in observed.statistics.items()
+            split: int(each.datasets[0].num_examples)
+            for split, each in inspected.statistics.items()
         },
         counts=counts,
         findings=(*refusals, *pages.findings(anomalies)),
-        rejected=tuple(observed.rejected),
+        rejected=tuple(inspected.rejected),
     )
 
 

@@ -1,1 +1,1 @@
-"""What every stage uses: configuration, registries, files, the door to TFX."""
+"""What every stage uses: configuration, registries, files, TFX helpers."""

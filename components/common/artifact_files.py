@@ -1,11 +1,11 @@
 """Names of the files and folders in the artifacts `model_run` and `evaluation`."""
 
-# Of model_run, which GANTrainer leaves.
+# In model_run, written by GANTrainer.
 UNTRAINED = "untrained"
 CONFIGURATION = "configuration.json"
 LOG = "log.jsonl"
 
-# Of evaluation, which GANEvaluator leaves.
+# In evaluation, written by GANEvaluator.
 METRICS = "metrics.json"
 REPORT = "report.html"
 PICTURE = "samples.png"

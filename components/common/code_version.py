@@ -13,13 +13,13 @@ _SOURCES = (".py", ".jinja")
 def code_version(stage: str, others: Iterable[Path] = (), *, ignoring: Collection[str] = ()) -> str:
     """A hash of the sources that a stage runs: its folder, and the modules that it imports.
 
-    TFX's cache key leaves the executor's source out; this hash, as a parameter, puts it in.
+    TFX's cache key does not cover the executor's source; this hash, as a parameter, adds it.
 
     Args:
       stage: the name of its folder under `components`.
       others: more files, such as the user's plugins.
-      ignoring: imported modules whose edits need not run the stage again, as they change only what
-        people look at and nothing that the next stage reads.
+      ignoring: imported modules that affect only what people look at and nothing that the next
+        stage reads, so that editing them need not rerun the stage.
 
     Returns:
       16 hexadecimal digits.

@@ -12,7 +12,7 @@ from components.common.registry import Registry, nearest
 
 
 class Config(BaseModel):
-    """A frozen section: unknown keys and wrong types are errors, defaults are checked too."""
+    """A frozen section: unknown keys and wrong types are errors, and defaults are validated too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True)
 
@@ -67,7 +67,7 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401
 
 
 def _in_words(error: pydantic.ValidationError, root: type[Config]) -> str:
-    """Every error of a validation, with its dotted key."""
+    """All errors of a validation, each with its dotted key."""
     words: dict[str, None] = {}
     for item in error.errors():
         path = [part for part in item["loc"] if part not in _UNION_TAGS]
@@ -78,7 +78,7 @@ def _in_words(error: pydantic.ValidationError, root: type[Config]) -> str:
         elif item["type"] == "missing":
             text = f"{key}: missing"
         elif item["type"] == "value_error":
-            # Ours, which say what was found.
+            # Our own errors say what was found.
             text = f"{key}: {item['ctx']['error']}" if key else str(item["ctx"]["error"])
         else:
             found = "" if isinstance(item["input"], Mapping) else f", found {item['input']!r}"
@@ -88,7 +88,7 @@ def _in_words(error: pydantic.ValidationError, root: type[Config]) -> str:
 
 
 def _keys(section: type[Config], path: Sequence[str | int]) -> list[str]:
-    """The keys that the section at `path` knows."""
+    """The keys of the section at `path`."""
     for part in path:
         section = next(
             (

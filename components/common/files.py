@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders: a reader sees all of what was written, or nothing."""
+"""Atomic writes of files and folders: readers see all of the content or nothing."""
 
 import contextlib
 import os
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def atomic(path: str) -> Iterator[str]:
-    """Yields a temporary path beside `path`, and renames what was written there at the end.
+    """Yields a temporary path beside `path`, which is renamed to `path` at the end.
 
-    Works for files and folders, at a path or URI. A file replaces one of the same name. If the
-    block raises, what it wrote is removed.
+    Works for files and folders, at a path or URI. An existing file is replaced. If the block
+    raises, what it wrote is removed.
     """
     temporary = os.path.join(os.path.dirname(path), f".{uuid.uuid4().hex}.part")
     try:
@@ -28,7 +28,7 @@ def atomic(path: str) -> Iterator[str]:
 
 
 def write(path: str, content: bytes) -> None:
-    """Writes a file atomically, and makes its folder if that is missing."""
+    """Writes a file atomically, and creates its folder if needed."""
     folder = os.path.dirname(path)
     if folder:
         tf.io.gfile.makedirs(folder)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from components.common import files
 
-# Pixels between two images.
+# Pixels between images.
 _GAP = 1
 
 
@@ -16,11 +16,11 @@ def grid(images: np.ndarray, columns: int | None = None) -> Image.Image:
     """Tiles uint8 images [n, height, width, 1 or 3], row by row, into one picture.
 
     Args:
-      images: the images; a gap of white is left between them, and where the last row ends early.
-      columns: images a row; default: as many as make the grid about square.
+      images: the images; gaps, and the rest of an incomplete last row, are white.
+      columns: images per row; by default the grid is about square.
 
     Raises:
-      ValueError: for another dtype, shape or no images.
+      ValueError: for another dtype or shape, or no images.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise ValueError(

@@ -17,9 +17,9 @@ _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def is_import_path(name: str) -> bool:
-    """Whether a name is a `module:function` rather than the name of a registry's entry.
+    """Whether a name is a `module:function` rather than the name of a registry entry.
 
-    Nothing is imported: the module need not exist yet.
+    Nothing is imported, so the module need not exist yet.
 
     Raises:
       ValueError: if the name has a colon but not that form.
@@ -32,7 +32,7 @@ def is_import_path(name: str) -> bool:
 
 
 def source_file(path: str) -> Path:
-    """The source file of the module in `module:function`; the module is not imported.
+    """The source file of the module in `module:function`, without importing it.
 
     Raises:
       ValueError: if there is no such module.
@@ -66,7 +66,7 @@ def _module(find: Callable[[str], T], path: str) -> T:
     try:
         return find(name)
     except ModuleNotFoundError as error:
-        # A module that the plugin itself imports is missing for another reason.
+        # The missing module may be one that the plugin imports.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         raise _missing(path) from error

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Words for an error message: the closest known name, if any is close, and all of them."""
+    """For an error message: the closest known name, if any is close, and all known names."""
     known = sorted(known)
     if not known:
         return "none are known here"
@@ -18,10 +18,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class Registry(Generic[T]):
-    """A named family of things: losses, networks, readers, metrics.
+    """A named family of functions or classes: losses, networks, readers, metrics.
 
     Args:
-      kind: what an entry is, in the singular, for error messages.
+      kind: what an entry is called in error messages, in the singular.
     """
 
     def __init__(self, kind: str) -> None:

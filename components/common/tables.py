@@ -23,7 +23,7 @@ def save(rows: np.ndarray, columns: Sequence[str], path: str) -> None:
 
     Args:
       rows: the numbers.
-      columns: their names.
+      columns: names of the columns.
       path: ends in one of EXTENSIONS, which selects the format.
     """
     table = pa.Table.from_arrays(list(np.ascontiguousarray(rows.T)), names=list(columns))

@@ -1,4 +1,4 @@
-"""Jinja templates that lie beside the code that renders them."""
+"""Jinja templates, stored beside the code that renders them."""
 
 import functools
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import jinja2
 
 @functools.cache
 def load(path: Path, **filters: Callable[..., str]) -> jinja2.Template:
-    """A template of strict variables; one whose name ends in .html.jinja escapes them."""
+    """A template in which undefined variables are errors; .html.jinja files escape variables."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(path.parent),
         autoescape=jinja2.select_autoescape(["html.jinja"]),

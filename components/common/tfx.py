@@ -1,4 +1,4 @@
-"""What several stages' components share: split files and the anomalies gate."""
+"""What the components of several stages share: split files and the anomalies gate."""
 
 import os
 from collections.abc import Sequence
@@ -8,15 +8,12 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.types import artifact_utils
 
-# Name that TFX's ExampleValidator uses, whose artifact DataValidator produces.
+# As in the artifact of TFX's ExampleValidator, which DataValidator produces.
 ANOMALIES_FILE = "SchemaDiff.pb"
 
 
 def split_files(examples: Sequence[types.Artifact], split: str) -> list[str]:
-    """The TFRecord files of one split; raises ValueError if there are none.
-
-    A trainer would otherwise "succeed" on zero files.
-    """
+    """The TFRecord files of one split; raises ValueError if there are none."""
     known = artifact_utils.decode_split_names(examples[0].split_names)
     if split not in known:
         raise ValueError(f"the examples have no split {split!r}, only {', '.join(known)}")

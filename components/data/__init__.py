@@ -1,1 +1,1 @@
-"""What one example is, and how the stages read it."""
+"""The contract of an example, and how stages read it."""

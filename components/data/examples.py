@@ -1,15 +1,16 @@
 """The tf.Example contract that all stages share: feature names, writing, reading.
 
-One example is one image, stored losslessly, with what is known about it. ExampleGen sets aside
-what does not decode; an example that says so nevertheless (`image/decode_ok` 0) is refused.
+One example is one image, stored losslessly, with its metadata. ExampleGen rejects images that do
+not decode; an example that is marked so nevertheless (`image/decode_ok` 0) is an error.
 """
 
 import dataclasses
 import hashlib
 import io
 import math
+import numbers
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -28,18 +29,18 @@ CONTRAST = "image/contrast"
 BLANK = "image/blank"
 HASH = "image/hash"
 
-# What TFX puts before the name of a split, for the name of its folder.
+# TFX's prefix of the folder of a split.
 SPLIT_FOLDER = "Split-"
 TRAIN_SPLIT = "train"
 EVAL_SPLIT = "eval"
 
-# Values of BLANK: every pixel is 0, is 255, has one colour; or none of these.
+# Values of BLANK: every pixel is 0, every pixel is 255, all have one colour, or neither.
 BLACK, WHITE, PLAIN, NOT_BLANK = "black", "white", "plain", "no"
 
-# Where an example has no label.
+# The label of an example without one.
 NO_LABEL = -1
 _HASH_DIGITS = 16
-# Of decoded images that are written at a time.
+# Size of the decoded images written at a time.
 _BATCH_BYTES = 2**24
 _FEATURES = {
     ENCODED: tf.io.FixedLenFeature([], tf.string),
@@ -59,13 +60,13 @@ class ImageRecord:
     Attributes:
       encoded: PNG bytes.
       height, width, channels: in pixels and colour bands; 0 where the bytes do not decode.
-      source: where it came from, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
+      source: origin, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
       label: the class, from 0, or None.
-      class_name: of the class, or None where it has only a number.
+      class_name: name of the class, or None if it has only a number.
       decode_ok: whether `encoded` decodes to the last row.
-      mean, contrast: mean and standard deviation of all values, of 255; None where unknown.
-      blank: BLACK, WHITE, PLAIN or NOT_BLANK; None where unknown.
-      digest: 16 hexadecimal digits of the SHA-256 of the pixels; equal images have equal ones.
+      mean, contrast: mean and standard deviation of all values divided by 255; None if unknown.
+      blank: BLACK, WHITE, PLAIN or NOT_BLANK; None if unknown.
+      digest: 16 hexadecimal digits of the SHA-256 of the pixels; equal for equal images.
     """
 
     encoded: bytes
@@ -114,35 +115,37 @@ def _blank(image: np.ndarray) -> str:
 
 
 def to_example(record: ImageRecord) -> tf.train.Example:
-    """The tf.Example of a record; what is None is left out."""
+    """The tf.Example of a record, without the attributes that are None."""
+    return example_of(
+        {
+            ENCODED: record.encoded,
+            HEIGHT: record.height,
+            WIDTH: record.width,
+            CHANNELS: record.channels,
+            SOURCE: record.source,
+            DECODE_OK: int(record.decode_ok),
+            LABEL: record.label,
+            MEAN: record.mean,
+            CONTRAST: record.contrast,
+            CLASS_NAME: record.class_name,
+            BLANK: record.blank,
+            HASH: record.digest,
+        }
+    )
 
-    def floats(value: float) -> tf.train.Feature:
-        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
 
-    def ints(value: int) -> tf.train.Feature:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    def blob(value: bytes) -> tf.train.Feature:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-    feature = {
-        ENCODED: blob(record.encoded),
-        HEIGHT: ints(record.height),
-        WIDTH: ints(record.width),
-        CHANNELS: ints(record.channels),
-        SOURCE: blob(record.source.encode()),
-        DECODE_OK: ints(int(record.decode_ok)),
-    }
-    if record.label is not None:
-        feature[LABEL] = ints(record.label)
-    for name, number in ((MEAN, record.mean), (CONTRAST, record.contrast)):
-        if number is not None:
-            feature[name] = floats(number)
-    texts = ((CLASS_NAME, record.class_name), (BLANK, record.blank), (HASH, record.digest))
-    for name, text in texts:
-        if text is not None:
-            feature[name] = blob(text.encode())
-    return tf.train.Example(features=tf.train.Features(feature=feature))
+def example_of(values: Mapping[str, bytes | str | int | float | None]) -> tf.train.Example:
+    """A tf.Example with one value per feature, of the value's type, without those that are None."""
+    example = tf.train.Example()
+    for name, value in values.items():
+        if isinstance(value, numbers.Integral):
+            example.features.feature[name].int64_list.value.append(value)
+        elif isinstance(value, numbers.Real):
+            example.features.feature[name].float_list.value.append(value)
+        elif value is not None:
+            content = value.encode() if isinstance(value, str) else value
+            example.features.feature[name].bytes_list.value.append(content)
+    return example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,9 +153,9 @@ class Split:
     """The data of a split.
 
     Attributes:
-      data: uint8 images [n, height, width, channels], which may be a map of a file, or float32
-        vectors [n, columns].
-      labels: int64 [n], or None where the data has none.
+      data: uint8 images [n, height, width, channels], possibly memory-mapped, or float32 vectors
+        [n, columns].
+      labels: int64 [n], or None if the data have none.
     """
 
     data: np.ndarray
@@ -163,20 +166,19 @@ class Split:
 
 
 def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
-    """Decodes every example of `files`, in order, into a file that is mapped into memory.
+    """Decodes every example of `files`, in order, into a memory-mapped file.
 
-    Memory does not grow with the images, and no image is decoded twice. The file has no name: it
-    lies in the folder for temporary files (TMPDIR) and is gone when the map is, or the process,
-    however that ends.
+    Memory does not grow with the images, and no image is decoded twice. The file is an unnamed one
+    in the temporary folder (TMPDIR), which is deleted with the map or when the process ends.
 
     Args:
       files: gzipped TFRecord files.
       image_shape: [height, width, channels] that every image must have.
 
     Raises:
-      ValueError: for no examples at all; and, naming the source of the first offender, for bytes
-        that do not decode, another shape, and labels on some examples only.
-      OSError: naming the folder and the bytes that it takes, where the file cannot be written.
+      ValueError: for no examples; and, naming the source of the first offender, for bytes that do
+        not decode, another shape, and labels on only some examples.
+      OSError: naming the folder and the required bytes, if the file cannot be written.
     """
     shape = tuple(int(size) for size in image_shape)
 
@@ -212,27 +214,27 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
             if not labels:
                 raise ValueError(f"no examples in {', '.join(files) or 'an empty list of files'}")
             file.flush()
-            # Open for as long as it is mapped.
+            # The file stays open as long as it is mapped.
             images = np.memmap(file, np.uint8, "r").reshape(-1, *shape)
     except OSError as error:
         needed = math.prod(shape) * int(records.reduce(np.int64(0), lambda count, _: count + 1))
         raise OSError(
             f"{folder}: {error.strerror}; the decoded images take {needed:,} bytes "
-            "there; make room, or set TMPDIR to a folder that has it"
+            "there; free some space, or set TMPDIR to a folder with enough"
         ) from error
     return Split(images, labels_of(np.concatenate(labels), np.concatenate(sources), LABEL))
 
 
 def labels_of(labels: np.ndarray, sources: np.ndarray, feature: str) -> np.ndarray | None:
-    """The labels, or None where no example has one.
+    """The labels, or None if no example has one.
 
     Args:
-      labels: int64 [n], NO_LABEL where an example has none.
+      labels: int64 [n], NO_LABEL for an example without one.
       sources: bytes [n], for the message.
       feature: the name of the labels' feature.
 
     Raises:
-      ValueError: for labels on some examples only.
+      ValueError: for labels on only some examples.
     """
     unlabelled = labels == NO_LABEL
     if unlabelled.all():
@@ -246,13 +248,13 @@ def labels_of(labels: np.ndarray, sources: np.ndarray, feature: str) -> np.ndarr
 
 
 def first_image_shape(files: Sequence[str]) -> tuple[int, ...]:
-    """(height, width, channels) of the first example of `files`, zeros where it did not decode.
+    """(height, width, channels) of the first example of `files`; zeros if it does not decode.
 
     Args:
       files: gzipped TFRecord files.
 
     Raises:
-      ValueError: for files that hold no examples, or none of this contract.
+      ValueError: for files without examples, or with examples of another contract.
     """
     sizes = {name: _FEATURES[name] for name in (HEIGHT, WIDTH, CHANNELS)}
     try:
@@ -272,13 +274,14 @@ def _checked(batches: Iterator[dict], shape: tuple[int, ...]) -> Iterator[dict]:
             if not batch["decode_ok"][first]:
                 raise ValueError(f"{source}: the image does not decode ({DECODE_OK} is 0)")
             raise ValueError(
-                f"{source}: the image is {_by(batch['found'][first])} "
-                f"(height x width x channels), expected {_by(shape)} (a recipe's data.image_shape)"
+                f"{source}: the image is {by(batch['found'][first])} "
+                f"(height x width x channels), expected {by(shape)} (a recipe's data.image_shape)"
             )
         yield batch
 
 
-def _by(sizes: Sequence[int]) -> str:
+def by(sizes: Iterable[int]) -> str:
+    """Sizes as they are usually written: 28x28x1."""
     return "x".join(str(int(size)) for size in sizes)
 
 
@@ -288,6 +291,6 @@ def to_float(images: tf.Tensor) -> tf.Tensor:
 
 
 def to_uint8(images: tf.Tensor) -> tf.Tensor:
-    """Float images in [-1, 1] to uint8, rounded to the nearest; values outside are clipped."""
+    """Float images in [-1, 1] to uint8, rounded to nearest; values outside are clipped."""
     scaled = tf.round((tf.cast(images, tf.float32) + 1.0) * 127.5)
     return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)

@@ -1,4 +1,4 @@
-"""What is remarkable about records that are examples nevertheless, as ExampleGen leaves it."""
+"""Per-record warnings written by ExampleGen."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 FILE = "notes.jsonl"
 
-# Kinds of a line of FILE.
+# Kinds of warnings.
 ANIMATED, DUPLICATE, LEAK, MISNAMED = "animated", "duplicate", "leak", "misnamed"
 
 _NAMED = 3
@@ -16,19 +16,14 @@ _NAMED = 3
 
 @dataclasses.dataclass(frozen=True)
 class Noted:
-    """Records of one kind.
-
-    Attributes:
-      count: of them.
-      sources: of a few.
-    """
+    """Records with one kind of warning: their number, and the sources of the first few."""
 
     count: int = 0
     sources: tuple[str, ...] = ()
 
 
 def read(folder: str) -> dict[str, Noted]:
-    """What is noted beside the examples, by kind; nothing where FILE is not there."""
+    """The warnings beside the examples, by kind; empty if there is no FILE."""
     path = posixpath.join(folder, FILE)
     noted: dict[str, Noted] = {}
     if not tf.io.gfile.exists(path):

@@ -13,13 +13,13 @@ _Size = Annotated[int, Field(ge=1)]
 
 
 class DataSpec(Config):
-    """What the examples of a data set hold; all stages are told."""
+    """What the examples of a data set hold, as passed to all stages."""
 
     image_shape: tuple[_Size, _Size, _Size] | None = Field(
         None, description="[height, width, channels] of every image"
     )
     columns: tuple[str, ...] | None = Field(
-        None, min_length=1, description="names of the numbers of a vector"
+        None, min_length=1, description="names of the components of a vector"
     )
 
     @model_validator(mode="after")
@@ -30,10 +30,10 @@ class DataSpec(Config):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one datum: (height, width, channels) or (columns,)."""
+        """The shape of one datum: (height, width, channels) or (columns,)."""
         if self.image_shape is not None:
             return self.image_shape
-        assert self.columns is not None  # By the validator: it is one of both.
+        assert self.columns is not None  # The validator requires one of both.
         return (len(self.columns),)
 
     def to_example(self, record: examples.ImageRecord | vectors.VectorRecord) -> tf.train.Example:
@@ -49,5 +49,5 @@ class DataSpec(Config):
         """
         if self.image_shape is not None:
             return examples.read_images(files, self.image_shape)
-        assert self.columns is not None  # By the validator: it is one of both.
+        assert self.columns is not None  # The validator requires one of both.
         return vectors.read_vectors(files, self.columns)

@@ -1,6 +1,6 @@
 """The tf.Example contract of numeric columns: one example is one row.
 
-Every column is a feature of its own, so that a schema can say what it must be.
+Every column is a separate feature, so that a schema can constrain it.
 """
 
 import dataclasses
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from components.data.examples import NO_LABEL, Split, labels_of
+from components.data.examples import NO_LABEL, Split, example_of, labels_of
 
-# Before the name of a column.
+# Prefix of the name of a column.
 COLUMN = "column/"
 LABEL = "row/class/label"
 CLASS_NAME = "row/class/text"
@@ -28,10 +28,10 @@ class VectorRecord:
     """One row before it becomes a tf.Example.
 
     Attributes:
-      values: by name of column, finite, in the units of the data.
-      source: where it came from, e.g. `weather.csv#17`.
+      values: by column, finite, in the units of the data.
+      source: origin, e.g. `weather.csv#17`.
       label: the class, from 0, or None.
-      class_name: of the class, or None where it has only a number.
+      class_name: name of the class, or None if it has only a number.
     """
 
     values: dict[str, float]
@@ -42,7 +42,7 @@ class VectorRecord:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits of a SHA-256; equal for equal values in equal columns."""
-        # As stored, in 32 bits; -0.0 is 0.0.
+        # As stored, in 32 bits; adding 0.0 turns -0.0 into 0.0.
         content = "\n".join(
             f"{name}={float(np.float32(value)) + 0.0!r}"
             for name, value in sorted(self.values.items())
@@ -51,19 +51,17 @@ class VectorRecord:
 
 
 def to_example(record: VectorRecord) -> tf.train.Example:
-    """The tf.Example of a record; what is None is left out."""
-    feature = {
-        COLUMN + name: tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-        for name, value in record.values.items()
-    }
-    texts = {SOURCE: record.source, HASH: record.digest}
-    if record.class_name is not None:
-        texts[CLASS_NAME] = record.class_name
-    for name, text in texts.items():
-        feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
-    if record.label is not None:
-        feature[LABEL] = tf.train.Feature(int64_list=tf.train.Int64List(value=[record.label]))
-    return tf.train.Example(features=tf.train.Features(feature=feature))
+    """The tf.Example of a record, without the attributes that are None."""
+    columns = {COLUMN + name: float(value) for name, value in record.values.items()}
+    return example_of(
+        {
+            **columns,
+            SOURCE: record.source,
+            HASH: record.digest,
+            CLASS_NAME: record.class_name,
+            LABEL: record.label,
+        }
+    )
 
 
 def read_vectors(files: Sequence[str], columns: Sequence[str]) -> Split:
@@ -71,11 +69,11 @@ def read_vectors(files: Sequence[str], columns: Sequence[str]) -> Split:
 
     Args:
       files: gzipped TFRecord files.
-      columns: in this order.
+      columns: names, in the order of the result.
 
     Raises:
-      ValueError: for no examples at all; naming the source of the first offender, for a column
-        that is missing or not finite, and labels on some examples only.
+      ValueError: for no examples; and, naming the source of the first offender, for a column that
+        is missing or not finite, and labels on only some examples.
     """
     features = {COLUMN + name: tf.io.FixedLenFeature([], tf.float32, np.nan) for name in columns}
     features[LABEL] = tf.io.FixedLenFeature([], tf.int64, NO_LABEL)

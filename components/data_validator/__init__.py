@@ -1,1 +1,1 @@
-"""Whether the data are what they should be, and what they were."""
+"""Validates data against a schema and against earlier data."""

@@ -1,4 +1,4 @@
-"""Every check of a data set, made on its statistics."""
+"""All checks of a data set, based on its statistics."""
 
 import itertools
 from collections.abc import Container, Mapping
@@ -13,33 +13,33 @@ from components.data.notes import Noted
 from components.data_validator.config import ValidationConfig
 from components.data_validator.statistics import class_feature, counts, features_of, shares
 
-# Environments of a schema: training data, and data that a deployed model meets.
+# Environments of a schema: training data, and inputs of a deployed model.
 TRAINING, SERVING = "TRAINING", "SERVING"
 
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 
 _Info = anomalies_pb2.AnomalyInfo
 _Measurement = anomalies_pb2.DriftSkewInfo.Measurement
-# Anomalies that the schema's comparators find, and the measurements that they are based on.
+# Anomalies found by the schema's comparators, and the measurements they are based on.
 _COMPARED = {number for name, number in _Info.Type.items() if name.startswith("COMPARATOR_")}
 _MEASURED = {
     _Info.COMPARATOR_L_INFTY_HIGH: _Measurement.L_INFTY,
     _Info.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH: _Measurement.JENSEN_SHANNON_DIVERGENCE,
 }
-# Kind of a note, its feature, the title and words for too many of them, the remedy.
+# Kind of a warning, its feature, title and description of too many of them, and the remedy.
 _NOTES = (
     (
         notes.DUPLICATE,
         (examples.HASH, vectors.HASH),
         "Duplicates",
         "repeat another of their split",
-        "data.drop_duplicates: true takes them out",
+        "data.drop_duplicates: true removes them",
     ),
     (
         notes.MISNAMED,
         (examples.SOURCE, vectors.SOURCE),
         "Misnamed files",
-        "are files of another format than their names say",
+        "are files of another format than their names suggest",
         "rename them",
     ),
 )
@@ -61,14 +61,14 @@ def validate(
     Anomalies of all splits together are reported for train, or for the only split.
 
     Args:
-      statistics: by split, made with `statistics.options`: of train and eval, or in SERVING of any.
+      statistics: by split, made with `statistics.options`; in TRAINING, of train and eval.
       schema: of the data; its comparators limit how far splits, spans and the reference may differ.
       noted: ExampleGen's per-record warnings by kind, from `notes.read`.
       config: the recipe's section `validation`.
       previous: statistics of the train split of an earlier span.
       reference: those of the train split of the data that the schema was made from; in SERVING,
-        of what the model was trained on.
-      environment: TRAINING, or SERVING for data that a deployed model meets, whose splits are all
+        of the model's training data.
+      environment: TRAINING, or SERVING for inputs of a deployed model, of which every split is
         compared with `reference`.
     """
     checked = environment if environment in schema.default_environment else None
@@ -91,7 +91,7 @@ def validate(
     else:
         for split, each in statistics.items():
             _name_missing_classes(found[split], each, schema)
-        # Of eval, a sample that may be small, the comparison with train says enough.
+        # Not for eval, which may be small: comparing it with train suffices.
         _check_balance(found[TRAIN_SPLIT], statistics[TRAIN_SPLIT], config)
         compare(EVAL_SPLIT, statistics[TRAIN_SPLIT], TRAIN_SPLIT, "skew_comparator")
         compare(TRAIN_SPLIT, previous, "the last good span", "drift_comparator")
@@ -124,7 +124,7 @@ def _check_balance(
     name, found = _classes(statistics)
     if not found:
         return
-    # Ties go to the first label, and 2 comes before 10.
+    # In numerical order: ties go to the first label.
     in_order = sorted(found, key=lambda label: (len(label), label))
     rare, common = (of(in_order, key=found.__getitem__) for of in (min, max))
     if found[rare] < config.min_class_balance * found[common]:
@@ -133,13 +133,13 @@ def _check_balance(
             _Info.UNKNOWN_TYPE,
             "Classes out of balance",
             f"Label {rare} has {found[rare]:g} examples, label {common} has {found[common]:g}; "
-            f"the smallest class must have {config.min_class_balance:g} of the largest "
+            f"the smallest class must have at least {config.min_class_balance:g} of the largest "
             "(validation.min_class_balance).",
         )
 
 
 def _classes(statistics: Statistics) -> tuple[str, dict[str, float]]:
-    """The feature that has the classes, and the examples of each; both empty without classes."""
+    """The feature with the classes, and the examples of each; both empty if there are none."""
     name = class_feature(statistics) or ""
     return name, counts(features_of(statistics)[name]) if name else {}
 
@@ -161,8 +161,8 @@ def _check_notes(
                 _Info.UNKNOWN_TYPE,
                 short,
                 f"{found.count} of {total} examples {words} ({', '.join(found.sources)}"
-                f"{', …' if found.count > len(found.sources) else ''}); at most {most:g} of them "
-                f"may (validation.max_{kind}_fraction); {remedy}.",
+                f"{', …' if found.count > len(found.sources) else ''}); the largest fraction "
+                f"allowed is {most:g} (validation.max_{kind}_fraction); {remedy}.",
             )
 
 
@@ -175,7 +175,7 @@ def _check_shift(
     environment: str | None,
     comparator: str,
 ) -> None:
-    """Adds the features whose distribution differs from that in `control`."""
+    """Adds an anomaly for each feature whose distribution differs from that in `control`."""
     skew = comparator == "skew_comparator"
     options = {"serving_statistics" if skew else "previous_statistics": control}
     compared = tfdv.validate_statistics(current, schema, environment, **options)
@@ -195,7 +195,7 @@ def _check_shift(
                 measure = measured[path, _MEASURED[reason.type]]
                 words = (
                     f"{_difference(now[path], then[path], measure)}; the schema's {comparator} "
-                    f"allows {measure.threshold:.3g}; raise it where this is meant."
+                    f"allows {measure.threshold:.3g}; raise it if this is intended."
                 )
             _add(
                 _info_of(anomalies, name),
@@ -228,7 +228,7 @@ def _difference(
 
 
 def _missing(schema: schema_pb2.Schema, name: str, found: Container[str]) -> str:
-    """The first labels that are in the schema but in no example."""
+    """The first labels of the schema that no example has."""
     known = itertools.chain.from_iterable(
         # A range may be long.
         map(str, range(feature.int_domain.min, feature.int_domain.max + 1))
@@ -242,7 +242,7 @@ def _missing(schema: schema_pb2.Schema, name: str, found: Container[str]) -> str
 
 
 def _info_of(anomalies: anomalies_pb2.Anomalies, name: str) -> anomalies_pb2.AnomalyInfo:
-    """The anomaly entry of a feature, added if there is none."""
+    """The anomaly entry of a feature, added if missing."""
     if name not in anomalies.anomaly_info:
         anomalies.anomaly_info[name].path.step.append(name)
     return anomalies.anomaly_info[name]

@@ -1,7 +1,4 @@
-"""The stages DataValidator and, for data without a schema of their own, SchemaGen.
-
-Artifacts in, artifacts out; the work itself is in `checks.py` and `proposal.py`.
-"""
+"""The TFX components DataValidator and, for data without a schema, SchemaGen."""
 
 import logging
 import os
@@ -40,15 +37,15 @@ def DataValidator(
 ) -> None:
     """Validates the examples against their schema, earlier data and ExampleGen's notes.
 
-    It replaces TFX's ExampleValidator, and compares besides: eval with train, train with the span
-    before and with the data that the schema was made from.
+    It replaces TFX's ExampleValidator, and also compares eval with train, and train with the last
+    good span and with the data that the schema was made from.
 
     Args:
-      examples: for what ExampleGen noted about them.
+      examples: with ExampleGen's per-record warnings beside them.
       statistics: of the examples, from StatisticsGen with `statistics.options`.
       schema: of the examples.
-      anomalies: laid out as ExampleValidator's; property `blessed` has 1 for each split without
-        any, `statistics_id` the id of the statistics, `span` that of the examples.
+      anomalies: laid out as ExampleValidator's; property `blessed` maps each split without any to
+        1, `statistics_id` is the id of the statistics, `span` that of the examples.
       config: the recipe's section `validation` as JSON.
       code_version: puts the stage's code into TFX's cache key.
       previous: statistics of an earlier span; a Resolver may find none.
@@ -85,7 +82,7 @@ def SchemaGen(
 ) -> None:
     """Proposes a schema from the data themselves, as `tfx-gan schema` does.
 
-    TFX's own takes labels that are counted as classes for strings.
+    TFX's own SchemaGen infers integer class labels as strings.
 
     Args:
       statistics: of the examples, from StatisticsGen with `statistics.options`.

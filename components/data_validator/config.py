@@ -10,16 +10,16 @@ _Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class ValidationConfig(Config):
-    """What data may be like beyond what their schema says."""
+    """Limits on data that a schema cannot express, and reference statistics."""
 
     min_class_balance: _Fraction = Field(
-        0.1, description="of train: examples of the smallest class, of those of the largest"
+        0.1, description="least size of the smallest class of train, as a fraction of the largest"
     )
     max_duplicate_fraction: _Fraction = Field(
-        0.05, description="of examples that repeat one of their split"
+        0.05, description="largest fraction of examples that repeat another of their split"
     )
     max_misnamed_fraction: _Fraction = Field(
-        0.0, description="of files of another format than their name says"
+        0.0, description="largest fraction of files of another format than their name suggests"
     )
     reference: str | None = Field(
         None,

@@ -13,20 +13,14 @@ from components.data import examples, vectors
 from components.data_validator.checks import Statistics
 from components.data_validator.statistics import features_of, shares
 
-# In place of a feature's name, for anomalies of the whole data set and of rejected records.
+# In place of a feature's name: anomalies of the whole data set, and rejected records.
 DATA_SET, RECORDS = "data set", "records"
 
 REFERENCE = "reference"
 
-# Features with another value in each example, which a page need not show.
-_OF_ONE_EXAMPLE = (
-    examples.ENCODED,
-    examples.HASH,
-    examples.SOURCE,
-    vectors.HASH,
-    vectors.SOURCE,
-)
-# Shares that are shown.
+# Features that differ in every example, which pages omit.
+_OF_ONE_EXAMPLE = (examples.ENCODED, examples.HASH, examples.SOURCE, vectors.HASH, vectors.SOURCE)
+# Number of shares shown.
 _LARGEST = 12
 
 _ANOMALIES = Path(__file__).with_name("anomalies.html.jinja")
@@ -53,7 +47,7 @@ class ValidationResult:
       examples: number of examples by split.
       counts: number of rejected records, and of those with warnings, by kind.
       findings: the anomalies; empty for a good data set.
-      rejected: source and reason of a few of the rejected records.
+      rejected: source and reason of the first rejected records.
     """
 
     data: str
@@ -65,7 +59,7 @@ class ValidationResult:
 
 
 def findings(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> tuple[Finding, ...]:
-    """Every anomaly, by split and feature."""
+    """All anomalies, by split and feature."""
     found = []
     for split, proto in anomalies.items():
         listed = sorted(proto.anomaly_info.items())
@@ -89,11 +83,11 @@ def statistics_page(
 ) -> str:
     """The statistics as a table, and in TFDV's view beside those of reference data.
 
-    TFDV's view is drawn by Facets, which the browser fetches from the network.
+    TFDV's view uses Facets, which the browser loads from the network.
 
     Args:
       statistics: by split.
-      reference: those of other data, if any.
+      reference: statistics of other data, if any.
     """
     shown = {**statistics, **({REFERENCE: reference} if reference else {})}
     first, *others = shown
@@ -121,7 +115,7 @@ def _words(feature: statistics_pb2.FeatureNameStatistics) -> str:
         return f"{found.mean:.4g} ± {found.std_dev:.3g}, {found.min:.4g} to {found.max:.4g}"
     found = shares(feature)
     largest = sorted(found, key=found.__getitem__, reverse=True)[:_LARGEST]
-    # Numbers in their order, so that splits can be compared.
+    # In numerical order, so that splits can be compared.
     ordered = sorted(largest, key=lambda value: (len(value), value))
     words = ", ".join(f"{value}: {100 * found[value]:.3g} %" for value in ordered)
     return words + (f" and {len(found) - _LARGEST} more" if len(found) > _LARGEST else "")

@@ -7,9 +7,9 @@ from tfx.types import artifact_utils
 
 
 class LatestGoodSpan(resolver.ResolverStrategy):
-    """The statistics of the latest earlier span that had no anomalies, if there is one.
+    """The statistics of the latest earlier span without anomalies, if there is one.
 
-    A span that was refused is not what the next is compared with.
+    A refused span is never a reference for the next.
 
     Used as `Resolver(strategy_class=LatestGoodSpan, examples=example_gen.outputs["examples"],
     statistics=Channel(type=ExampleStatistics), anomalies=Channel(type=ExampleAnomalies))`, whose
@@ -21,8 +21,8 @@ class LatestGoodSpan(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Resolves `statistics`, and the `anomalies` that bless them; `examples` pass through.
 
-        A span's number is read from DataValidator's artifact: StatisticsGen looks for another
-        property than the one that ExampleGen sets.
+        The span is read from DataValidator's artifact, because StatisticsGen looks for a different
+        property than ExampleGen sets.
         """
         (examples,) = input_dict["examples"]
         good = {

@@ -1,11 +1,11 @@
 """A schema for a new data set, proposed from its statistics for a person to curate.
 
-A proposal describes the data, with room for more of their kind:
+A proposal describes the data, with a margin for more data of their kind:
 
 - A range of numbers (pixel statistics, columns) is widened by half of its width on each side;
-  numbers that are never negative stay so.
-- A threshold of skew (eval against train) or of drift (train against earlier data) is a tolerance,
-  plus four standard deviations of the sampling noise of splits as large as train and the smallest.
+  ranges without negative numbers stay so.
+- A threshold of skew (eval against train) or drift (train against earlier data) is a tolerance plus
+  four standard deviations of the sampling noise of splits as large as train and the smallest.
 """
 
 import math
@@ -30,43 +30,43 @@ from components.data_validator.statistics import (
 )
 
 _MARGIN = 0.5
-# Of the share of a class, and of Jensen-Shannon divergence in bits.
+# Of a class's share, and of the Jensen-Shannon divergence in bits.
 _SHARE_TOLERANCE = 0.05
 _DIVERGENCE_TOLERANCE = 0.1
 _DEVIATIONS = 4
-# Of two quantile histograms of ten buckets each, merged.
+# Buckets of two merged quantile histograms of ten each.
 _BUCKETS = 20
-# Of the examples in the smallest split.
+# Least number of examples, as a fraction of the smallest split.
 _FEWEST = 0.5
-# Ranges that the definition of the feature gives.
+# Ranges by definition of the feature.
 _POSSIBLE = {examples.MEAN: (0.0, 1.0), examples.CONTRAST: (0.0, 0.5)}
 
 _HEADER = """\
-# Proposed from {count} examples ({splits}): look at it, and change what is not so.
-# A range is what was found and half of its width on each side. A threshold is {share:g} of the
-# share of a class or {divergence:g} bits of divergence, and the noise of samples as large as these:
+# Proposed from {count} examples ({splits}): review it, and correct what is wrong.
+# A range is the one found, widened by half of its width on each side. A threshold is {share:g} for
+# the share of a class or {divergence:g} bits of divergence, plus the noise of samples of this size:
 # docs/data.md, "The schema".
 
 """
 _COMMENTS = {
-    examples.ENCODED: "As it is stored: PNG.",
-    examples.MEAN: "Of all pixel values, of 255.",
-    examples.CONTRAST: "Their standard deviation.",
+    examples.ENCODED: "As stored: PNG.",
+    examples.MEAN: "Mean of all pixel values divided by 255.",
+    examples.CONTRAST: "Standard deviation of all pixel values divided by 255.",
     examples.BLANK: "Whether all pixels are the same.",
-    examples.HASH: "Of the pixels: equal images have equal ones.",
-    examples.DECODE_OK: "ExampleGen sets aside what does not decode.",
-    vectors.HASH: "Of the numbers: equal rows have equal ones.",
+    examples.HASH: "Hash of the pixels; equal for equal images.",
+    examples.DECODE_OK: "ExampleGen rejects images that do not decode.",
+    vectors.HASH: "Hash of the numbers; equal for equal rows.",
 }
 
-# One feature in every split.
+# One feature in each split.
 _Found = Sequence[statistics_pb2.FeatureNameStatistics]
 
 
 def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.Schema:
-    """A schema that the data pass, unless their own eval split differs too much from train.
+    """A schema that the data pass, unless their eval split differs too much from train.
 
     Args:
-      statistics: by split, of `statistics.options`.
+      statistics: by split, made with `statistics.options`.
       spec: what one datum is.
     """
     sizes = _sizes(statistics)
@@ -88,11 +88,11 @@ def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.
 
 
 def to_text(schema: schema_pb2.Schema, statistics: Mapping[str, Statistics]) -> str:
-    """A proposal as text, with comments for the person who curates it.
+    """A proposal as text, with comments for whoever curates it.
 
     Args:
       schema: from `propose`.
-      statistics: what it was proposed from.
+      statistics: those that it was proposed from.
     """
     sizes = _sizes(statistics)
     parts = [
@@ -114,7 +114,7 @@ def to_text(schema: schema_pb2.Schema, statistics: Mapping[str, Statistics]) -> 
 
 
 def read(path: str) -> schema_pb2.Schema:
-    """The schema in a text file; raises ValueError that names the file if it holds none."""
+    """The schema in a text file; raises ValueError, naming the file, if it holds none."""
     with tf.io.gfile.GFile(path) as file:
         text = file.read()
     try:
@@ -127,7 +127,7 @@ def spec_of(schema: schema_pb2.Schema) -> DataSpec:
     """The `DataSpec` that a schema implies: the argument of `propose`.
 
     Raises:
-      ValueError: for a schema that gives neither one size of images nor columns.
+      ValueError: for a schema with neither a single image size nor columns.
     """
     features = {feature.name: feature for feature in schema.feature}
     columns = tuple(
@@ -141,13 +141,13 @@ def spec_of(schema: schema_pb2.Schema) -> DataSpec:
         if domain is None or not domain.min == domain.max > 0:
             raise ValueError(
                 f"the schema has no column/<name>, and {name} has no int_domain with one size; "
-                "give the data's section of a recipe"
+                "give a recipe instead"
             )
     return DataSpec(image_shape=tuple(features[name].int_domain.min for name in sizes))
 
 
 def compared(statistics: Statistics, schema: schema_pb2.Schema) -> Statistics:
-    """The statistics of only those features that the schema has comparators for."""
+    """The statistics of the features for which the schema has comparators."""
     names = {
         each.name
         for each in schema.feature
@@ -180,7 +180,7 @@ def _constrain(
         feature.string_domain.value.append(examples.NOT_BLANK)
         blank = max(1 - shares(each).get(examples.NOT_BLANK, 0) for each in found)
         if blank:
-            # Allows twice as many.
+            # Twice as many are allowed.
             feature.distribution_constraints.min_domain_mass = max(0.0, _down(1 - 2 * blank))
     elif name in LABELS:
         labels = _values(found, int)
@@ -197,19 +197,19 @@ def _constrain(
 
 
 def _values(found: _Found, kind: Callable[[str], Any]) -> list[Any]:
-    """All values, of all splits, in order."""
+    """The values of all splits, sorted."""
     return sorted({kind(value) for each in found for value in shares(each)})
 
 
 def _constrain_classes(
     feature: schema_pb2.Feature, found: _Found, sizes: Mapping[str, int]
 ) -> None:
-    """Sets the number of classes, and how far their shares may move."""
+    """Sets the number of classes, and how far their shares may shift."""
     by_split = [shares(each) for each in found]
     feature.unique_constraints.min = min(map(len, by_split))
     feature.unique_constraints.max = len(set().union(*by_split))
     largest = max(max(split.values()) for split in by_split)
-    # The standard deviation of the difference of two shares; of most classes it is smaller.
+    # Standard deviation of the difference of two shares, largest for the largest class.
     deviation = math.sqrt(largest * (1 - largest) * _per_example(sizes))
     threshold = _up(_SHARE_TOLERANCE + _DEVIATIONS * deviation)
     feature.skew_comparator.infinity_norm.threshold = threshold
@@ -233,7 +233,7 @@ def _constrain_number(feature: schema_pb2.Feature, found: _Found, sizes: Mapping
     for comparator in (feature.skew_comparator, feature.drift_comparator):
         divergence = comparator.jensen_shannon_divergence
         divergence.threshold = threshold
-        # Equal counts, because with equal widths one outlier puts all other values into one bucket.
+        # With equal widths, one outlier would put all other values into one bucket.
         divergence.source.type = schema_pb2.HistogramSelection.QUANTILES
 
 
@@ -242,7 +242,7 @@ def _sizes(statistics: Mapping[str, Statistics]) -> dict[str, int]:
 
 
 def _per_example(sizes: Mapping[str, int]) -> float:
-    """1/n + 1/m of train and the smallest split, the noisiest pair that is compared."""
+    """1/n + 1/m of train and the smallest split, the noisiest comparison."""
     return 1 / sizes[TRAIN_SPLIT] + 1 / min(sizes.values())
 
 

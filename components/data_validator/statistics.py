@@ -14,8 +14,8 @@ CLASS_NAMES = (examples.CLASS_NAME, vectors.CLASS_NAME)
 def options() -> tfdv.StatsOptions:
     """Options of StatisticsGen.
 
-    Labels are integers; declared categorical, each has a count of its own, from which class balance
-    and label shift are computed.
+    Integer labels are declared categorical, so that each is counted: class balance and label shift
+    are computed from the counts.
     """
     labels = [
         schema_pb2.Feature(
@@ -26,13 +26,13 @@ def options() -> tfdv.StatsOptions:
     return tfdv.StatsOptions(
         schema=schema_pb2.Schema(feature=labels),
         enable_semantic_domain_stats=True,
-        # Exact counts would hold every image, as no two are the same.
+        # Exact counts would keep every image, since no two are equal.
         use_sketch_based_topk_uniques=True,
     )
 
 
 def read(path: str) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """The statistics in a binary file; raises ValueError that names the file if it holds none."""
+    """The statistics in a binary file; raises ValueError, naming the file, if it holds none."""
     with tf.io.gfile.GFile(path, "rb") as file:
         content = file.read()
     try:
@@ -52,16 +52,16 @@ def features_of(
 
 
 def class_feature(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> str | None:
-    """The feature that has the classes: their names if there are any, else their labels.
+    """The feature with the classes: their names if there are any, else their labels.
 
-    Names stay the same if a class is missing; the labels after it do not.
+    Names stay the same if a class is missing; later labels do not.
     """
     features = features_of(statistics)
     return next((name for name in (*CLASS_NAMES, *LABELS) if name in features), None)
 
 
 def counts(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
-    """Examples by value; empty for a feature that is not counted by value."""
+    """Number of examples by value; empty for a feature whose values are not counted."""
     return {
         bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets
     }

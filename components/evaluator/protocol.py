@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.common.saved_models import Generator
 from components.data import examples
 from components.evaluator.metrics.comparison import MetricSettings
 
@@ -17,37 +18,6 @@ _FAKES = {
     3: "quantised to 8 bits, as the real images are",
     1: "float32, in the units of the real rows",
 }
-
-
-class Generator:
-    """A generator as its SavedModel serves it: signatures of `components.trainer.export`.
-
-    Args:
-      path: folder of the SavedModel, a path or a URI.
-
-    Attributes:
-      signatures: their names.
-    """
-
-    def __init__(self, path: str) -> None:
-        # Kept, for a signature alone does not keep its variables alive.
-        self._model = tf.saved_model.load(path)
-        self.path = path
-        self.signatures = frozenset(self._model.signatures)
-
-    def inputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
-        """Those of a signature, by name; none for a signature that there is not."""
-        if signature not in self.signatures:
-            return {}
-        return self._model.signatures[signature].structured_input_signature[1]
-
-    def __call__(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
-        """The outputs by name; raises ValueError where there is no such signature."""
-        if signature not in self.signatures:
-            found = ", ".join(sorted(self.signatures)) or "none"
-            raise ValueError(f"{self.path}: no signature {signature!r}, found: {found}")
-        outputs = self._model.signatures[signature](**inputs)
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
 def sample(

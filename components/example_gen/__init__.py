@@ -1,1 +1,1 @@
-"""Images on disk to tf.Examples, split into train and eval."""
+"""Data on disk to tf.Examples, split into train and eval."""

@@ -1,4 +1,4 @@
-"""The contract of the stage: images or tables on disk in, examples in train and eval out."""
+"""The TFX component: images or tables on disk in, examples in train and eval out."""
 
 import posixpath
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _BUCKETS = 1000
 
 
 class Driver(driver.FileBasedDriver):
-    """TFX's, with the fingerprint of all files, that of labels among them."""
+    """TFX's driver, whose fingerprint covers all files, including the file of labels."""
 
     def get_input_processor(
         self,
@@ -37,18 +37,18 @@ class Driver(driver.FileBasedDriver):
         resolved = super().resolve_exec_properties(exec_properties, *args, **kwargs)
         labels = executor.read_config(resolved["custom_config"]).labels
         path = posixpath.join(resolved["input_base"], labels) if labels else None
-        # In an archive they are a part of it.
+        # Labels in an archive are covered by the archive's fingerprint.
         if path and tf.io.gfile.exists(path):
             resolved[utils.FINGERPRINT_PROPERTY_NAME] += f",labels:{paths.state(path)}"
         return resolved
 
 
 class ImageExampleGen(FileBasedExampleGen):
-    """Images, or rows of a table, of any registered format to the tf.Examples of their contract.
+    """Images or table rows of any registered format to the tf.Examples that stages share.
 
-    Two splits are kept as they are. One is divided by the hash of the pixels, or of the numbers of
-    a row, so that a record stays in its split when others come and go, and equal ones never lie in
-    both.
+    Two splits are kept as they are. A single split is divided by a hash of the pixels or of a row's
+    numbers, so that a record stays in its split when others are added or removed, and equal records
+    are in the same split.
 
     Args:
       config: the recipe's section `data`.
@@ -78,7 +78,7 @@ class ImageExampleGen(FileBasedExampleGen):
 
 
 def _output_config(eval_fraction: float | None) -> example_gen_pb2.Output:
-    """Buckets for train and eval, or, without a fraction, the splits of the input."""
+    """Buckets for train and eval; without a fraction, the splits of the input."""
     if eval_fraction is None:
         return example_gen_pb2.Output()
     held_out = round(eval_fraction * _BUCKETS)
@@ -88,6 +88,6 @@ def _output_config(eval_fraction: float | None) -> example_gen_pb2.Output:
             splits=[
                 split(name=TRAIN_SPLIT, hash_buckets=_BUCKETS - held_out),
                 split(name=EVAL_SPLIT, hash_buckets=held_out),
-            ],
+            ]
         )
     )

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from components.common.config import Config, name_in
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data.spec import DataSpec
-from components.example_gen import prepare
+from components.example_gen import dataset, prepare
 from components.example_gen.formats.reader import Reader
 from components.example_gen.formats.registry import AUTO, READERS
 
@@ -22,16 +22,16 @@ _OF_IMAGES = ("fit", "filter", "background", "max_pixels")
 
 
 class Features(Config):
-    """What the image and its label are called in records that have names for them."""
+    """Names of the image and its label in formats with named features."""
 
     image: str | None = Field(None, min_length=1, description="default: the format's usual names")
     label: str | None = Field(None, min_length=1, description="default: the format's usual names")
 
 
 class DataConfig(Config):
-    """Where the data are, what they are made into, and what happens to bad records."""
+    """Where the data are, how they are prepared, and what happens to bad records."""
 
-    # BaseModel has an attribute `schema`, so the field has another name than the recipe's key.
+    # The field of the recipe's key `schema` has another name because BaseModel has a `schema`.
     model_config = ConfigDict(populate_by_name=True)
 
     path: _Path | tuple[_Path, ...] = Field(
@@ -39,29 +39,31 @@ class DataConfig(Config):
         "and {VERSION} stand for the latest numbers"
     )
     format: Annotated[str, name_in(READERS)] = Field(
-        AUTO, description="of the data; auto: by the names of files"
+        AUTO, description="data format; auto: inferred from file names"
     )
     image_shape: tuple[_Pixels, _Pixels, Literal[1, 3]] | None = Field(
         None,
         description="[height, width, channels] of every image: 4 to 1024 pixels, 1 or 3 channels",
     )
     columns: tuple[_Name, ...] | None = Field(
-        None, min_length=1, description="the numbers that make a vector, instead of image_shape"
+        None,
+        min_length=1,
+        description="numeric columns of a table that form a vector, instead of image_shape",
     )
     fit: prepare.Fit = Field(
         "exact",
-        description="images of another size: exact refuses them, crop fills and cuts, pad shows "
-        "all and fills with the background, stretch ignores the proportions",
+        description="images of another size: exact rejects them, crop scales and cuts, pad scales "
+        "and fills with the background, stretch ignores the aspect ratio",
     )
-    filter: prepare.Filter = Field("lanczos", description="of resizing; all antialiased")
+    filter: prepare.Filter = Field("lanczos", description="resampling filter; all are antialiased")
     background: str = Field(
-        "white", description="colour behind transparent pixels and beside padded images"
+        "white", description="colour behind transparent pixels and around padded images"
     )
     max_pixels: int = Field(
         64_000_000,
         ge=1,
         le=prepare.LARGEST_MAX_PIXELS,
-        description="of a file; more is a bad record",
+        description="largest number of pixels of a file; more is a bad record",
     )
     labels: str | None = Field(
         None,
@@ -69,35 +71,38 @@ class DataConfig(Config):
         description="CSV file with the columns file and label, in the folder or the archive",
     )
     features: Features = Field(
-        Features(), description="names in TFRecord, Parquet, NumPy and CSV files"
+        Features(), description="names of features in TFRecord, Parquet, NumPy and CSV files"
     )
     on_bad_record: Literal["fail", "quarantine"] = Field(
-        "fail", description="fail: one bad record ends the run; quarantine: sets them aside"
+        "fail", description="fail: one bad record ends the run; quarantine: they are set aside"
     )
     max_rejected_fraction: float = Field(
-        0.01, ge=0, lt=1, description="of all records that quarantine may set aside"
+        0.01,
+        ge=0,
+        lt=1,
+        description="largest fraction of all records that quarantine may set aside",
     )
     drop_duplicates: bool = Field(
-        False, description="keep one of equal images or rows; otherwise they are counted"
+        False, description="keep one of equal images or rows; by default they are only counted"
     )
     on_leak: Literal["fail", "drop", "keep"] = Field(
-        "fail", description="what eval and train both have: drop takes it out of train"
+        "fail", description="examples in both eval and train: drop removes them from train"
     )
     eval_fraction: float = Field(
         default=0.1,
         ge=0.001,
         le=0.999,
-        description="share held out where the data have one split, in steps of 0.001",
+        description="fraction held out if the data have one split, in steps of 0.001",
     )
     splits: dict[str, str] | None = Field(
         default=None,
-        description="glob pattern, relative to path, of train and of eval, or of one split; "
-        "found from the names of files and folders if left out",
+        description="glob patterns, relative to path, of train and eval, or of one split; by "
+        "default inferred from the names of files and folders",
     )
     schema_path: str | None = Field(
         default=None,
         alias="schema",
-        description="curated schema (.pbtxt) of the data; inferred from the data if left out",
+        description="curated schema (.pbtxt) of the data; by default inferred from the data",
     )
 
     @field_validator("splits")
@@ -106,7 +111,7 @@ class DataConfig(Config):
         if splits is not None and len(splits) != 1 and set(splits) != {TRAIN_SPLIT, EVAL_SPLIT}:
             raise ValueError(
                 f"found {', '.join(splits) or 'none'}; name {TRAIN_SPLIT} and {EVAL_SPLIT}, "
-                "or one split to be divided"
+                "or one split to divide"
             )
         return splits
 
@@ -128,7 +133,7 @@ class DataConfig(Config):
 
     @field_validator("columns")
     @classmethod
-    def _columns_have_names_of_their_own(cls, columns: tuple[str, ...] | None) -> object:
+    def _columns_are_unique(cls, columns: tuple[str, ...] | None) -> object:
         names = columns or ()
         for name in names:
             if names.count(name) > 1:
@@ -136,27 +141,18 @@ class DataConfig(Config):
         return columns
 
     @model_validator(mode="after")
-    def _images_or_vectors(self) -> "DataConfig":
+    def _keys_fit_together(self) -> "DataConfig":
         if (self.image_shape is None) == (self.columns is None):
             found = "neither" if self.image_shape is None else "both"
             raise ValueError(
                 f"found {found} of image_shape and columns; give image_shape: [height, width, "
-                "channels] of images, or columns: [name, …] of a table of numbers"
+                "channels] for images, or columns: [name, …] for a table of numbers"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _options_are_of_the_data(self) -> "DataConfig":
         for key in _OF_IMAGES if self.columns else ():
             value = getattr(self, key)
             if value != type(self).model_fields[key].default:
-                raise ValueError(
-                    f"{key}: columns have no use for it, found {value!r}; leave it out"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _options_are_of_the_format(self) -> "DataConfig":
+                raise ValueError(f"{key}: not used with columns, found {value!r}; leave it out")
+        # Raises for options that the format does not use.
         self.reader()
         return self
 
@@ -165,14 +161,18 @@ class DataConfig(Config):
         features = self.features.model_dump(exclude_none=True)
         return READERS.get(self.format)(self.labels, features, self.columns)
 
+    def dataset(self) -> dataset.Dataset:
+        """The data, found at their path; raises as `dataset.find`."""
+        return dataset.find(self.path, self.reader(), self.splits)
+
     @property
     def spec(self) -> DataSpec:
-        """What one datum is."""
+        """The shape of one datum."""
         return DataSpec(image_shape=self.image_shape, columns=self.columns)
 
     @property
     def preparation(self) -> Callable[[prepare.RawImage | prepare.RawRow], prepare.Prepared]:
-        """Makes what the reader finds a record of the examples; raises BadRecordError."""
+        """Prepares a raw record for the examples; raises BadRecordError."""
         if self.columns is not None:
             return functools.partial(prepare.prepare_row, columns=self.columns)
         how = prepare.Preparation(
@@ -181,12 +181,12 @@ class DataConfig(Config):
         return functools.partial(prepare.prepare, how=how)
 
     def for_reading(self) -> str:
-        """JSON of all that the examples depend on, but where the data are."""
+        """JSON of everything the examples depend on except the location of the data."""
         return self.model_dump_json(
             exclude={"path", "splits", "eval_fraction", "schema_path"}, by_alias=True
         )
 
     @classmethod
     def from_reading(cls, text: str) -> "DataConfig":
-        """The configuration of `for_reading`, without where the data are."""
+        """The inverse of `for_reading`, without the location of the data."""
         return cls.model_validate({"path": "?", **json.loads(text)})

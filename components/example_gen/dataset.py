@@ -1,125 +1,169 @@
-"""Images or rows read whole, from wherever they lie, without a recipe."""
+"""The one way to find data: first their files and splits, and on demand their content."""
 
 import dataclasses
 import functools
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from components.common.registry import nearest
 from components.data import vectors
-from components.data.examples import SPLIT_FOLDER, ImageRecord, Split
+from components.data.examples import SPLIT_FOLDER, ImageRecord, Split, by
 from components.data.vectors import VectorRecord
+from components.example_gen import sources
 from components.example_gen.formats import table
 from components.example_gen.formats.reader import UNSPLIT, Reader
 from components.example_gen.formats.registry import AUTO, READERS, table_files
+from components.example_gen.formats.tfrecord import TFRecordReader
 from components.example_gen.paths import list_names
 
+# The tf.Examples that ExampleGen writes.
 EXAMPLES = "examples"
 FORMATS = (*READERS.names(), EXAMPLES)
 
-_TFRECORD = "tfrecord"
 _CHANNELS = (1, 3)
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Images or rows that lie at a path.
+    """Images or rows at a path.
 
     Attributes:
-      path: where.
-      columns: of rows; None for images.
-      splits: by name; each is read when it is called.
+      path: as it was given.
+      reader: the reader of their format.
+      base: the folder that patterns are relative to.
+      patterns: by split, as ImageExampleGen takes them: `{SPAN}` and its kin stand for the latest.
+      splits: by split, the patterns of the latest span and version.
+      columns: names of the numeric columns of rows; None for images.
+      label: the column of labels of an inspected table.
     """
 
-    path: str
-    columns: Sequence[str] | None
-    splits: Mapping[str, Callable[[], Split]]
+    path: sources.Paths
+    reader: Reader
+    base: str
+    patterns: Mapping[str, str]
+    splits: Mapping[str, str]
+    columns: Sequence[str] | None = None
+    label: str | None = None
+
+    @functools.cached_property
+    def shards(self) -> dict[str, list]:
+        """The reader's shards by split.
+
+        Raises:
+          FileNotFoundError, ValueError: as `Reader.shards`.
+        """
+        return self.reader.shards(self.base, self.splits)
+
+    def shards_of(self, split: str) -> list:
+        """The shards of a split, or of the only split, whatever its name."""
+        return self.shards[self._split(split)]
 
     def read(self, wanted: str = UNSPLIT) -> Split:
-        """The wanted split, or the only one.
+        """The wanted split, or the only split, in memory.
 
         Raises:
           ValueError: for several splits without the wanted one; naming the file, for images that do
             not decode or differ in shape, and for rows with anything but numbers.
         """
+        split = self._split(wanted)
+        if self.columns and isinstance(self.reader, TFRecordReader):
+            files = self.reader.files(self.base, self.splits)[split]
+            return vectors.read_vectors(files, self.columns)
+        records = (record for shard in self.shards[split] for record in self.reader.read(shard))
+        if self.columns:
+            return _stacked(self.base, records, self.columns)
+        return _decoded(self.base, records)
+
+    def _split(self, wanted: str) -> str:
         if wanted not in self.splits and len(self.splits) > 1:
             raise ValueError(
                 f"{self.path}: holds the splits {', '.join(sorted(self.splits))}; name the files "
                 "of one of them"
             )
-        read = self.splits.get(wanted) or next(iter(self.splits.values()))
-        return read()
+        return wanted if wanted in self.splits else next(iter(self.splits))
 
 
-def find(path: str, data_format: str = AUTO, columns: Sequence[str] | None = None) -> Dataset:
-    """What lies at a path.
+def find(path: sources.Paths, reader: Reader, splits: Mapping[str, str] | None = None) -> Dataset:
+    """Finds the data of a recipe.
 
     Args:
-      path: a folder or a file, a path or a URI.
-      data_format: one of FORMATS; `examples` are the tf.Examples that ExampleGen writes.
-      columns: of rows, where they are known; otherwise all that hold numbers.
+      path: a folder, a file, a glob, or a list of these; `{SPAN}` and `{VERSION}` as TFX has them.
+      reader: of their format.
+      splits: glob patterns by split, relative to `sources.base_of(path)`; by default the reader
+        finds them.
 
     Raises:
-      FileNotFoundError: for nothing, and an empty folder.
-      ValueError: for an unknown format, data that are of none or of several, damaged files, and
+      FileNotFoundError: for data that do not exist.
+      ValueError: as the reader's `splits`, and as `sources.latest`.
+    """
+    columns = reader.columns or None
+    if splits:
+        base = sources.base_of(path)
+        return Dataset(path, reader, base, dict(splits), sources.latest(base, splits), columns)
+    return _find(path, reader, sources.locate(path), columns)
+
+
+def inspect(
+    path: sources.Paths, data_format: str = AUTO, columns: Sequence[str] | None = None
+) -> Dataset:
+    """Finds data without a recipe: images or rows, inferred from the files.
+
+    Args:
+      path: as of `find`.
+      data_format: one of FORMATS.
+      columns: names of numeric columns; by default all numeric columns.
+
+    Raises:
+      FileNotFoundError: for data that do not exist, and an empty folder.
+      ValueError: for an unknown format, data of no known format or of several, damaged files, and
         rows without one of the columns.
     """
     if data_format not in FORMATS:
         raise ValueError(f"--format {data_format}: {nearest(data_format, FORMATS)}")
-    if not tf.io.gfile.exists(path):
-        raise FileNotFoundError(f"{path}: no such file or folder")
-    base, names = path, None
-    if not tf.io.gfile.isdir(path):
-        base, names = posixpath.dirname(path) or ".", [posixpath.basename(path)]
-    elif not list_names(path):
-        raise FileNotFoundError(f"{path}: no data, the folder is empty")
+    where = sources.locate(path)
+    if where.names is None and not tf.io.gfile.isdir(where.base):
+        if not tf.io.gfile.exists(where.base):
+            raise FileNotFoundError(f"{where.base}: no such file or folder")
+        # A file whose name is not that of any format.
+        folder, name = posixpath.split(where.base)
+        where = sources.Location(folder or ".", [name])
+    names = where.names
+    if names is None:
+        names = list_names(where.base)
+        if not names:
+            raise FileNotFoundError(f"{where.base}: no data, the folder is empty")
+        if data_format == AUTO and any(name.startswith(SPLIT_FOLDER) for name in names):
+            data_format = EXAMPLES
+    if data_format == EXAMPLES:
+        found = _find(path, TFRecordReader(), where)
+        files = found.reader.files(found.base, found.splits)
+        known = _columns_of(next(iter(files.values()))[0])
+        return dataclasses.replace(found, columns=(columns or known) if known else None)
+    tables = table_files(where.base, names) if data_format in (AUTO, table.FORMAT) else []
+    if not tables:
+        return _find(path, READERS.get(data_format)(), where)
+    label = None
+    if not columns:
+        columns, label = dataclasses.astuple(table.inspect(tables))
+    return _find(path, table.TableReader(columns=columns), where, columns, label)
 
-    laid_out = names is None and any(name.startswith(SPLIT_FOLDER) for name in list_names(path))
-    if data_format == EXAMPLES or (data_format == AUTO and laid_out):
-        return _examples(path, base, names, columns)
-    files = table_files(base, names) if data_format in (AUTO, table.FORMAT) else []
-    if not files:
-        return _of_reader(path, READERS.get(data_format)(), base, names, None)
-    columns = columns or table.describe(files).columns
-    return _of_reader(path, READERS.get(table.FORMAT)(columns=columns), base, names, columns)
 
-
-def _of_reader(
-    path: str,
+def _find(
+    path: sources.Paths,
     reader: Reader,
-    base: str,
-    names: Sequence[str] | None,
-    columns: Sequence[str] | None,
+    where: sources.Location,
+    columns: Sequence[str] | None = None,
+    label: str | None = None,
 ) -> Dataset:
-    found = reader.shards(base, reader.splits(base, names))
-    return Dataset(
-        path,
-        columns,
-        {split: functools.partial(_read, reader, base, found[split], columns) for split in found},
-    )
-
-
-def _examples(
-    path: str, base: str, names: Sequence[str] | None, columns: Sequence[str] | None
-) -> Dataset:
-    reader = READERS.get(_TFRECORD)()
-    files = reader.files(base, reader.splits(base, names))
-    known = _columns_of(next(iter(files.values()))[0])
-    if not known:
-        return _of_reader(path, reader, base, names, None)
-    columns = columns or known
-    return Dataset(
-        path,
-        columns,
-        {split: functools.partial(vectors.read_vectors, files[split], columns) for split in files},
-    )
+    splits = reader.splits(where.base, where.names)
+    return Dataset(path, reader, where.base, where.patterns(splits), splits, columns, label)
 
 
 def _columns_of(file: str) -> list[str]:
-    """The columns of the first example; none of an image."""
+    """The columns of the first example; empty for an image."""
     try:
         for record in tf.data.TFRecordDataset(file, compression_type="GZIP").take(1):
             features = tf.train.Example.FromString(record.numpy()).features.feature
@@ -130,11 +174,6 @@ def _columns_of(file: str) -> list[str]:
     return []
 
 
-def _read(reader: Reader, base: str, shards: Iterable, columns: Sequence[str] | None) -> Split:
-    records = (record for shard in shards for record in reader.read(shard))
-    return _stacked(base, records, columns) if columns else _decoded(base, records)
-
-
 def _stacked(
     base: str, records: Iterable[ImageRecord | VectorRecord], columns: Sequence[str]
 ) -> Split:
@@ -142,7 +181,7 @@ def _stacked(
 
     def values() -> Iterator[float]:
         for record in records:
-            assert isinstance(record, VectorRecord)  # A reader with columns reads rows.
+            assert isinstance(record, VectorRecord)  # Readers with columns read rows.
             labels.append(record.label)
             yield from (record.values[name] for name in columns)
 
@@ -156,7 +195,7 @@ def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
     images, labels = [], []
     first = None
     for record in records:
-        assert isinstance(record, ImageRecord)  # A reader without columns reads images.
+        assert isinstance(record, ImageRecord)  # Readers without columns read images.
         source = posixpath.join(base, record.source)
         if not record.decode_ok:
             raise ValueError(f"{source}: the image does not decode")
@@ -164,7 +203,7 @@ def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
         if record.channels not in _CHANNELS:
             raise ValueError(
                 f"{source}: the image has {record.channels} channels; only gray (1) and RGB (3) "
-                "images are compared"
+                "images can be compared"
             )
         first = first or (shape, source)
         if shape != first[0]:
@@ -182,8 +221,3 @@ def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
 
 def _labels(labels: Sequence[int | None]) -> np.ndarray | None:
     return None if None in labels else np.array(labels, np.int64)
-
-
-def by(sizes: Iterable[int]) -> str:
-    """Sizes as they are written: 28x28x1."""
-    return "x".join(str(int(size)) for size in sizes)

@@ -1,4 +1,4 @@
-"""Files in, split and prepared tf.Examples out, on Beam, with an account of every record."""
+"""Files to prepared tf.Examples in splits, on Beam; every record is accounted for."""
 
 import json
 import logging
@@ -24,10 +24,11 @@ from components.example_gen.prepare import BadRecordError, RawImage, RawRow
 
 _log = logging.getLogger(__name__)
 
-# Outputs of the transforms below, besides the main one.
+# Additional outputs of the transforms below.
 _LINES, _NOTES, _EVENTS = "lines", "notes", "events"
 
-# Of the digests, by which they are grouped: 4096 groups of many take less than many groups of one.
+# Prefix of the digests by which they are grouped: 4096 groups of many records take less memory
+# than many groups of one.
 _GROUP_DIGITS = 3
 
 # A prepared record: input split, source, digest and serialized tf.Example.
@@ -37,9 +38,9 @@ Element = tuple[str, str, str, bytes]
 class Executor(BaseExampleGenExecutor):
     """Reads and prepares the records, divides them by their hash, and accounts for all records.
 
-    The folder of the examples gets `counts.json`, `rejected.jsonl` (what is not among the examples)
-    and `notes.jsonl` (what is, but is remarkable); the counts are custom properties of the
-    artifact too.
+    The folder of the examples gets `counts.json`, `rejected.jsonl` (records that are not among the
+    examples) and `notes.jsonl` (warnings about records that are); the counts are also custom
+    properties of the artifact.
     """
 
     def Do(  # noqa: N802
@@ -68,16 +69,16 @@ class Executor(BaseExampleGenExecutor):
             _log.warning("set aside: %s: %s", line.source, line.reason)
 
     def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802
-        """Not used: classes, duplicates and leaks are matters of all splits together."""
+        """Not used: classes, duplicates and leaks concern all splits together."""
         raise NotImplementedError
 
     def GenerateExamplesByBeam(  # noqa: N802
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.PCollection]:
-        """Writes the splits and the account of them; leaves nothing for TFX to write.
+        """Writes the splits, the counts and the lines about records; TFX has nothing to write.
 
         TFX's WriteSplit would shuffle the examples, and the in-memory runner would hold them all.
-        Through the shuffles here go only digests, splits and sources.
+        Here only digests, splits and sources are shuffled.
         """
         config = read_config(exec_properties["custom_config"])
         inputs, output = example_gen_pb2.Input(), example_gen_pb2.Output()
@@ -90,7 +91,7 @@ class Executor(BaseExampleGenExecutor):
         pieces = [(split, shard) for split, found in shards.items() for shard in found]
 
         def prepared(once: str) -> pvalue.DoOutputsTuple:
-            # Numbered, so that one process reads in the same order each time.
+            # Numbered so that a single process always reads in the same order.
             return (
                 pipeline
                 | f"Shards{once}" >> beam.Create(list(enumerate(pieces)), reshuffle=False)
@@ -103,31 +104,34 @@ class Executor(BaseExampleGenExecutor):
             )
 
         found = prepared("")
-        judged = (
+        decided = (
             found.elements
             | "Key" >> beam.Map(_by_digest).with_output_types(tuple[str, bytes])
             | "SameContent" >> beam.GroupByKey()
-            | "Judge"
-            >> beam.ParDo(_Judge(config.drop_duplicates, config.on_leak)).with_outputs(
+            | "Decide"
+            >> beam.ParDo(_Decide(config.drop_duplicates, config.on_leak)).with_outputs(
                 _NOTES, _EVENTS, main="dropped"
             )
         )
         elements = found.elements
         if config.drop_duplicates or config.on_leak == "drop":
             dropped = pvalue.AsDict(
-                judged.dropped | "Dropped" >> beam.Map(lambda line: ((line.split, line.source), 1))
+                decided.dropped | "Dropped" >> beam.Map(lambda line: ((line.split, line.source), 1))
             )
-            # Read again, for to wait for the verdicts they would have to be kept in memory.
-            elements = prepared("Again").elements | "Drop" >> beam.Filter(_is_kept, dropped)
+            # Read again: keeping them until the decisions are made would take memory.
+            elements = prepared("Again").elements | "Drop" >> beam.Filter(
+                lambda element, dropped: element[:2] not in dropped, dropped
+            )
 
         names = list(buckets or splits)
         parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets)
-        events = {"Prepare": found[_EVENTS], "Judge": judged[_EVENTS]}
+        events = {"Prepare": found[_EVENTS], "Decide": decided[_EVENTS]}
         for name, part in zip(names, parts, strict=True):
             uri = artifact_utils.get_split_uri([self._artifact], name)
             (
                 part
-                | f"Example[{name}]" >> beam.Map(_serialized).with_output_types(bytes)
+                | f"Example[{name}]"
+                >> beam.Map(lambda element: element[3]).with_output_types(bytes)
                 | f"Write[{name}]"
                 >> beam.io.WriteToTFRecord(
                     os.path.join(uri, write_split.DEFAULT_TF_RECORD_FILE_NAME),
@@ -136,9 +140,9 @@ class Executor(BaseExampleGenExecutor):
             )
             event = f"{ledger.EXAMPLES}/{name}"
             events[name] = part | f"Event[{name}]" >> beam.Map(lambda _, event=event: event)
-        self._write_lines([found[_LINES], judged.dropped], ledger.REJECTED_FILE)
-        self._write_lines([found[_NOTES], judged[_NOTES]], ledger.NOTES_FILE)
-        # Counted before they meet: one number a kind, not a string a record.
+        self._write_lines([found[_LINES], decided.dropped], ledger.REJECTED_FILE)
+        self._write_lines([found[_NOTES], decided[_NOTES]], ledger.NOTES_FILE)
+        # Counted before they are flattened: one number per kind, not a string per record.
         (
             [
                 each | f"Count[{name}]" >> beam.combiners.Count.PerElement()
@@ -166,12 +170,12 @@ class Executor(BaseExampleGenExecutor):
 
 
 def read_config(custom_config: str) -> DataConfig:
-    """The section `data` that the component packed."""
+    """The section `data` in `custom_config`."""
     return DataConfig.from_reading(read_values(custom_config)["data"])
 
 
 def read_values(custom_config: str) -> struct_pb2.Struct:
-    """What the component packed."""
+    """The values that the component packed into `custom_config`."""
     custom = example_gen_pb2.CustomConfig()
     proto_utils.json_to_proto(custom_config, custom)
     values = struct_pb2.Struct()
@@ -190,7 +194,7 @@ def bucket_of(digest: str, buckets: dict[str, int]) -> str:
 
 
 def _read(numbered: tuple[int, Iterable[tuple[str, Any]]], reader: Reader) -> Iterator[Any]:
-    """The raw records of shards, with their input split."""
+    """The raw records of shards, each with its input split."""
     for split, shard in numbered[1]:
         for raw in reader.records(shard):
             yield split, raw
@@ -203,7 +207,7 @@ class _Prepare(beam.DoFn):
         self._prepare = config.preparation
         self._spec = config.spec
 
-    # Elements and tagged outputs; Beam would take the annotation for the type of the main output.
+    # Not annotated more precisely: Beam takes the annotation as the type of the main output.
     def process(self, found: tuple[str, RawImage | RawRow]) -> Iterator[Any]:
         split, raw = found
         yield _event(ledger.INPUTS, split)
@@ -222,8 +226,8 @@ class _Prepare(beam.DoFn):
         yield split, record.source, record.digest, serialized
 
 
-class _Judge(beam.DoFn):
-    """Records whose digests begin alike to those that are dropped, notes and events."""
+class _Decide(beam.DoFn):
+    """From groups of digests with a common prefix to dropped records, notes and events."""
 
     def __init__(self, drop_duplicates: bool, on_leak: str) -> None:
         self._drop_duplicates = drop_duplicates
@@ -235,13 +239,13 @@ class _Judge(beam.DoFn):
             digest, split, source = packed.decode().split("\0", 2)
             same.setdefault(digest, []).append((split, source))
         for records in same.values():
-            judgement = ledger.judge(
+            decision = ledger.decide(
                 records, drop_duplicates=self._drop_duplicates, on_leak=self._on_leak
             )
-            for line in judgement.dropped:
+            for line in decision.dropped:
                 yield _event("dropped", line.kind)
                 yield line
-            for line in judgement.noted:
+            for line in decision.noted:
                 yield _event("noted", line.kind)
                 yield pvalue.TaggedOutput(_NOTES, line)
 
@@ -251,20 +255,12 @@ def _event(*path: str) -> pvalue.TaggedOutput:
 
 
 def _by_digest(element: Element) -> tuple[str, bytes]:
-    """All that is shuffled of a record, packed: an in-memory runner holds it for every record."""
+    """What is shuffled of a record, packed because an in-memory runner holds it for all records."""
     split, source, digest, _ = element
     return digest[:_GROUP_DIGITS], "\0".join((digest, split, source)).encode()
-
-
-def _is_kept(element: Element, dropped: dict[tuple[str, str], int]) -> bool:
-    return element[:2] not in dropped
 
 
 def _place(element: Element, _: int, names: list[str], buckets: dict[str, int]) -> int:
     """The index of the output split: that of the input, or a bucket of the hash."""
     split, digest = element[0], element[2]
     return names.index(bucket_of(digest, buckets) if buckets else split)
-
-
-def _serialized(element: Element) -> bytes:
-    return element[3]

@@ -1,4 +1,4 @@
-"""What became of every record: the counts, and the verdict that follows from them."""
+"""What became of every record: counts, and whether the data are accepted."""
 
 import dataclasses
 import heapq
@@ -16,7 +16,7 @@ from components.example_gen.config import DataConfig
 REJECTED_FILE = "rejected.jsonl"
 COUNTS_FILE = "counts.json"
 
-# Kinds of a line of REJECTED_FILE: not in the examples.
+# Kinds of lines in REJECTED_FILE; these records are not among the examples.
 BAD, DROPPED_DUPLICATE, DROPPED_LEAK = "bad", "duplicate", "leak"
 INPUTS, EXAMPLES = "inputs", "examples"
 
@@ -25,7 +25,7 @@ _NAMED = 3
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Line:
-    """What is to be said about one record."""
+    """One line about one record."""
 
     split: str
     source: str
@@ -38,18 +38,18 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
-    """Of the records of one content: those to take out, those to remark on."""
+class Decision:
+    """Which records of equal content are dropped, and which are kept with a note."""
 
     dropped: tuple[Line, ...] = ()
     noted: tuple[Line, ...] = ()
 
 
-def judge(records: Iterable[tuple[str, str]], *, drop_duplicates: bool, on_leak: str) -> Judgement:
-    """Looks at all records, (split, source), whose content is the same.
+def decide(records: Iterable[tuple[str, str]], *, drop_duplicates: bool, on_leak: str) -> Decision:
+    """Decides which of the records (split, source) of equal content to drop.
 
-    A duplicate is every record but the first, by source, of its split. A leak is every record of
-    train where eval has the content too.
+    Every record but the first of its split, by source, is a duplicate. Every record of train is a
+    leak if eval has the content too.
     """
     sources: dict[str, list[str]] = {}
     for split, source in sorted(records):
@@ -67,7 +67,7 @@ def judge(records: Iterable[tuple[str, str]], *, drop_duplicates: bool, on_leak:
             reason = f"the same as {first}"
             to = dropped if drop_duplicates else noted
             to += [Line(split, source, DUPLICATE, reason) for source in others]
-    return Judgement(tuple(dropped), tuple(noted))
+    return Decision(tuple(dropped), tuple(noted))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +75,9 @@ class Ledger:
     """What became of the records of a run of ExampleGen.
 
     Attributes:
-      counts: of events, see `Ledger.of`.
-      rejected: a few lines of those that are set aside.
-      leaked: a few lines of records in both splits.
+      counts: of events, by path: `examples/train`, `rejected/train`, `noted/leak`, …
+      rejected: the first lines about rejected records.
+      leaked: the first lines about records in both splits.
     """
 
     counts: Mapping[str, int]
@@ -86,17 +86,17 @@ class Ledger:
 
     @classmethod
     def of(cls, folder: str) -> "Ledger":
-        """What the stage left in the folder of its artifact."""
+        """Reads the ledger from the folder of an artifact."""
         with tf.io.gfile.GFile(posixpath.join(folder, COUNTS_FILE)) as file:
             counts = json.loads(file.read())
         return cls(
             counts,
-            _first(posixpath.join(folder, REJECTED_FILE), BAD),
-            _first(posixpath.join(folder, NOTES_FILE), LEAK),
+            _first(posixpath.join(folder, REJECTED_FILE), _NAMED, BAD),
+            _first(posixpath.join(folder, NOTES_FILE), _NAMED, LEAK),
         )
 
     def count(self, *path: str) -> int:
-        """The events whose path begins so, e.g. ("examples", "train")."""
+        """The number of events below a path, e.g. ("examples", "train")."""
         return sum(
             number
             for name, number in self.counts.items()
@@ -105,7 +105,7 @@ class Ledger:
 
     @property
     def properties(self) -> dict[str, int]:
-        """What the artifact is given as custom properties."""
+        """The custom properties of the artifact."""
         dropped = self.count("dropped")
         return {
             "examples": self.count(EXAMPLES),
@@ -118,9 +118,9 @@ class Ledger:
         }
 
     def check(self, config: DataConfig, splits: Iterable[str]) -> None:
-        """Raises ValueError where the data are refused, in one line that names records.
+        """Raises ValueError, in one line that names records, if the data are refused.
 
-        Also where the counts do not add up, or a split is empty.
+        So are data whose counts do not add up, and an empty split.
         """
         inputs, found = self.count(INPUTS), self.properties
         accounted = found["examples"] + found["rejected"] + found["dropped"]
@@ -128,7 +128,7 @@ class Ledger:
             raise ValueError(
                 f"{inputs} records were read, but {accounted} are accounted for: "
                 f"{found['examples']} examples, {found['rejected']} rejected, "
-                f"{found['dropped']} dropped; the Beam runner has lost some, use another"
+                f"{found['dropped']} dropped; the Beam runner lost some, use another"
             )
         for refusal in self.refusals(config):
             raise ValueError(refusal)
@@ -137,13 +137,13 @@ class Ledger:
                 rejected = found["rejected"]
                 bad = f", {rejected} of them bad: {_listed(self.rejected, rejected)}"
                 raise ValueError(
-                    f"split {split!r} has no example, of {inputs} records"
+                    f"split {split!r} has no examples out of {inputs} records"
                     f"{bad if rejected else ''}; give it more data, or change "
                     "data.eval_fraction or data.splits"
                 )
 
     def refusals(self, config: DataConfig) -> Iterator[str]:
-        """Why the recipe's section `data` refuses the records, in words that name some."""
+        """The reasons why the recipe's section `data` refuses the records; each names some."""
         inputs, found = self.count(INPUTS), self.properties
         rejected, listed = found["rejected"], _listed(self.rejected, found["rejected"])
         if rejected and config.on_bad_record == "fail":
@@ -169,7 +169,13 @@ def _listed(lines: Sequence[Line], count: int) -> str:
     return words + (f"; and {count - len(lines)} more" if count > len(lines) else "")
 
 
-def _first(path: str, kind: str) -> list[Line]:
+def first_rejected(folder: str, count: int) -> list[tuple[str, str]]:
+    """Source and reason of the first rejected records of an artifact, by split and source."""
+    lines = _first(posixpath.join(folder, REJECTED_FILE), count)
+    return [(line.source, line.reason) for line in lines]
+
+
+def _first(path: str, count: int, kind: str | None = None) -> list[Line]:
     with tf.io.gfile.GFile(path) as file:
         lines = (Line(**json.loads(text)) for text in file)
-        return heapq.nsmallest(_NAMED, (line for line in lines if line.kind == kind))
+        return heapq.nsmallest(count, (line for line in lines if kind in (None, line.kind)))

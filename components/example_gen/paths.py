@@ -12,23 +12,23 @@ import tensorflow as tf
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-# Between the alternatives of a pattern, and between a file and what is meant inside it.
+# Separates the alternatives of a pattern, and a file from a member in it.
 ALTERNATIVE = "|"
 INSIDE = "#"
 WILDCARDS = "*?["
 
-_IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
 def parts(base: str, patterns: str) -> list[tuple[str, str]]:
-    """The files that patterns match, and what is meant inside of each: "" for all of it.
+    """The files that patterns match, each with the pattern of its members; "" for all of them.
 
     Raises FileNotFoundError for a pattern that matches no file.
     """
     found = []
     for pattern in patterns.split(ALTERNATIVE):
         outer, _, inner = pattern.partition(INSIDE)
-        # A file or folder may have the character in its name.
+        # The name of a file or folder may contain the character.
         if inner and (literal := _matches(base, pattern)):
             outer, inner, files = pattern, "", literal
         else:
@@ -42,7 +42,7 @@ def parts(base: str, patterns: str) -> list[tuple[str, str]]:
 
 
 def _matches(base: str, pattern: str) -> list[str]:
-    """The files that a pattern matches below a folder whose own name may hold wildcards."""
+    """The files that match a pattern below a folder, whose own name may hold wildcards."""
     *folders, last = pattern.split("/")
     found = [base]
     for part in folders:
@@ -58,7 +58,7 @@ def _matches(base: str, pattern: str) -> list[str]:
 
 
 def _children(folder: str, part: str) -> list[str]:
-    # A name may hold wildcards itself.
+    # A literal name may hold wildcards.
     path = posixpath.join(folder, part)
     if part and tf.io.gfile.exists(path):
         return [path]
@@ -70,7 +70,7 @@ def _children(folder: str, part: str) -> list[str]:
 
 
 def children(base: str, pattern: str) -> list[str]:
-    """The files and folders that a pattern matches, relative to `base`."""
+    """The files and folders that match a pattern, relative to `base`."""
     found = [""]
     for part in pattern.split("/"):
         found = [
@@ -83,7 +83,7 @@ def children(base: str, pattern: str) -> list[str]:
 
 
 def pattern_of(base: str, names: Sequence[str]) -> str:
-    """A pattern of exactly these files: short where their names begin and end alike."""
+    """A pattern of exactly these files; a short one if their names begin and end alike."""
     folders = {posixpath.dirname(name) for name in names}
     if len(folders) == 1 and len(names) > 1:
         (folder,) = folders
@@ -100,18 +100,18 @@ def pattern_of(base: str, names: Sequence[str]) -> str:
 
 
 def list_names(folder: str) -> list[str]:
-    """The names in a folder, sorted, without hidden ones; ValueError if it cannot be listed."""
+    """The visible names in a folder, sorted; raises ValueError if it cannot be listed."""
     try:
         names = tf.io.gfile.listdir(folder)
     except tf.errors.OpError as error:
         raise ValueError(f"{folder}: the folder cannot be listed ({error.message})") from error
-    # Object stores list their folders with a slash at the end.
+    # Object stores list folders with a trailing slash.
     names = (name.rstrip("/") for name in names)
     return sorted(name for name in names if not name.startswith("."))
 
 
 def visible_names(base: str) -> list[str]:
-    """The names in a folder, as `list_names`; FileNotFoundError if there are none."""
+    """The names in a folder, as `list_names`; raises FileNotFoundError if there are none."""
     if not tf.io.gfile.isdir(base):
         raise FileNotFoundError(f"{base}: no such folder; data.path must name one with data")
     names = list_names(base)
@@ -121,12 +121,12 @@ def visible_names(base: str) -> list[str]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is called like an image."""
-    return name.lower().endswith(_IMAGE_EXTENSIONS)
+    """Whether a name is that of an image file."""
+    return name.lower().endswith(IMAGE_EXTENSIONS)
 
 
 def walk(base: str, name: str = "") -> Iterator[str]:
-    """The paths, relative to `base`, of all files in a folder of it, or of a file itself."""
+    """The paths, relative to `base`, of a file, or of all files below a folder."""
     path = posixpath.join(base, name) if name else base
     if is_image(name) or not tf.io.gfile.isdir(path):
         yield name
@@ -136,29 +136,29 @@ def walk(base: str, name: str = "") -> Iterator[str]:
 
 
 def described(names: Iterable[str]) -> str:
-    """What there is, in a few words, for an error message."""
+    """Up to four names, for an error message."""
     names = sorted(names)
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(names[:4]) + more if names else "nothing"
 
 
 def state(path: str) -> str:
-    """What changes when a file does: its size and date."""
+    """Size and modification time of a file, which change when it does."""
     if "://" in path:
         found = tf.io.gfile.stat(path)
         return f"{found.length},{found.mtime_nsec}"
-    # TensorFlow's tells whole seconds.
+    # TensorFlow's has a resolution of seconds.
     found = os.stat(path)
     return f"{found.st_size},{found.st_mtime_ns}"
 
 
 def open_file(path: str) -> BinaryIO:
-    """A seekable file at a path or URI."""
+    """Opens a seekable file at a path or URI."""
     return io.BufferedReader(_Remote(path)) if "://" in path else open(path, "rb")
 
 
 class _Remote(io.RawIOBase):
-    """A file of any file system that TensorFlow knows, as Python's libraries want it."""
+    """A file of any of TensorFlow's file systems, as a Python raw stream."""
 
     def __init__(self, path: str) -> None:
         self._file = tf.io.gfile.GFile(path, "rb")

@@ -1,10 +1,10 @@
-"""A record as it was found to an image or numbers as the recipe wants them, without loss."""
+"""From raw records to the images or numbers that the recipe asks for, stored without loss."""
 
 import dataclasses
 import io
 import posixpath
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
@@ -14,7 +14,7 @@ from components.data import examples
 from components.data.notes import ANIMATED, MISNAMED
 from components.data.vectors import VectorRecord
 
-# Pillow refuses to decode beyond this, whatever the recipe says.
+# Pillow refuses to decode larger images.
 LARGEST_MAX_PIXELS = 2 * 89_478_485
 Fit = Literal["exact", "crop", "pad", "stretch"]
 Filter = Literal["lanczos", "bicubic", "hamming", "bilinear", "box"]
@@ -32,26 +32,26 @@ _FORMAT_OF = {
 }
 _ALPHA_MODES = ("RGBA", "LA", "PA")
 _LARGEST_16_BIT = 65535
-# Examples hold 32 bits.
+# Examples hold 32-bit floats.
 _LARGEST = float(np.finfo(np.float32).max)
 
 RecordT = TypeVar("RecordT", bound=examples.ImageRecord | VectorRecord)
 
 
 class BadRecordError(ValueError):
-    """A record that cannot be used; the message is the reason, without the source."""
+    """A bad record; the message is the reason, without the source."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RawImage:
-    """A record as it was found.
+    """An unprocessed image.
 
     Attributes:
       content: bytes of an image file, or an array [height, width] or [height, width, channels].
-      source: where it came from, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
+      source: origin, e.g. `coats/17.png` or `train-images-idx3-ubyte.gz#17`.
       label: the class, from 0, or None.
-      error: why the record cannot be had, or None.
-      class_name: of the class, or None.
+      error: why the record cannot be read, or None.
+      class_name: name of the class, or None.
     """
 
     content: bytes | np.ndarray
@@ -63,14 +63,11 @@ class RawImage:
 
 @dataclasses.dataclass(frozen=True)
 class RawRow:
-    """A row as it was found.
+    """An unprocessed row.
 
     Attributes:
-      values: by name of column; text, numbers, or None for nothing.
-      source: where it came from, e.g. `weather.csv#17`.
-      label: the class, from 0, or None.
-      error: why the row cannot be had, or None.
-      class_name: of the class, or None.
+      values: by column; text, numbers, or None for an empty cell.
+      source, label, error, class_name: as of `RawImage`.
     """
 
     values: Mapping[str, str | float | None]
@@ -82,14 +79,14 @@ class RawRow:
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """What images are made into.
+    """How images are prepared.
 
     Attributes:
       image_shape: [height, width, channels], or None for the image's own.
-      fit: `exact`, `crop`, `pad` or `stretch`, to the height and width.
-      filter: a name of FILTERS; each is widened as an image shrinks (antialiasing).
-      background: colour behind transparent pixels and beside padded images.
-      max_pixels: of a file, before it is decoded.
+      fit: how an image of another size is brought to the height and width.
+      filter: a name of FILTERS; each is widened when an image shrinks (antialiasing).
+      background: colour behind transparent pixels and around padded images.
+      max_pixels: largest number of pixels of a file, checked before it is decoded.
     """
 
     image_shape: tuple[int, int, int] | None = None
@@ -101,22 +98,22 @@ class Preparation:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared(Generic[RecordT]):
-    """A record that is ready, and what is remarkable about it: ANIMATED, MISNAMED."""
+    """A prepared record and its warnings: ANIMATED, MISNAMED."""
 
     record: RecordT
     notes: tuple[str, ...] = ()
 
 
 def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
-    """Decodes a record and brings it to the shape that is wanted.
+    """Decodes a record and brings it to the wanted shape.
 
-    EXIF orientation is applied; of an animation the first frame is taken; alpha is composited on
-    the background; 16-bit gray is scaled to 8 bits. Gray becomes RGB by repetition and RGB becomes
-    gray by ITU-R 601-2 luma, under every `fit`, as `image_shape` asks.
+    EXIF orientation is applied, the first frame of an animation is taken, alpha is composited on
+    the background, and 16-bit gray is scaled to 8 bits. Depending on `image_shape`, gray becomes
+    RGB by repetition, or RGB becomes gray by ITU-R 601-2 luma.
 
     Raises:
-      BadRecordError: with the reason, for a record that cannot be had, does not decode, is too
-        large, or has another size than `image_shape` where `fit` is `exact`.
+      BadRecordError: with the reason, for a record that cannot be read, does not decode, is too
+        large, or differs in size from `image_shape` if `fit` is `exact`.
     """
     if raw.error is not None:
         raise BadRecordError(raw.error)
@@ -128,7 +125,7 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
     if how.image_shape is not None:
         height, width, channels = how.image_shape
         image = image.convert("L" if channels == 1 else "RGB")
-        image = _FITS[how.fit](image, (width, height), how)
+        image = _fitted(image, (width, height), how)
     record = examples.from_array(np.asarray(image), raw.source, raw.label, raw.class_name)
     return Prepared(record, tuple(notes))
 
@@ -137,8 +134,8 @@ def prepare_row(raw: RawRow, columns: Sequence[str]) -> Prepared[VectorRecord]:
     """The numbers of a row.
 
     Raises:
-      BadRecordError: with the reason, for a row that cannot be had, and a column that holds
-        anything but a finite number of 32 bits.
+      BadRecordError: with the reason, for a row that cannot be read, and a column that holds
+        anything but a finite 32-bit number.
     """
     if raw.error is not None:
         raise BadRecordError(raw.error)
@@ -171,7 +168,7 @@ def _decoded(content: bytes, source: str, how: Preparation, notes: list[str]) ->
                     f"{image.width}x{image.height} pixels are more than data.max_pixels, "
                     f"{how.max_pixels:,}"
                 )
-            # Cameras' JPEG files may hold several pictures (MPO).
+            # JPEG files of cameras may hold several pictures (MPO).
             kind = "JPEG" if image.format == "MPO" else image.format
             if image.format != "MPO" and getattr(image, "is_animated", False):
                 notes.append(ANIMATED)
@@ -189,15 +186,14 @@ def _decoded(content: bytes, source: str, how: Preparation, notes: list[str]) ->
         ) from error
     except Image.UnidentifiedImageError as error:
         raise BadRecordError(f"not an image file ({', '.join(_FORMATS)})") from error
-    # Pillow raises OSError, SyntaxError, ValueError, struct.error, … depending on where the bytes
-    # stop making sense; the reason is kept.
+    # Depending on the damage, Pillow raises OSError, SyntaxError, ValueError, struct.error, …
     except Exception as error:  # noqa: BLE001
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadRecordError(f"the image does not decode ({reason})") from error
 
 
 def _picture(array: np.ndarray) -> Image.Image:
-    """The picture that an array is; raises BadRecordError for elements or shapes that are none."""
+    """An array as a picture; raises BadRecordError for other elements or shapes."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
@@ -232,7 +228,7 @@ def _from_16_bit(values: np.ndarray) -> np.ndarray:
 
 
 def _flat(image: Image.Image, background: str) -> Image.Image:
-    """The picture in mode L or RGB, 8 bits, without transparency."""
+    """The picture in mode L or RGB, with 8 bits and without transparency."""
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > _LARGEST_16_BIT:
@@ -246,36 +242,24 @@ def _flat(image: Image.Image, background: str) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _exact(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
+def _fitted(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
+    """The picture in `size`, (width, height); raises BadRecordError where `fit` refuses it."""
+    resample = FILTERS[how.filter]
+    if how.fit == "crop":
+        return ImageOps.fit(image, size, resample)
+    if how.fit == "stretch":
+        return image.resize(size, resample)
+    if how.fit == "pad":
+        # At least one pixel a side.
+        scale = min(size[0] / image.width, size[1] / image.height)
+        inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        padded = Image.new(image.mode, size, how.background)
+        left, top = ((outer - side) // 2 for outer, side in zip(size, inner, strict=True))
+        padded.paste(image.resize(inner, resample), (left, top))
+        return padded
     if image.size != size:
         raise BadRecordError(
-            f"the image is {image.height}x{image.width} (height x width), data.image_shape asks "
-            f"for {size[1]}x{size[0]}; data.fit: crop, pad or stretch would resize it"
+            f"the image is {image.height}x{image.width} (height x width), data.image_shape is "
+            f"{size[1]}x{size[0]}; data.fit: crop, pad or stretch would resize it"
         )
     return image
-
-
-def _crop(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
-    return ImageOps.fit(image, size, FILTERS[how.filter])
-
-
-def _pad(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
-    # A side that would round to nothing is one pixel.
-    scale = min(size[0] / image.width, size[1] / image.height)
-    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    padded = Image.new(image.mode, size, how.background)
-    left, top = ((outer - side) // 2 for outer, side in zip(size, inner, strict=True))
-    padded.paste(image.resize(inner, FILTERS[how.filter]), (left, top))
-    return padded
-
-
-def _stretch(image: Image.Image, size: tuple[int, int], how: Preparation) -> Image.Image:
-    return image.resize(size, FILTERS[how.filter])
-
-
-_FITS: dict[Fit, Callable[[Image.Image, tuple[int, int], Preparation], Image.Image]] = {
-    "exact": _exact,
-    "crop": _crop,
-    "pad": _pad,
-    "stretch": _stretch,
-}

@@ -1,66 +1,81 @@
-"""From `data.path` to the files: one path, a list or a glob, the latest span and version."""
+"""From `data.path` to files: one path, a list or a glob; the latest span and version."""
 
 import dataclasses
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
-from components.example_gen.formats import archive, idx, numpy_files, table, tfrecord
-from components.example_gen.formats.reader import UNSPLIT, Reader
-from components.example_gen.paths import ALTERNATIVE, children, is_image
+from components.example_gen.formats.reader import UNSPLIT
+from components.example_gen.formats.registry import is_data_file
+from components.example_gen.paths import ALTERNATIVE, children
 
-# TFX's own: ExampleGen's documentation, "Span, version and date".
+# As in TFX: ExampleGen's documentation, "Span, version and date".
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
 _GLOB = re.compile(r"[*?{]")
-_FILES = (archive.NAMES, numpy_files.NAMES, idx.NAMES, table.NAMES, tfrecord.NAMES)
 
 Paths = str | Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """Where the data are.
+class Location:
+    """What a path names.
 
     Attributes:
-      base: the folder that patterns are relative to.
-      patterns: by split; `{SPAN}` and its kin stand for the latest.
-      splits: by split, the patterns of the latest span and version.
+      base: the folder that names and patterns are relative to.
+      names: the files and folders in it, of the latest span and version; None for the whole folder.
+      span_pattern: the path relative to `base` if it holds `{SPAN}` or its kin, else None.
     """
 
     base: str
-    patterns: Mapping[str, str]
-    splits: Mapping[str, str]
+    names: Sequence[str] | None
+    span_pattern: str | None = None
+
+    def patterns(self, splits: Mapping[str, str]) -> dict[str, str]:
+        """The patterns of the splits, with `{SPAN}` and its kin in place of the latest numbers."""
+        if self.span_pattern is None or self.names is None:
+            return dict(splits)
+        (latest_name,) = self.names
+        return {
+            split: ALTERNATIVE.join(
+                self.span_pattern + each.removeprefix(latest_name)
+                for each in text.split(ALTERNATIVE)
+            )
+            for split, text in splits.items()
+        }
 
 
-def find(reader: Reader, path: Paths, splits: Mapping[str, str] | None = None) -> Found:
-    """Finds the files of every split.
+def locate(path: Paths) -> Location:
+    """The files and folders that a path names.
 
     Args:
-      reader: of the data's format.
       path: a folder, a file, a glob, or a list of these; `{SPAN}` and `{VERSION}` as TFX has them.
-      splits: glob patterns by split, relative to `base_of(path)`; found by the reader if left out.
 
     Raises:
-      FileNotFoundError: for data that are not there.
-      ValueError: as the reader's `splits`, and as `latest`.
+      FileNotFoundError: for a file or a glob that does not exist.
+      ValueError: for a span in a list or a glob, and as `latest`.
     """
-    base = base_of(path)
-    if splits:
-        return Found(base, dict(splits), latest(base, splits))
-    listed = _listed(path)
+    base, listed = base_of(path), _listed(path)
     if listed == [base]:
-        found = reader.splits(base)
-        return Found(base, found, found)
-    wanted = [_below(each, base) for each in listed]
+        return Location(base, None)
+    wanted = [each if base == "." else each.removeprefix(base).lstrip("/") for each in listed]
     if any(_PLACEHOLDER.search(each) for each in wanted):
-        return _latest_of(reader, base, wanted)
-    names = [name for each in wanted for name in _expanded(base, each)]
-    found = reader.splits(base, list(dict.fromkeys(names)))
-    return Found(base, found, found)
+        if len(wanted) > 1 or re.search(r"[*?]", wanted[0]):
+            raise ValueError(
+                f"data.path: {', '.join(wanted)}: a span is read from one folder or file, without "
+                "* or ?; name the files in data.splits instead"
+            )
+        return Location(base, [latest(base, {UNSPLIT: wanted[0]})[UNSPLIT]], wanted[0])
+    names = []
+    for pattern in wanted:
+        found = children(base, pattern)
+        if not found:
+            raise FileNotFoundError(f"{posixpath.join(base, pattern)}: no such file (data.path)")
+        names += found
+    return Location(base, list(dict.fromkeys(names)))
 
 
 def base_of(path: Paths) -> str:
-    """The folder that patterns of `path` are relative to; the file system is not asked."""
+    """The folder that patterns of `path` are relative to, without accessing the file system."""
     listed = _listed(path)
     if len(listed) == 1:
         return _fixed(listed[0])
@@ -76,56 +91,27 @@ def base_of(path: Paths) -> str:
 def latest(base: str, patterns: Mapping[str, str]) -> dict[str, str]:
     """The patterns of the latest span and version, the same for all splits, as TFX chooses them.
 
-    Raises ValueError, naming the patterns, where a split has none or has others.
+    Raises ValueError, naming the patterns, if a split has none or others.
     """
     if not any(map(_PLACEHOLDER.search, patterns.values())):
         return dict(patterns)
-    # Takes seconds to import, and most data have no spans.
+    # Imported late because it takes seconds, and most data have no spans.
     from components.example_gen.spans import SpanProcessor
 
     processor = SpanProcessor(base, patterns)
     return processor.patterns(*processor.resolve_span_and_version())
 
 
-def _latest_of(reader: Reader, base: str, wanted: Sequence[str]) -> Found:
-    if len(wanted) > 1 or re.search(r"[*?]", wanted[0]):
-        raise ValueError(
-            f"data.path: {', '.join(wanted)}: a span is read from one folder or file, without * or "
-            "?; name the files in data.splits instead"
-        )
-    (pattern,) = wanted
-    concrete = latest(base, {UNSPLIT: pattern})[UNSPLIT]
-    splits = reader.splits(base, [concrete])
-    patterns = {
-        split: ALTERNATIVE.join(
-            pattern + each.removeprefix(concrete) for each in text.split(ALTERNATIVE)
-        )
-        for split, text in splits.items()
-    }
-    return Found(base, patterns, splits)
-
-
-def _expanded(base: str, pattern: str) -> list[str]:
-    found = children(base, pattern)
-    if not found:
-        raise FileNotFoundError(f"{posixpath.join(base, pattern)}: no such file (data.path)")
-    return found
-
-
 def _fixed(path: str) -> str:
-    """A path up to its first wildcard; the folder of what is called like a file of data."""
+    """A path up to its first wildcard; the folder of a data file."""
     parts = path.split("/")
     for index, part in enumerate(parts):
         if _GLOB.search(part):
             return "/".join(parts[:index]) or ("/" if path.startswith("/") else ".")
-    if is_image(parts[-1]) or any(names.fullmatch(parts[-1]) for names in _FILES):
+    if is_data_file(parts[-1]):
         return posixpath.dirname(path) or "."
     return path
 
 
 def _listed(path: Paths) -> list[str]:
     return [path] if isinstance(path, str) else list(path)
-
-
-def _below(path: str, base: str) -> str:
-    return path if base == "." else path.removeprefix(base).lstrip("/")

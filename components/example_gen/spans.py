@@ -1,4 +1,4 @@
-"""Spans and versions of the data, resolved by TFX for the run and for what comes before it."""
+"""Spans and versions of the data, resolved by TFX both for runs and before them."""
 
 import hashlib
 import posixpath
@@ -11,17 +11,17 @@ from components.example_gen import paths
 
 
 class SpanProcessor(FileBasedInputProcessor):
-    """TFX's, for patterns with alternatives, and with a fingerprint of every file.
+    """TFX's processor, for patterns with alternatives, and with a fingerprint of every file.
 
-    TFX's knows one glob a split and modification times of whole seconds.
+    TFX itself supports one glob per split, and modification times in whole seconds.
 
     Args:
       base: the folder that patterns are relative to.
       patterns: by split.
-      range_config: which spans to choose from; all by default.
+      range_config: which spans to choose from; by default all.
 
     Raises:
-      ValueError: where the patterns of the splits differ in their placeholders.
+      ValueError: if the placeholders differ between the patterns of the splits.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class SpanProcessor(FileBasedInputProcessor):
     ) -> None:
         self._base = base
         self._patterns = dict(patterns)
-        # A span is part of the path of a file, the same in all alternatives.
+        # A span is part of a file's path, and the same in all alternatives.
         outer = [
             example_gen_pb2.Input.Split(
                 name=name, pattern=pattern.split(paths.ALTERNATIVE)[0].split(paths.INSIDE)[0]

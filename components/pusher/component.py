@@ -13,6 +13,8 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
+from components.common import saved_models
+
 # Model servers take the folders whose names are numbers for versions and ignore all others.
 _STAGING = ".staging"
 
@@ -60,7 +62,7 @@ class Executor(executor.Executor):
 
         now = int(pushed.get_string_custom_property("pushed_version"))
         staged_model = os.path.join(staging, str(now))
-        highest = _highest_version(base)
+        highest = max(map(int, saved_models.versions(base)), default=0)
         if highest and _same_files(staged_model, os.path.join(base, str(highest))):
             version = str(highest)
         else:
@@ -76,11 +78,6 @@ class Pusher(component.Pusher):
     """TFX's Pusher whose executor never leaves half a version."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-
-def _highest_version(base: str) -> int:
-    names = [name.rstrip("/") for name in fileio.listdir(base)]
-    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 def _same_files(one: str, other: str) -> bool:

@@ -7,8 +7,8 @@ import click
 
 from pipeline.cli import data, results, run
 
-# Before TensorFlow is imported, which the commands do: its start-up lines are not news, and the
-# first stage to use a GPU decides how its memory is taken.
+# Set before the commands import TensorFlow: no start-up messages, and GPU memory that grows as
+# needed, which the first stage to use a GPU would otherwise decide for all.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 warnings.filterwarnings("ignore", category=FutureWarning, module="google")
@@ -31,4 +31,4 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
 )
 @click.version_option(package_name="tfx-gan")
 def main() -> None:
-    """Images in, a validated, measured and gated generator SavedModel out."""
+    """Train a GAN on images or a table: validated data in, a gated generator SavedModel out."""

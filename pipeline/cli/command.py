@@ -1,4 +1,4 @@
-"""What the commands share: errors of one line, options, output."""
+"""What the commands share: one-line errors, options, output."""
 
 import os
 import re
@@ -14,12 +14,12 @@ _INTERRUPTED_EXIT_CODE = 130
 _PIPE_WIDTH = 200
 
 ROOT = click.option(
-    "--root", default="runs", show_default=True, help="Folder of everything that runs write."
+    "--root", default="runs", show_default=True, help="Folder for everything that runs write."
 )
 
 
 class Command(click.Command):
-    """A command with --debug; without it a failure is one line on standard error, exit code 1.
+    """A command with --debug; without it, a failure is one line on standard error, exit code 1.
 
     Args:
       tensorflow: whether the command uses TensorFlow, which takes seconds to import.
@@ -29,7 +29,7 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self._tensorflow = tensorflow
         self.params.append(
-            click.Option(["--debug"], is_flag=True, help="Show the traceback of a failure.")
+            click.Option(["--debug"], is_flag=True, help="Show the traceback on failure.")
         )
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
@@ -49,7 +49,7 @@ class Command(click.Command):
 
 
 def reason(error: Exception) -> str:
-    """An error in one line, without the failed step that Beam adds to its message."""
+    """An error in one line, without the name of the step that Beam appends."""
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     text = re.sub(r"\s*\[while running .*", "", str(error), flags=re.DOTALL)
@@ -64,17 +64,17 @@ def progress(line: str) -> None:
 
 
 def console() -> Console:
-    """As wide as the terminal; 200 characters in a file or a pipe."""
+    """A console as wide as the terminal, or 200 characters in a file or a pipe."""
     return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
 
 
 def add_recipe_folder(recipe: str) -> None:
-    """Puts the recipe's folder on the import path: networks, `module:function`, may lie there."""
+    """Adds the recipe's folder to the import path, for plugins named `module:function`."""
     sys.path.append(os.path.dirname(os.path.abspath(recipe)))
 
 
 def _load_tensorflow() -> None:
-    """Imports TensorFlow without its start-up lines, which 2.21 writes at every log level."""
+    """Imports TensorFlow without its start-up messages, which 2.21 writes at every log level."""
     standard_error = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -22,20 +22,22 @@ def _shape(
 
 @click.command(cls=Command)
 @click.argument("data")
-@click.option("--out", required=True, type=click.Path(), help="Folder to make.")
+@click.option("--out", required=True, type=click.Path(), help="Folder to create.")
 def new(data: str, out: str) -> None:
-    """Make a recipe for DATA, images or a table: what to train, and a schema to curate.
+    """Create a recipe and a schema to curate for DATA, images or a table.
 
-    DATA is a folder, a file or a glob: docs/data.md says what is read.
+    DATA is a folder, a file or a glob of any format in docs/data.md.
     """
     from pipeline import onboarding, validation
 
-    judgement = onboarding.write_recipe(data, out, command.progress)
-    command.console().print(validation.table(judgement))
+    result = onboarding.write_recipe(data, out, command.progress)
+    command.console().print(validation.table(result))
     for name in (onboarding.RECIPE_FILE, onboarding.SCHEMA_FILE):
         click.echo(os.path.join(out, name))
-    if judgement.findings:
-        command.progress("tfx-gan run refuses these data until the anomalies above are resolved")
+    if result.findings:
+        command.progress(
+            "tfx-gan run will refuse these data until the anomalies above are resolved"
+        )
 
 
 @click.command(cls=Command)
@@ -45,9 +47,9 @@ def new(data: str, out: str) -> None:
     "--image-shape",
     metavar="H,W,C",
     callback=_shape,
-    help="Shape that all images are brought to; inferred from them by default.",
+    help="Shape of all images after resizing; inferred by default.",
 )
-@click.option("--fit", help="How: exact, crop, pad or stretch.")
+@click.option("--fit", help="How to resize images: exact, crop, pad or stretch.")
 @click.option(
     "--format",
     "data_format",
@@ -56,9 +58,9 @@ def new(data: str, out: str) -> None:
 )
 @click.option("--force", is_flag=True, help="Replace existing files.")
 def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: ANN401
-    """Propose a schema for DATA, to be curated; beside it, the statistics of DATA.
+    """Propose a schema for DATA, for you to curate, and write the statistics of DATA beside it.
 
-    Later data are compared with these: name them in a recipe's validation.reference.
+    To compare later data with these statistics, name them in a recipe's validation.reference.
     """
     from pipeline import onboarding, validation
 
@@ -66,43 +68,47 @@ def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: A
     for path in written:
         if os.path.lexists(path) and not force:
             raise FileExistsError(f"{path}: exists already; --force replaces it")
-    seen = onboarding.look(data, **options)
-    command.progress(seen.words)
-    judgement = onboarding.write_schema(seen.data, out, command.progress)
-    command.console().print(validation.table(judgement))
+    suggestion = onboarding.inspect(data, **options)
+    command.progress(suggestion.summary)
+    result = onboarding.write_schema(suggestion.data, out, command.progress)
+    command.console().print(validation.table(result))
     for path in written:
         click.echo(path)
 
 
 @click.command(cls=Command)
 @click.argument("data")
-@click.option("--schema", type=click.Path(), help="Schema of DATA; by default the recipe's.")
 @click.option(
-    "--recipe", type=click.Path(dir_okay=False), help="Recipe that says how to read DATA."
+    "--schema", type=click.Path(), help="Schema to validate against; by default the recipe's."
+)
+@click.option(
+    "--recipe", type=click.Path(dir_okay=False), help="Recipe that specifies how to read DATA."
 )
 @click.option(
     "--reference",
     type=click.Path(),
     help="Statistics to compare with; by default the recipe's, or those beside the schema.",
 )
-@click.option("--serving", is_flag=True, help="DATA are a model's inputs in production.")
-@click.option("--out", type=click.Path(), help="Folder to make, with statistics and anomalies.")
+@click.option("--serving", is_flag=True, help="DATA are inputs of a model in production.")
+@click.option(
+    "--out", type=click.Path(), help="Folder to create for HTML pages of statistics and anomalies."
+)
 def validate(data: str, recipe: str | None, out: str | None, **options: Any) -> None:  # noqa: ANN401
-    """Report every anomaly of DATA, against a schema.
+    """Validate DATA against a schema and report every anomaly.
 
-    Exit codes: 0 none; 1 failed; 2 wrong usage; 3 anomalies: a run would refuse the data.
+    Exit codes: 0 no anomalies; 1 failed; 2 wrong usage; 3 anomalies: a run would refuse DATA.
     """
     from pipeline import config, validation
 
-    judgement = validation.validate(
+    result = validation.validate(
         data,
         recipe=config.load(recipe) if recipe else None,
         out=out,
-        tell=command.progress,
+        log=command.progress,
         **options,
     )
-    command.console().print(validation.table(judgement))
-    count = len(judgement.findings)
+    command.console().print(validation.table(result))
+    count = len(result.findings)
     anomalies = "1 anomaly" if count == 1 else f"{count} anomalies"
     click.echo(f"refused: {anomalies}" if count else "no anomalies")
     if out:

@@ -16,11 +16,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print everything a
 @click.command(cls=Command, tensorflow=False)
 @command.ROOT
 @click.option(
-    "--metric", "metrics", multiple=True, metavar="NAME", help="Metric to show; may be repeated."
+    "--metric", "metrics", multiple=True, metavar="NAME", help="Metric to show; repeatable."
 )
 @_JSON
 def runs(root: str, metrics: tuple[str, ...], as_json: bool) -> None:
-    """List the runs of a root: state, metrics, gate, pushed version, lineage; newest last."""
+    """List the runs of a root, newest last: state, metrics, gate, pushed version, lineage."""
     from pipeline.runs import history, listing
 
     listed = history.rows(root)
@@ -41,7 +41,7 @@ def runs(root: str, metrics: tuple[str, ...], as_json: bool) -> None:
 def compare(run_a: str, run_b: str, root: str, as_json: bool) -> None:
     """Show how RUN_B differs from RUN_A, in metrics and in configuration.
 
-    A run is named by its id, by the beginning of one, or as latest, latest~1 (the one before), …
+    A run is named by its id, a unique prefix of it, or latest, latest~1 (the one before), …
     """
     from pipeline.runs import comparison, history, listing
 
@@ -60,14 +60,20 @@ def compare(run_a: str, run_b: str, root: str, as_json: bool) -> None:
     "--extractor",
     required=True,
     metavar="FOLDER|KIND",
-    help="Folder of a feature extractor (a stage's artifact or a SavedModel), or a kind to fit on "
-    "the training data: see `tfx-gan list`.",
+    help="Folder of a feature extractor (an artifact or a SavedModel), or a kind to fit on the "
+    "training data: see `tfx-gan list`.",
 )
-@click.option("--out", required=True, type=click.Path(), help="Folder to make.")
-@click.option("--recipe", type=click.Path(dir_okay=False), help="Whose metrics and gate to use.")
-@click.option("--train", help="Data the model was trained on; by default REAL's train split.")
-@click.option("--count", type=click.IntRange(4), help="Fakes to score; by default as many as real.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of fakes and random choices.")
+@click.option("--out", required=True, type=click.Path(), help="Folder to create.")
+@click.option(
+    "--recipe", type=click.Path(dir_okay=False), help="Recipe with the metrics and the gate to use."
+)
+@click.option("--train", help="The model's training data; by default the train split of REAL.")
+@click.option(
+    "--count", type=click.IntRange(4), help="Number of fakes; by default as many as real data."
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the fakes and of random choices."
+)
 @click.option(
     "--format",
     "data_format",
@@ -78,8 +84,8 @@ def compare(run_a: str, run_b: str, root: str, as_json: bool) -> None:
 def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: ANN401
     """Score MODEL_OR_DATA against the data in REAL.
 
-    MODEL_OR_DATA is a SavedModel, a serving folder of versions, or data; data are images or a
-    table of numbers, in a folder or a file of any format that a recipe can name.
+    MODEL_OR_DATA is a SavedModel, a serving folder of versions, or data. Data are images or a table
+    of numbers in any format that a recipe can name.
 
     Exit codes: 0 the model passes the gate; 1 failed; 2 wrong usage; 3 the gate refuses it.
     """
@@ -88,10 +94,7 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
     if recipe:
         command.add_recipe_folder(recipe)
     evaluation = standalone.evaluate(
-        out=out,
-        recipe=config.load(recipe) if recipe else None,
-        tell=command.progress,
-        **arguments,
+        out=out, recipe=config.load(recipe) if recipe else None, log=command.progress, **arguments
     )
     command.console().print(standalone.table(evaluation))
     for verdict in evaluation.verdicts:
@@ -106,30 +109,18 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
 @click.argument("model_dir")
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**63), 2**63 - 1))
-@click.option("--label", type=click.IntRange(0), help="Class to make, if the model has classes.")
+@click.option(
+    "--label", type=click.IntRange(0), help="Class of the samples, for a model with classes."
+)
 @click.option(
     "--out",
     required=True,
     type=click.Path(dir_okay=False),
-    help="File to write: .png, a grid of images; .csv or .parquet, a row a vector.",
+    help="File to write: .png for a grid of images; .csv or .parquet for one vector a row.",
 )
 def sample(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
     """Write samples of MODEL_DIR, a SavedModel or a serving folder of versions, to a file."""
     from pipeline import samples
 
-    samples.write(_newest_version(model_dir), count, seed, label, out)
+    samples.write(model_dir, count, seed, label, out)
     click.echo(out)
-
-
-def _newest_version(folder: str) -> str:
-    import tensorflow as tf
-
-    if not tf.io.gfile.isdir(folder):
-        raise FileNotFoundError(f"{folder}: no such folder")
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-    if "saved_model.pb" in names:
-        return folder
-    versions = [name for name in names if name.isdigit()]
-    if not versions:
-        raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
-    return os.path.join(folder, max(versions, key=int))

@@ -19,7 +19,7 @@ def _takes_recipe(function: F) -> F:
         "overrides",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Override a key of the recipe, e.g. trainer.batch_size=64; may be repeated.",
+        help="Override a key of the recipe, e.g. trainer.batch_size=64; repeatable.",
     )
     return click.argument("recipe", type=click.Path(dir_okay=False))(overrides(function))
 
@@ -27,8 +27,8 @@ def _takes_recipe(function: F) -> F:
 @click.command(cls=Command)
 @_takes_recipe
 @command.ROOT
-@click.option("--dry-run", is_flag=True, help="Print the resolved configuration and stop.")
-@click.option("--no-cache", is_flag=True, help="Run every stage, changed or not.")
+@click.option("--dry-run", is_flag=True, help="Check the data, print the resolved recipe and stop.")
+@click.option("--no-cache", is_flag=True, help="Run every stage, even if nothing changed.")
 def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_cache: bool) -> None:
     """Run RECIPE on this machine.
 
@@ -80,11 +80,11 @@ def compile_(recipe: str, overrides: tuple[str, ...], image: str, root: str, out
     is_flag=False,
     flag_value="",
     metavar="[PREFIX]",
-    help="Show the keys of a recipe instead, or those below PREFIX, e.g. trainer.quality: their "
-    "type, default and meaning.",
+    help="List the keys of a recipe instead, or those below PREFIX, e.g. trainer.quality: type, "
+    "default and meaning.",
 )
 def list_(prefix: str | None) -> None:
-    """Show the names that a recipe can use."""
+    """List the names that a recipe can use."""
     if prefix is not None:
         from pipeline import keys
 

@@ -11,29 +11,24 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
 )
 
 from components.common import files
-from components.example_gen import sources
 from pipeline.config import Recipe, Resources
 from pipeline.pipeline import create_pipeline
 
-_ENTRY_POINT = [
-    "python",
-    "-m",
-    "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor",
-]
+_ENTRY_POINT = ["python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"]
 _ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
 
 
 def compile_recipe(recipe: Recipe, *, image: str, root: str, out: str) -> None:
-    """Writes the pipeline as YAML, schema 2.1; needs no cluster.
+    """Writes the pipeline as YAML, schema 2.1, without access to a cluster.
 
     Args:
-      recipe: the resolved recipe. If it names `data.splits`, its data are not read.
-      image: container image that has this package installed.
+      recipe: the resolved recipe. If it has `data.splits`, the data are not accessed.
+      image: container image with this package installed.
       root: URI that the cluster can write to.
       out: file to write, atomically.
     """
     data = recipe.data
-    splits = data.splits or sources.find(data.reader(), data.path).patterns
+    splits = data.splits or data.dataset().patterns
     pipeline = create_pipeline(recipe, splits, root, compare_with_earlier=False)
     for component in pipeline.components:
         if component.id in recipe.resources:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -17,11 +18,20 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from components.common import artifact_files, files
+from components.data import notes
+from components.data.examples import SPLIT_FOLDER, TRAIN_SPLIT
+from components.data_validator import statistics
+from components.data_validator.checks import Statistics
+from components.example_gen import ledger
 from components.example_gen.config import DataConfig
+from components.example_gen.ledger import Ledger
 from pipeline import config
 from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
 from pipeline.runs import lock, metadata
 
+# Written by StatisticsGen into the folder of a split.
+_STATISTICS_FILE = "FeatureStats.pb"
+_REJECTED_SHOWN = 20
 _STAGE_MESSAGE = re.compile(r"Component (\S+) is (running|finished)\.")
 
 
@@ -32,7 +42,7 @@ class Outcome:
     Attributes:
       metrics: name to value, from the evaluation.
       blessed: whether the gate and the infra validation passed.
-      reasons: why not; empty if blessed.
+      reasons: why it was refused; empty if blessed.
       pushed: folder of the pushed version, or None.
       report: the HTML report.
       samples: a PNG file of images, or a CSV file of vectors.
@@ -50,7 +60,7 @@ def run(
     recipe: config.Recipe,
     splits: Mapping[str, str],
     root: str,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     *,
     use_cache: bool = True,
 ) -> Outcome:
@@ -60,12 +70,12 @@ def run(
       recipe: the resolved recipe.
       splits: split name to glob patterns, from `config.find_data`.
       root: folder for artifacts, metadata, checkpoints, logs and, by default, pushed models.
-      tell: receives a line when a stage starts and when it ends.
+      log: receives a line when a stage starts and when it ends.
       use_cache: whether stages whose inputs and code are unchanged are skipped.
 
     Raises:
       BlockingIOError: while another run uses the root.
-      Exception: whatever the failed stage raised; `tell` has received its name.
+      Exception: whatever the failed stage raised, after `log` received its name.
     """
     root = os.path.abspath(root)
     os.makedirs(root, exist_ok=True)
@@ -73,46 +83,78 @@ def run(
         recipe = pinned(recipe, root)
         connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
         pipeline = create_pipeline(
-            recipe,
-            splits,
-            root,
-            enable_cache=use_cache,
-            metadata_connection_config=connection,
+            recipe, splits, root, enable_cache=use_cache, metadata_connection_config=connection
         )
-        with _stage_lines(recipe.name, connection, tell):
+        with _stage_lines(recipe.name, connection, log):
             LocalDagRunner().run(pipeline)
         return _outcome(recipe.name, connection)
 
 
-def examine(
-    data: DataConfig,
-    splits: Mapping[str, str],
-    root: str,
-    tell: Callable[[str], None],
-    beam: Sequence[str] = config.LOCAL_BEAM,
-) -> tuple[str, str]:
-    """Runs ExampleGen and StatisticsGen alone.
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What ExampleGen and StatisticsGen report about data.
 
-    Returns:
-      The folders of the examples and of their statistics, below `root`.
+    Attributes:
+      statistics: by split, train first.
+      ledger: what became of every record.
+      noted: ExampleGen's per-record warnings, by kind.
+      rejected: source and reason of the first rejected records.
     """
-    with log_to_file(root):
-        connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
+
+    statistics: Mapping[str, Statistics]
+    ledger: Ledger
+    noted: Mapping[str, notes.Noted]
+    rejected: Sequence[tuple[str, str]]
+
+
+def inspect(
+    data: DataConfig,
+    log: Callable[[str], None],
+    beam: Sequence[str] = config.LOCAL_BEAM,
+    root: str | None = None,
+) -> Inspection:
+    """Runs ExampleGen and StatisticsGen alone, on all of the data.
+
+    Args:
+      data: the recipe's section `data`.
+      log: receives one line as a stage starts and one as it ends.
+      beam: arguments of the Beam runner.
+      root: folder for what they write; by default a temporary one.
+
+    Raises:
+      FileNotFoundError, ValueError: for data that are missing, unreadable or refused.
+    """
+    splits = data.dataset().patterns
+    with contextlib.ExitStack() as stack:
+        folder = root or stack.enter_context(tempfile.TemporaryDirectory(prefix="tfx-gan-"))
+        stack.enter_context(log_to_file(folder))
+        connection = metadata.connection_config(os.path.join(folder, metadata.DATABASE))
         example_gen, statistics_gen = data_stages(data, splits)
         pipeline = Pipeline(
             pipeline_name="data",
-            pipeline_root=os.path.join(root, "artifacts"),
+            pipeline_root=os.path.join(folder, "artifacts"),
             components=[example_gen, statistics_gen],
             beam_pipeline_args=beam_arguments(beam),
             metadata_connection_config=connection,
         )
-        with _stage_lines("data", connection, tell):
+        with _stage_lines("data", connection, log):
             LocalDagRunner().run(pipeline)
-        examples, statistics = (
+        examples, counted = (
             metadata.last_execution(connection, "data", stage.id).outputs[key].uri
             for stage, key in ((example_gen, "examples"), (statistics_gen, "statistics"))
         )
-        return examples, statistics
+        names = [name.removeprefix(SPLIT_FOLDER) for name in os.listdir(counted)]
+        return Inspection(
+            {
+                split: statistics.read(
+                    os.path.join(counted, SPLIT_FOLDER + split, _STATISTICS_FILE)
+                )
+                for split in sorted(names, key=lambda split: (split != TRAIN_SPLIT, split))
+            },
+            Ledger.of(examples),
+            notes.read(examples),
+            ledger.first_rejected(examples, _REJECTED_SHOWN),
+        )
 
 
 def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outcome:
@@ -145,7 +187,7 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
 def log_to_file(root: str) -> Iterator[None]:
     """Sends the log of TFX, Beam and TensorFlow to logs/<time>.log.
 
-    Warnings of this project's stages go to the terminal as well.
+    Warnings of this project's stages also go to the terminal.
     """
     folder = os.path.join(root, "logs")
     os.makedirs(folder, exist_ok=True)
@@ -175,13 +217,11 @@ def log_to_file(root: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stage_lines(
-    name: str,
-    connection: metadata_store_pb2.ConnectionConfig,
-    tell: Callable[[str], None],
+    name: str, connection: metadata_store_pb2.ConnectionConfig, log: Callable[[str], None]
 ) -> Iterator[None]:
-    """Calls `tell` as stages start and end.
+    """Calls `log` as stages start and end.
 
-    LocalDagRunner has no hook for this, but it logs it, in the same words on both lanes.
+    LocalDagRunner has no hook for this, but its log messages are the same on both lanes.
     """
     running: dict[str, float] = {}
 
@@ -189,11 +229,11 @@ def _stage_lines(
         match = _STAGE_MESSAGE.fullmatch(record.getMessage())
         if match and match[2] == "running":
             running[match[1]] = time.monotonic()
-            tell(f"{match[1]} …")
+            log(f"{match[1]} …")
         elif match:
             seconds = time.monotonic() - running.pop(match[1])
             cached = metadata.last_execution(connection, name, match[1]).cached
-            tell(f"{match[1]} {'cached' if cached else 'done'}, {seconds:.1f} s")
+            log(f"{match[1]} {'cached' if cached else 'done'}, {seconds:.1f} s")
         return True
 
     logger = absl.logging.get_absl_logger()
@@ -203,16 +243,16 @@ def _stage_lines(
     except BaseException as error:
         how = "failed" if isinstance(error, Exception) else "stopped"
         for stage, started in running.items():
-            tell(f"{stage} {how}, {time.monotonic() - started:.1f} s")
+            log(f"{stage} {how}, {time.monotonic() - started:.1f} s")
         raise
     finally:
         logger.removeFilter(watch)
 
 
 def pinned(recipe: config.Recipe, root: str) -> config.Recipe:
-    """The recipe with copies of schema and reference statistics whose paths name their content.
+    """The recipe with copies of its schema and reference statistics, named by their content.
 
-    Cache keys hold only the paths: an edited file would not be read again.
+    Cache keys hold only paths, so an edited file would not be read again.
     """
 
     def pin(path: str | None, name: str) -> str | None:
@@ -228,9 +268,5 @@ def pinned(recipe: config.Recipe, root: str) -> config.Recipe:
 
     schema = pin(recipe.data.schema_path, "schema.pbtxt")
     reference = pin(recipe.validation.reference, "statistics.pb")
-    return recipe.model_copy(
-        update={
-            "data": recipe.data.model_copy(update={"schema_path": schema}),
-            "validation": recipe.validation.model_copy(update={"reference": reference}),
-        }
-    )
+    recipe = recipe.with_section("data", schema_path=schema)
+    return recipe.with_section("validation", reference=reference)

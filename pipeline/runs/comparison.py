@@ -1,4 +1,4 @@
-"""Two runs compared: metrics of the same protocol, and configuration."""
+"""Comparison of two runs: metrics under the same protocol, and configuration."""
 
 import dataclasses
 import json
@@ -11,10 +11,10 @@ from components.common.config import flatten
 from pipeline.runs import history
 from pipeline.runs.metadata import Run
 
-# Shown where there is no value.
+# Shown in place of a missing value.
 NOTHING = "–"
 
-# The sections of the recipe that the stages' parameters come from.
+# The sections of the recipe from which the stages' parameters come.
 _SECTIONS = {
     "ImageExampleGen": "data",
     "FeatureExtractor": "feature_extractor",
@@ -22,7 +22,7 @@ _SECTIONS = {
     "GANEvaluator": "evaluator",
     "Pusher": "pusher",
 }
-# What ImageExampleGen's driver finds; a cached execution has it in its output alone.
+# Found by ImageExampleGen's driver; a cached execution has them only in its output.
 _DATA = ("span", "version", "input_fingerprint")
 
 
@@ -33,9 +33,9 @@ class Comparison:
     Attributes:
       a, b: ids of the runs.
       metrics: by name, the scores `a` and `b` as in metrics.json (`value` and, with an interval,
-        `low` and `high`) and the `difference` of their values, b - a; None where a run has none.
+        `low` and `high`) and the `difference` of their values, b - a; None if a run has none.
       not_compared: why the metrics are not compared; empty if they are.
-      config: by dotted key, (value in a, value in b), only what differs; None if a run has none.
+      config: by dotted key, (value in a, value in b), if they differ; None if a run has no value.
     """
 
     a: str
@@ -46,10 +46,10 @@ class Comparison:
 
 
 def compare(a: Run, b: Run) -> Comparison:
-    """How `b` differs from `a`, in its metrics and in its configuration.
+    """How `b` differs from `a` in metrics and in configuration.
 
-    Scores under different extractors, counts or settings are left out: their difference would say
-    nothing about the generators.
+    Scores under different extractors, counts or settings are not compared, because their difference
+    would say nothing about the generators.
     """
     read = [_read_metrics(run) for run in (a, b)]
     reasons = [content for content in read if isinstance(content, str)]
@@ -63,7 +63,7 @@ def compare(a: Run, b: Run) -> Comparison:
 
 
 def short(value: object) -> str:
-    """A value in one line: text as it is, a dash for None, else JSON."""
+    """A value in one line: text unchanged, a dash for None, otherwise JSON."""
     return NOTHING if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
@@ -91,7 +91,7 @@ def _protocols_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     if "real" in a and "real" in b and a["real"] != b["real"]:
         words.append(f"the real data differ ({_in_words(a['real'], b['real'])})")
     counts_a, counts_b = a.get("counts", {}), b.get("counts", {})
-    # Of the sets that both have: a first run has no baseline.
+    # Only of the sets that both have: a first run has no baseline.
     counts = {key: (counts_a[key], counts_b[key]) for key in counts_a if key in counts_b}
     for name, pairs in {
         "count": {key: pair for key, pair in counts.items() if pair[0] != pair[1]},
@@ -119,7 +119,7 @@ def _metric_differences(
 
 
 def _config(run: Run) -> dict[str, Any]:
-    """The parameters of every stage by dotted key, as in the recipe where it has a section."""
+    """The parameters of all stages by dotted key, as in the recipe for those with a section."""
     config: dict[str, Any] = {}
     for stage, execution in run.executions.items():
         parameters = {k: value for k, value in execution.parameters.items() if k not in _DATA}

@@ -1,4 +1,4 @@
-"""The runs of a root, read and chosen; `listing` shows them."""
+"""Reads and selects the runs of a root; `listing` shows them."""
 
 import dataclasses
 import difflib
@@ -12,7 +12,7 @@ from pipeline.runs import lock, metadata
 from pipeline.runs.metadata import Artifact, Execution, Run
 
 _LAST_STAGE = "Pusher"
-# What a run is made from and what it makes: the output key, and the stages that may have it.
+# Inputs and results of a run: the output key, and the stages that may have it.
 _LINEAGE = {
     "examples": ("ImageExampleGen",),
     "schema": ("ImportSchemaGen", "SchemaGen"),
@@ -27,14 +27,14 @@ class Row:
     """One run in the list.
 
     Attributes:
-      id, pipeline: of the run.
+      id, pipeline: as of `Run`.
       started: ISO 8601, in UTC.
       state: `complete`, `failed in <stage>`, `running <stage>`, `stopped in <stage>` (killed, or
         SIGTERM while training) or `stopped after <stage>`.
       metrics: name to value; empty if the evaluator has not finished.
       blessed: by the gate and the infra validation; None before either has run.
-      reasons: why not.
-      pushed: version that the run pushed, or found already pushed; None if there is none.
+      reasons: why it was refused.
+      pushed: version that the run pushed, or that was already there; None if there is none.
       lineage: by output key (`examples`, `schema`, `extractor`, `model`, `evaluation`): the
         artifact's `id` and `uri`, its stage's `code_version`, and, if known, the `span`, `version`
         and `source` of its data.
@@ -52,10 +52,10 @@ class Row:
 
 
 def load(root: str) -> list[Run]:
-    """The runs of a root, oldest first; an empty folder has none. Writes nothing.
+    """The runs of a root, oldest first; none in an empty folder. Nothing is written.
 
     Raises:
-      FileNotFoundError: if the folder is missing, or holds something other than runs.
+      FileNotFoundError: if the folder is missing, or does not hold runs.
       ValueError: if the metadata cannot be read.
     """
     if not os.path.isdir(root):
@@ -78,10 +78,10 @@ def rows(root: str) -> list[Row]:
 
 
 def choose(found: Sequence[Run], name: str) -> Run:
-    """The run with an id, or a unique prefix of one, `latest` or `latest~N` (N runs before it).
+    """The run with this id or unique prefix; `latest`; or `latest~N`, N runs before it.
 
     Raises:
-      ValueError: if no run matches, or several do; it names the nearest.
+      ValueError: if no run or several match, naming the nearest.
     """
     if not found:
         raise ValueError(f"{name}: no such run; there are no runs yet")
@@ -94,7 +94,9 @@ def choose(found: Sequence[Run], name: str) -> Run:
     exact = [run for run in found if run.id == name]
     fitting = exact or [run for run in found if name and run.id.startswith(name)]
     if len(fitting) > 1:
-        raise ValueError(f"{name}: begins {', '.join(run.id for run in fitting)}; give more of it")
+        raise ValueError(
+            f"{name}: is a prefix of {', '.join(run.id for run in fitting)}; use a longer one"
+        )
     if not fitting:
         near = difflib.get_close_matches(name, [run.id for run in found], cutoff=0)
         raise ValueError(f"{name}: no such run; the nearest are {', '.join(near)}")
@@ -118,7 +120,7 @@ def _row(run: Run, *, in_use: bool) -> Row:
             for name, value in sorted(evaluation.properties.items() if evaluation else ())
             if isinstance(value, float)
         },
-        # The infra validation alone can refuse a model, and cannot bless it.
+        # The infra validation alone can refuse a model but not bless it.
         blessed=False if refusals else True if blessing else None,
         reasons="; ".join(
             str(verdict.get("reasons", "the model does not load in a clean process"))
@@ -141,7 +143,7 @@ def state(run: Run, *, in_use: bool) -> str:
     if _LAST_STAGE in run.executions:
         return "complete"
     last = next(reversed(run.executions), "the start")
-    # Between two stages a run has none that is running.
+    # Between two stages, none is running.
     return f"{'running' if in_use else 'stopped'}, after {last}"
 
 

@@ -19,7 +19,7 @@ from pipeline.runs.history import Row
 
 _DEFAULT_METRICS = ("fid", "kid", "precision", "recall", "coverage")
 _VERSION_LENGTH = 7
-# In characters, of what the table needs for five metrics, and of a version of a pushed model.
+# Widths in characters: of a table with five metrics, and of a pushed version.
 _WIDE = 106
 _GATE_WIDTH = 10
 
@@ -30,10 +30,10 @@ def table(listed: Sequence[Row], names: Sequence[str] = (), width: int = _WIDE) 
     Args:
       listed: the runs.
       names: metrics to show; by default FID, KID, precision, recall and coverage.
-      width: of the terminal, in characters; on a narrow one the metrics share a column.
+      width: of the terminal, in characters; on a narrow one, the metrics share a column.
 
     Raises:
-      ValueError: if no run has one of the metrics.
+      ValueError: if one of the metrics is in no run.
     """
     known = {name for row in listed for name in row.metrics}
     for name in names:
@@ -51,8 +51,10 @@ def table(listed: Sequence[Row], names: Sequence[str] = (), width: int = _WIDE) 
         values = [number(row.metrics.get(name)) for name in shown]
         if heads != shown:
             values = ["\n".join(map(" ".join, zip(shown, values, strict=True)))]
+        local = datetime.datetime.fromisoformat(row.started).astimezone()
+        words = (row.id, row.pipeline, f"started {local:%Y-%m-%d %H:%M}", row.state)
         made.add_row(
-            Text("\n".join(filter(None, (row.id, row.pipeline, _local(row.started), row.state)))),
+            Text("\n".join(filter(None, words))),
             *values,
             Text(_gate_words(row)),
             Text(_lineage_words(row.lineage)),
@@ -89,7 +91,7 @@ def tables(comparison: Comparison) -> RenderableType:
 
 
 def to_json(content: Any) -> str:  # noqa: ANN401
-    """Data classes as JSON, with null for NaN and infinities, which JSON lacks."""
+    """Data classes as JSON, with null for NaN and infinities."""
     return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 
@@ -123,12 +125,6 @@ def _finite(content: Any) -> Any:  # noqa: ANN401
     return content
 
 
-def _local(started: str) -> str:
-    """In local time."""
-    time = datetime.datetime.fromisoformat(started).astimezone()
-    return f"started {time:%Y-%m-%d %H:%M}"
-
-
 def _gate_words(row: Row) -> str:
     if row.blessed is None:
         return NOTHING
@@ -141,7 +137,7 @@ def _lineage_words(lineage: Mapping[str, Mapping[str, Any]]) -> str:
     for key, origin in lineage.items():
         version = origin.get("code_version")
         if "source" in origin:
-            # The local runner names the folder of its copy by a hash of the content.
+            # The local runner names the folder of its copy after a hash of the content.
             version = os.path.basename(os.path.dirname(origin["source"]))
         word = f"{key} {origin['id']}"
         lines.append(f"{word}@{version[:_VERSION_LENGTH]}" if version else word)

@@ -1,4 +1,4 @@
-"""The lock of a root: one run at a time writes to it."""
+"""The lock of a root, to which only one run at a time may write."""
 
 import contextlib
 import fcntl
@@ -10,7 +10,7 @@ _FILE = ".lock"
 
 @contextlib.contextmanager
 def hold(root: str) -> Iterator[None]:
-    """Holds the lock; raises BlockingIOError while another run does."""
+    """Holds the lock; raises BlockingIOError if another run does."""
     with open(os.path.join(root, _FILE), "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The runs in ML Metadata."""
+"""Reads runs from ML Metadata."""
 
 import contextlib
 import dataclasses
@@ -36,9 +36,9 @@ class Execution:
 
     Attributes:
       state: `complete`, `cached` (its outputs are those of an earlier execution), `failed`,
-        `running` (also after it was killed), or another of ML Metadata's names.
+        `running` (also if it was killed), or another of ML Metadata's states.
       properties: the parameters of the stage.
-      outputs: by output key; a stage of this project has one artifact a key.
+      outputs: by output key; stages of this project have one artifact per key.
     """
 
     state: str
@@ -47,12 +47,12 @@ class Execution:
 
     @property
     def cached(self) -> bool:
-        """Whether the stage was served from the cache."""
+        """Whether the outputs came from the cache."""
         return self.state == "cached"
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The properties, JSON decoded, those of the JSON object `config` beside the others."""
+        """The decoded properties; those in the JSON object `config` are merged with the others."""
         parameters = {name: _decoded(value) for name, value in self.properties.items()}
         config = parameters.pop("config", {})
         return {**(config if isinstance(config, dict) else {"config": config}), **parameters}
@@ -63,10 +63,10 @@ class Run:
     """One run of a pipeline.
 
     Attributes:
-      id: with LocalDagRunner, the time of its start, local.
+      id: with LocalDagRunner, the local time at which it started.
       pipeline: name of the recipe; empty before the first stage has started.
       started: in UTC.
-      executions: by stage, in the order in which they began.
+      executions: by stage, in order of their start.
     """
 
     id: str
@@ -81,7 +81,7 @@ class Run:
 
 
 def connection_config(path: str) -> pb.ConnectionConfig:
-    """An SQLite database, made on first use; raises ValueError for another kind of file."""
+    """An SQLite database, created on first use; raises ValueError for another kind of file."""
     try:
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA schema_version")
@@ -97,8 +97,8 @@ def connection_config(path: str) -> pb.ConnectionConfig:
 def snapshot(path: str) -> Iterator[pb.ConnectionConfig]:
     """A temporary copy of an SQLite database.
 
-    ML Metadata writes to what it opens: missing tables, types, a newer schema. With a copy, neither
-    the original nor a run that is writing to it is disturbed.
+    ML Metadata writes to a database as it opens it: missing tables, types, a newer schema. A copy
+    protects the original, and a run that is writing to it.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -122,7 +122,7 @@ def snapshot(path: str) -> Iterator[pb.ConnectionConfig]:
 
 
 def runs(path: str) -> list[Run]:
-    """Every run in an SQLite database, oldest first; the file is only read.
+    """All runs in an SQLite database, oldest first; the file is only read.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -132,7 +132,9 @@ def runs(path: str) -> list[Run]:
         try:
             store = mlmd.MetadataStore(config, enable_upgrade_migration=True)
         except (mlmd.errors.StatusError, RuntimeError) as error:
-            raise ValueError(f"{path}: not metadata that can be read here: {error}") from error
+            raise ValueError(
+                f"{path}: cannot be read by this version of ML Metadata: {error}"
+            ) from error
         nodes = {
             execution.id: context.name
             for context in store.get_contexts_by_type("node")
@@ -179,12 +181,11 @@ def _run(store: mlmd.MetadataStore, context: pb.Context, nodes: dict[int, str]) 
 
 
 def _executions(store: mlmd.MetadataStore, found: Sequence[pb.Execution]) -> list[Execution]:
-    """The executions with their outputs."""
     ids = [execution.id for execution in found]
     events = store.get_events_by_execution_ids(ids) if ids else []
     events = [event for event in events if event.type in _OUTPUT_EVENTS]
     artifacts = {
-        artifact.id: artifact
+        artifact.id: Artifact(artifact.id, artifact.uri, _properties(artifact))
         for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
     }
     return [
@@ -192,17 +193,13 @@ def _executions(store: mlmd.MetadataStore, found: Sequence[pb.Execution]) -> lis
             state=pb.Execution.State.Name(execution.last_known_state).lower(),
             properties=_properties(execution),
             outputs={
-                event.path.steps[0].key: _artifact(artifacts[event.artifact_id])
+                event.path.steps[0].key: artifacts[event.artifact_id]
                 for event in events
                 if event.execution_id == execution.id
             },
         )
         for execution in found
     ]
-
-
-def _artifact(artifact: pb.Artifact) -> Artifact:
-    return Artifact(artifact.id, artifact.uri, _properties(artifact))
 
 
 def _properties(described: pb.Artifact | pb.Execution) -> Properties:
@@ -219,5 +216,5 @@ def _decoded(value: str | int | float) -> Any:  # noqa: ANN401
     try:
         return json.loads(value)
     except ValueError:
-        # A string that only looks like JSON.
+        # A string that merely looks like JSON.
         return value

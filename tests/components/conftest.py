@@ -12,14 +12,13 @@ def run_example_gen() -> Callable:
     # Most tests need no TFX, whose import takes as long as many of them together.
     from tfx.types import standard_artifacts
 
-    from components.example_gen import sources
     from components.example_gen.component import ImageExampleGen
     from components.example_gen.executor import Executor
     from pipeline.config import LOCAL_BEAM
     from pipeline.pipeline import beam_arguments
 
     def run(config, folder: Path):
-        splits = sources.find(config.reader(), config.path, config.splits).splits
+        splits = config.dataset().splits
         examples = standard_artifacts.Examples()
         examples.uri = str(folder / "examples")
         context = Executor.Context(

@@ -16,8 +16,8 @@ from tfx_bsl.coders import example_coder
 from components.data import examples, vectors
 from components.data_validator import proposal, statistics
 from components.example_gen.ledger import Ledger
-from pipeline import cli, config, observation, onboarding, validation
-from pipeline.observation import Observed
+from pipeline import cli, config, onboarding, validation
+from pipeline.runners import local
 
 
 def invoke(*arguments):
@@ -61,7 +61,7 @@ def test_new_makes_a_recipe_that_can_run(made):
     assert set(config.find_data(recipe)) == {"all"}
 
     assert "rejected" in result.stdout
-    assert "refuses" not in result.stderr
+    assert "refuse" not in result.stderr
 
 
 def test_what_is_there_is_not_overwritten(made):
@@ -108,7 +108,7 @@ def test_serving_data_are_compared_with_what_was_trained_on(made, tmp_path):
         str(tmp_path),
         schema=str(folder / "My Digits!" / "schema.pbtxt"),
         serving=True,
-        tell=lambda line: None,
+        log=lambda line: None,
     )
     assert found.examples == {"all": 200}
     assert {each.feature for each in found.findings} == {"image/mean"}
@@ -146,7 +146,7 @@ def observed(records, statistics_of, **counts):
     """As if ExampleGen and StatisticsGen had run on the records, of which a fifth are for eval."""
     held_out = len(records) // 5
     splits = {"train": records[held_out:], "eval": records[:held_out]}
-    return Observed(
+    return local.Inspection(
         {split: statistics_of(each) for split, each in splits.items()},
         Ledger({f"examples/{split}": len(each) for split, each in splits.items()} | counts),
         {},
@@ -170,7 +170,7 @@ def test_a_schema_comes_with_statistics_and_says_what_is_wrong(
     Image.new("L", (30, 20)).save(tmp_path / "1.png")
     found = observed(images(200, (16, 16), lambda n: int(n % 20 == 0)), statistics_of)
     read = []
-    monkeypatch.setattr(observation, "observe", lambda data, tell: read.append(data) or found)
+    monkeypatch.setattr(local, "inspect", lambda data, log: read.append(data) or found)
     out = tmp_path / "s.pbtxt"
     command = ["schema", tmp_path, "--out", out, "--image-shape", "16,16,1", "--fit", "pad"]
     result = invoke(*command)
@@ -190,7 +190,7 @@ def test_a_schema_comes_with_statistics_and_says_what_is_wrong(
 
 def new(folder, out, found, monkeypatch):
     """The recipe for data that are read as `found`."""
-    monkeypatch.setattr(observation, "observe", lambda data, tell: found)
+    monkeypatch.setattr(local, "inspect", lambda data, log: found)
     onboarding.write_recipe(str(folder), str(out), lambda line: None)
     return yaml.safe_load((out / "recipe.yaml").read_text())
 
@@ -240,14 +240,14 @@ def test_a_table_has_columns(tmp_path, monkeypatch, statistics_of):
 )
 def test_images_are_fitted_where_they_must_be(tmp_path, options, fit):
     Image.new("L", (12, 12)).save(tmp_path / "1.png")
-    assert onboarding.look(str(tmp_path), **options).data.fit == fit
+    assert onboarding.inspect(str(tmp_path), **options).data.fit == fit
 
 
 def test_a_table_is_not_fitted(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
-    assert onboarding.look(str(tmp_path)).data.columns == ("x", "y")
-    with pytest.raises(ValueError, match="fit: columns have no use for it"):
-        onboarding.look(str(tmp_path), fit="crop")
+    assert onboarding.inspect(str(tmp_path)).data.columns == ("x", "y")
+    with pytest.raises(ValueError, match="fit: .*crop"):
+        onboarding.inspect(str(tmp_path), fit="crop")
 
 
 @pytest.mark.parametrize(
@@ -288,15 +288,19 @@ def test_classes_with_few_images_are_not_for_a_classifier(tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["new", "{tmp}/nowhere", "--out", "{tmp}/out"], 1, "{tmp}/nowhere: no such folder"),
+        (
+            ["new", "{tmp}/nowhere", "--out", "{tmp}/out"],
+            1,
+            "{tmp}/nowhere: no such file or folder",
+        ),
         (["new", "{tmp}/*.png", "--out", "{tmp}/out"], 1, "no such file"),
         (["new", "{tmp}", "--out", "{tmp}/out"], 1, "none of 1 records is an image"),
         (["schema", "{tmp}", "--out", "{tmp}/s", "--fit", "fill"], 1, "none of 1 records"),
         (["schema", "{tmp}", "--out", "{tmp}/s", "--image-shape", "64x64"], 2, "64,64,3"),
-        (["schema", "{tmp}", "--out", "{tmp}/s", "--format", "pngs"], 1, "unknown data format"),
+        (["schema", "{tmp}", "--out", "{tmp}/s", "--format", "pngs"], 1, "--format pngs"),
     ],
 )
-def test_data_that_cannot_be_looked_at_are_named_and_nothing_is_left(
+def test_data_that_cannot_be_inspected_are_named_and_nothing_is_left(
     tmp_path, arguments, code, message
 ):
     (tmp_path / "a.jpg").write_bytes(b"no image")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from components.example_gen import sources
 from pipeline import config
 from pipeline.runners import local
 
@@ -62,29 +61,29 @@ def start(tmp_path):
 
 
 @pytest.fixture
-def examine(tmp_path):
+def inspect(tmp_path):
     """Runs the stages that read data; the examples of each split, in no order, and the counts."""
     data = config.load(str(DIGITS / "recipe.yaml"), ["data.drop_duplicates=true"]).data
-    patterns = sources.find(data.reader(), data.path).patterns
 
     def run(name, beam):
         root = tmp_path / name
         root.mkdir()
         told = []
-        examples, statistics = local.examine(data, patterns, str(root), told.append, beam)
+        inspected = local.inspect(data, told.append, beam, str(root))
         assert told[-1].startswith("StatisticsGen done")
+        (examples,) = root.glob("artifacts/ImageExampleGen/examples/*")
         found = {}
         for split in ("train", "eval"):
             files = tf.io.gfile.glob(f"{examples}/Split-{split}/*")
             found[split] = sorted(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
-            assert Path(statistics, f"Split-{split}", "FeatureStats.pb").stat().st_size
+            assert inspected.statistics[split].datasets[0].num_examples == len(found[split])
         return found, Path(examples, "counts.json").read_text()
 
     return run
 
 
 @pytest.mark.skipif(not _knows_itself(), reason="Beam's workers look for this machine by name")
-def test_workers_of_their_own_make_the_same_examples(start, examine, tmp_path):
+def test_workers_of_their_own_make_the_same_examples(start, inspect, tmp_path):
     port_file, workers = tmp_path / "port", f"localhost:{free_port()}"
     service = start(SERVICE, "--port_file", port_file, "--staging_dir", tmp_path / "staging")
     start(WORKERS, "--service_port", workers.partition(":")[2])
@@ -98,7 +97,7 @@ def test_workers_of_their_own_make_the_same_examples(start, examine, tmp_path):
         f"--environment_config={workers}",
         "--sdk_container_image=none",
     ]
-    there, here = examine("there", beam), examine("here", config.LOCAL_BEAM)
+    there, here = inspect("there", beam), inspect("here", config.LOCAL_BEAM)
 
     assert there == here
     assert [len(split) for split in here[0].values()] == [1497, 300]

@@ -87,7 +87,7 @@ def scored(serving, extractor, tmp_path_factory):
     out = str(tmp_path_factory.mktemp("scored") / "out")
     lines = []
     evaluation = standalone.evaluate(
-        serving, str(DIGITS), extractor=extractor, out=out, count=COUNT, seed=3, tell=lines.append
+        serving, str(DIGITS), extractor=extractor, out=out, count=COUNT, seed=3, log=lines.append
     )
     return evaluation, out, lines
 
@@ -267,6 +267,11 @@ def _empty(tmp_path, images):
     return str(tmp_path / "fakes")
 
 
+def _unknown(tmp_path, images):
+    (tmp_path / "fakes.dat").write_bytes(b"no image")
+    return str(tmp_path / "fakes.dat")
+
+
 def _no_examples(tmp_path, images):
     (tmp_path / "fakes").mkdir()
     (tmp_path / "fakes" / "data_tfrecord.gz").write_bytes(gzip.compress(b"text " * 100))
@@ -283,12 +288,13 @@ def _no_sample(tmp_path, images):
     [
         (_no_folder, {}, FileNotFoundError, "nowhere: no such file or folder"),
         (_empty, {}, FileNotFoundError, "fakes: no data, the folder is empty"),
+        (_unknown, {}, ValueError, "cannot tell the format of fakes.dat"),
         (_broken, {}, ValueError, "fakes/0002.png: the image does not decode"),
         (_of_two_sizes, {}, ValueError, "0003.png: the image is 7x9x1 .*/0000.png is 8x8x1"),
         (_coloured, {}, ValueError, "model: the images have 3 channels, the real ones 1"),
         (_no_examples, {"data_format": "examples"}, ValueError, "not a gzipped TFRecord file"),
         (_no_sample, {}, ValueError, "model: no signature 'sample'"),
-        (_fakes, {"count": 21}, ValueError, "fakes: 20 samples, 21 are asked for"),
+        (_fakes, {"count": 21}, ValueError, "fakes: 20 samples.* 21"),
         (_fakes, {"data_format": "idx"}, FileNotFoundError, "fakes: no IDX file"),
         (_fakes, {"data_format": "ix"}, ValueError, "--format ix: did you mean 'idx'.*examples"),
         (_fakes, {"extractor": "identiy"}, ValueError, "did you mean 'identity'"),
@@ -383,7 +389,7 @@ def test_the_same_rows_score_the_same_in_every_format(flowers, table, as_they_ar
         str(path) if options else table,
         extractor=as_they_are,
         out=str(tmp_path / "out"),
-        tell=lines.append,
+        log=lines.append,
         **options,
     )
 

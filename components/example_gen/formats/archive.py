@@ -15,16 +15,14 @@ from typing import BinaryIO, ClassVar, TypeVar
 
 from components.example_gen.formats import layout
 from components.example_gen.formats.folder import chunks
-from components.example_gen.formats.reader import Reader, container_names
+from components.example_gen.formats.reader import Reader
 from components.example_gen.paths import INSIDE, is_image, open_file, parts, state
 from components.example_gen.prepare import RawImage
 
 T = TypeVar("T")
 
-NAMES = re.compile(r".*\.(zip|tar|tar\.gz|tgz)", re.IGNORECASE)
-
 _SHARD_FILES = 256
-# A larger one is no image.
+# Larger members cannot be images.
 _LARGEST_MEMBER = 2**30
 _TOO_LARGE = ValueError("more than 1 GiB")
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError)
@@ -32,7 +30,7 @@ _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, 
 
 @dataclasses.dataclass(frozen=True)
 class Members:
-    """Files of one archive, and offset and size of each where they can be read in place."""
+    """Files of one archive, with the offset and size of each if they can be read in place."""
 
     path: str
     files: tuple[layout.Entry, ...]
@@ -42,15 +40,17 @@ class Members:
 class ArchiveReader(Reader[Members]):
     """Archives of image files, laid out as `folder` has them.
 
-    One folder around everything inside an archive is not a class. `labels` is a member.
+    A single folder around everything in an archive is not a class. `labels` is a member.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"labels"})
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r".*\.(zip|tar|tar\.gz|tgz)", re.IGNORECASE)
+    kind: ClassVar[str] = "zip or tar archive"
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the folders in the archives; of several archives without, by their names."""
+        """By folders in the archives; if there are none, by the names of the archives."""
         found = {}
-        for name in container_names(base, names, NAMES, "zip or tar archive"):
+        for name in self.named_files(base, names):
             path = posixpath.join(base, name)
             images = [member for member in _listing(path) if is_image(member)]
             if not images:
@@ -60,11 +60,10 @@ class ArchiveReader(Reader[Members]):
         return layout.joined(found, base)
 
     def count(self, shards: Sequence[Members]) -> int:
-        """One image a member."""
         return sum(len(shard.files) for shard in shards)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Members]]:
-        """Chunks of members; a compressed tar is one, since it cannot be read from the middle."""
+        """Chunks of members; a compressed tar, which cannot be read from the middle, is one."""
         chosen = {
             split: [
                 (path, member)
@@ -112,7 +111,7 @@ class ArchiveReader(Reader[Members]):
         return layout.labelled(names, splits, table, archived=True)
 
     def records(self, shard: Members) -> Iterator[RawImage]:
-        """The bytes of every member, in the order in which the archive gives them."""
+        """The bytes of every member, in the archive's order."""
         entries = {entry.name.partition(INSIDE)[2]: entry for entry in shard.files}
         if shard.places is not None:
             contents = _in_place(shard.path, entries, shard.places)
@@ -128,7 +127,7 @@ class ArchiveReader(Reader[Members]):
 
 
 def _chosen(path: str, pattern: str) -> list[str]:
-    """The members that a pattern matches, part for part; every image without a pattern."""
+    """The members that match a pattern, part for part; every image if it is empty."""
     members = _listing(path)
     if not pattern:
         return [member for member in members if is_image(member)]
@@ -161,11 +160,11 @@ def _shards(path: str, files: Sequence[layout.Entry]) -> list[Members]:
 
 
 def _listing(path: str) -> Mapping[str, tuple[int, int] | None]:
-    """The visible files in an archive, sorted; where they lie, if they can be read in place.
+    """The visible files in an archive, sorted, with their place if they can be read in place.
 
-    Raises ValueError naming an archive that is damaged, or holds two files of one name.
+    Raises ValueError naming an archive that is damaged, or holds two files of the same name.
     """
-    # The same archive is asked for its splits, its shards and its count.
+    # Cached because splits, shards and count all need it.
     return _listing_of(path, state(path))
 
 
@@ -185,9 +184,9 @@ def _listing_of(path: str, version: str) -> Mapping[str, tuple[int, int] | None]
 def _zip_of(path: str, version: str) -> tuple[zipfile.ZipFile, Mapping[str, zipfile.ZipInfo]]:
     """An open zip file and its files by name.
 
-    Reading its directory again for every shard would take longer than reading the images.
+    Rereading its directory for every shard would take longer than reading the images.
     """
-    del version  # The archive at the path may have become another one.
+    del version  # Only part of the cache key: the archive at the path may be replaced.
     archive = zipfile.ZipFile(open_file(path))
     infos: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
@@ -209,7 +208,7 @@ def _place(path: str, member: tarfile.TarInfo) -> tuple[int, int] | None:
 
 
 def _members(path: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
-    """The members but folders; raises tarfile.ReadError for an archive without its end."""
+    """The members except folders; raises tarfile.ReadError for a truncated archive."""
     with contextlib.ExitStack() as opened:
         file: BinaryIO | gzip.GzipFile = opened.enter_context(open_file(path))
         if not _is_plain(path):
@@ -220,17 +219,17 @@ def _members(path: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
             tarfile.open(fileobj=watched, mode="r:")  # type: ignore[call-overload]
         )
         for member in archive:
-            # Or the list of members would grow with the archive.
+            # Otherwise the list of members would grow with the archive.
             archive.members = []
             if not member.isdir():
                 yield member, archive
-        # tarfile takes a damaged or missing header for the end, which is a block of zeros.
+        # tarfile takes a damaged or missing header for the end, which should be a block of zeros.
         if watched.last != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("unexpected end of data")
 
 
 class _Watched:
-    """A file that remembers what was read last."""
+    """A file that remembers its last read."""
 
     def __init__(self, file: BinaryIO | gzip.GzipFile) -> None:
         self._file = file
@@ -238,7 +237,6 @@ class _Watched:
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int = -1) -> bytes:
-        """Reads at most `size` bytes."""
         self.last = self._file.read(size)
         return self.last
 
@@ -252,14 +250,14 @@ def _is_plain(path: str) -> bool:
 
 
 def _contents(path: str, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
-    """The bytes of members, or why they cannot be had."""
+    """The bytes of members, or why they cannot be read."""
     left = set(names)
     with _named(path):
         for name, content in _zipped(path, left) if _is_zip(path) else _taped(path, left):
             left.remove(name)
             yield name, content
     for name in sorted(left):
-        yield name, FileNotFoundError("there is none")
+        yield name, FileNotFoundError("no such member")
 
 
 def _zipped(path: str, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
@@ -285,7 +283,7 @@ def _taped(path: str, names: Collection[str]) -> Iterator[tuple[str, bytes | Exc
             yield name, _TOO_LARGE
         else:
             file = archive.extractfile(member)
-            assert file is not None  # Of a regular file there is one.
+            assert file is not None  # It is one for a regular file.
             yield name, file.read()
 
 
@@ -301,7 +299,7 @@ def _in_place(
 
 @contextlib.contextmanager
 def _named(path: str) -> Iterator[None]:
-    """Names the archive in an error of the libraries that read it."""
+    """Adds the archive's name to errors of the libraries that read it."""
     try:
         yield
     except _DAMAGE as error:
@@ -311,5 +309,5 @@ def _named(path: str) -> Iterator[None]:
 
 
 def _visible(name: str) -> bool:
-    """Archives made on a Mac hold a hidden twin of every file in `__MACOSX`."""
+    """Whether a member is visible; archives made on macOS mirror every file in `__MACOSX`."""
     return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from components.example_gen.formats import layout
 from components.example_gen.formats.reader import UNSPLIT, Reader
 from components.example_gen.paths import (
+    IMAGE_EXTENSIONS,
     described,
     is_image,
     open_file,
@@ -19,13 +21,13 @@ from components.example_gen.paths import (
 )
 from components.example_gen.prepare import RawImage
 
-# Large enough to keep Beam's cost per shard small, small enough to spread over many workers.
+# A compromise between Beam's cost per shard and parallelism.
 _SHARD_FILES = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageFile:
-    """A file that is, or should be, an image; the entry's name is relative to the data's folder."""
+    """An image file; the entry's name is relative to the data's folder."""
 
     path: str
     entry: layout.Entry
@@ -34,16 +36,20 @@ class ImageFile:
 class FolderReader(Reader[list[ImageFile]]):
     """PNG, JPEG, WebP, GIF and BMP files, as `<class>/<file>` or flat.
 
-    They lie below `train` and one of `eval`, `test`, `val`, or not. Where the last folder of a
-    split's pattern holds a wildcard, that folder is the class. A class whose name is a number, in a
-    data set where all are, has that label; otherwise labels count the classes of all splits in the
-    order of their names. `labels`, a CSV file, names the class of each file instead.
+    They may be divided into `train` and one of `eval`, `test`, `val`. If the last folder of a
+    split's pattern holds a wildcard, that folder is the class. If the names of all classes are
+    numbers, these are the labels; otherwise labels number the classes of all splits by name.
+    `labels`, a CSV file, gives the class of each file instead.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"labels"})
+    pattern: ClassVar[re.Pattern[str]] = re.compile(
+        f".*({'|'.join(map(re.escape, IMAGE_EXTENSIONS))})", re.IGNORECASE
+    )
+    kind: ClassVar[str] = "image file"
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the names of folders; a folder with one split, or none, is one of classes."""
+        """By the names of folders; without a folder for each split, folders are classes."""
         if names is None:
             visible_names(base)
             return self._splits_below(base, "")
@@ -56,7 +62,7 @@ class FolderReader(Reader[list[ImageFile]]):
 
     def _splits_below(self, base: str, root: str) -> dict[str, str]:
         where = posixpath.join(base, root) if root else base
-        # Files of other kinds, such as a licence, may lie beside the folders.
+        # Other files, such as a licence, may lie beside the images.
         images = [name for name in walk(where) if is_image(name)]
         if not images:
             raise FileNotFoundError(
@@ -69,11 +75,9 @@ class FolderReader(Reader[list[ImageFile]]):
         }
 
     def count(self, shards: Sequence[list[ImageFile]]) -> int:
-        """One image a file."""
         return sum(len(shard) for shard in shards)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[list[ImageFile]]]:
-        """Chunks of files with their labels."""
         found = self.files(base, splits)
         names = {
             split: [posixpath.relpath(file, base) for file in files]
@@ -97,7 +101,6 @@ class FolderReader(Reader[list[ImageFile]]):
         }
 
     def records(self, shard: list[ImageFile]) -> Iterator[RawImage]:
-        """The bytes of every file."""
         for file in shard:
             entry = file.entry
             content, error = b"", entry.error

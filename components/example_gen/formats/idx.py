@@ -1,4 +1,4 @@
-"""IDX files, raw or gzipped: the format of MNIST and its kin.
+"""IDX files, raw or gzipped: the format of MNIST and its variants.
 
 A file is 00 00 <element type> <number of dimensions>, every dimension as a big-endian uint32, then
 the elements, the last dimension fastest (LeCun, Cortes, Burges: "The MNIST database", file
@@ -14,7 +14,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +24,7 @@ from components.example_gen.formats.reader import SPLIT_OF, UNSPLIT, Reader
 from components.example_gen.paths import INSIDE, described, visible_names
 from components.example_gen.prepare import RawImage
 
-NAMES = re.compile(r"(?P<stem>.*?)(?P<kind>images|labels)[-.]idx\d-ubyte(\.gz)?")
+_NAMES = re.compile(r"(?P<stem>.*?)(?P<kind>images|labels)[-.]idx\d-ubyte(\.gz)?")
 _UNSIGNED_BYTE = 0x08
 _MAX_DIMENSIONS = 4
 _MAX_HEADER = 4 + 4 * _MAX_DIMENSIONS
@@ -34,8 +34,8 @@ def read_idx(path: str) -> np.ndarray:
     """The uint8 array of an IDX file.
 
     Raises:
-      ValueError: naming the file, for another format, other elements than unsigned bytes, and
-        fewer or more bytes than the header promises.
+      ValueError: naming the file, for another format, elements other than unsigned bytes, and
+        fewer or more bytes than the header declares.
     """
     data = _read(path)
     shape = _shape(path, data)
@@ -45,7 +45,7 @@ def read_idx(path: str) -> np.ndarray:
 
 
 def write_idx(path: str, array: np.ndarray) -> None:
-    """Writes a uint8 array of 1 to 4 dimensions; gzipped, without a date, if the path says .gz."""
+    """Writes a uint8 array of 1 to 4 dimensions; gzipped, without a date, if `path` ends in .gz."""
     if array.dtype != np.uint8 or not 1 <= array.ndim <= _MAX_DIMENSIONS:
         raise ValueError(
             f"{path}: cannot write {array.dtype} with {array.ndim} dimensions, "
@@ -58,7 +58,7 @@ def write_idx(path: str, array: np.ndarray) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class IdxPair:
-    """A file of images, that of their labels, if any, and the name of the first in sources."""
+    """A file of images, its file of labels, if any, and the name of the former in sources."""
 
     images: str
     labels: str | None
@@ -71,10 +71,12 @@ class IdxReader(Reader[IdxPair]):
     The stem names the split: `train-` is train; `t10k-`, `test-`, `eval-` and `val-` are eval.
     """
 
+    pattern: ClassVar[re.Pattern[str]] = _NAMES
+    kind: ClassVar[str] = "IDX file"
+
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the stems of the file names."""
         chosen = visible_names(base) if names is None else _with_labels(base, names)
-        matches = [(name, NAMES.fullmatch(posixpath.basename(name))) for name in chosen]
+        matches = [(name, _NAMES.fullmatch(posixpath.basename(name))) for name in chosen]
         stems = sorted(
             {posixpath.join(posixpath.dirname(name), match["stem"])
              for name, match in matches if match}
@@ -95,18 +97,16 @@ class IdxReader(Reader[IdxPair]):
         return splits
 
     def count(self, shards: Sequence[IdxPair]) -> int:
-        """From the headers."""
         return sum(_header(pair.images)[0] for pair in shards)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[IdxPair]]:
-        """The pairs of files; their headers are read."""
         found = {split: _pairs(files, base) for split, files in self.files(base, splits).items()}
         for pair in (pair for pairs in found.values() for pair in pairs):
             _header(pair.images)
         return found
 
     def records(self, shard: IdxPair) -> Iterator[RawImage]:
-        """The images, one at a time; that the file is whole is known behind the last one."""
+        """The images, one at a time; a truncated file is noticed only at its end."""
         shape = _header(shard.images)
         labels: Sequence[int | None] = [None] * shape[0]
         if shard.labels is not None:
@@ -114,7 +114,7 @@ class IdxReader(Reader[IdxPair]):
             if found.shape != shape[:1]:
                 raise ValueError(
                     f"{shard.labels}: labels {list(found.shape)} for the images "
-                    f"{list(shape)} of {shard.source}; there must be one an image"
+                    f"{list(shape)} of {shard.source}; there must be one per image"
                 )
             labels = found.tolist()
         images = _items(shard.images, shape)
@@ -132,7 +132,7 @@ def _pattern(stem: str) -> str:
 
 
 def _with_labels(base: str, names: Sequence[str]) -> list[str]:
-    """The files that are named, those of folders that are named, and the labels of images."""
+    """The named files, the files of named folders, and the labels of named images."""
     found: dict[str, None] = {}
     for name in names:
         path = posixpath.join(base, name)
@@ -145,18 +145,17 @@ def _with_labels(base: str, names: Sequence[str]) -> list[str]:
 
 
 def _labels_of(images: str, other: str) -> bool:
-    ours, theirs = (NAMES.fullmatch(posixpath.basename(name)) for name in (images, other))
+    ours, theirs = (_NAMES.fullmatch(posixpath.basename(name)) for name in (images, other))
     if ours is None or theirs is None:
         return False
     return ours["stem"] == theirs["stem"] and theirs["kind"] == "labels"
 
 
 def _pairs(files: Sequence[str], base: str) -> list[IdxPair]:
-    """The pairs among `files`, in the order of their names."""
     found: dict[tuple[str, str], str] = {}
     for file in files:
         folder, name = posixpath.split(file)
-        match = NAMES.fullmatch(name)
+        match = _NAMES.fullmatch(name)
         if not match:
             raise ValueError(
                 f"{file}: not the name of an IDX file; expected one like "
@@ -177,22 +176,17 @@ def _pairs(files: Sequence[str], base: str) -> list[IdxPair]:
 
 
 def _header(path: str) -> tuple[int, ...]:
-    """The dimensions of a file of images."""
     shape = _shape(path, _read(path, _MAX_HEADER))
-    _check_images(path, shape)
-    return shape
-
-
-def _check_images(path: str, shape: Sequence[int]) -> None:
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
         raise ValueError(
             f"{path}: the dimensions are {list(shape)}, images have [n, height, width] "
             "or [n, height, width, 1 or 3]"
         )
+    return shape
 
 
 def _shape(path: str, data: bytes) -> tuple[int, ...]:
-    """The dimensions in the header that `data` begins with."""
+    """The dimensions in the header at the start of `data`."""
     if len(data) < 4 or data[:2] != b"\0\0" or not 1 <= data[3] <= _MAX_DIMENSIONS:
         raise ValueError(
             f"{path}: not an IDX file: it begins with {data[:4].hex(' ') or 'nothing'}, "
@@ -209,7 +203,7 @@ def _shape(path: str, data: bytes) -> tuple[int, ...]:
 
 
 def _items(path: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """The items of a file whose header says `shape`; raises what `read_idx` raises."""
+    """The items of a file whose header declares `shape`; raises what `read_idx` raises."""
     size = math.prod(shape[1:])
     with _opened(path) as file:
         file.read(4 + 4 * len(shape))
@@ -218,7 +212,7 @@ def _items(path: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
             if len(item) < size:
                 _check_size(path, shape, index * size + len(item))
             yield np.frombuffer(item, np.uint8).reshape(shape[1:])
-        # Reading to the end checks the sum of a gzipped file too.
+        # Reading to the end also verifies the checksum of a gzipped file.
         _check_size(path, shape, shape[0] * size + len(file.read()))
 
 
@@ -226,20 +220,19 @@ def _check_size(path: str, shape: Sequence[int], size: int) -> None:
     if size != math.prod(shape):
         item = math.prod(shape[1:])
         raise ValueError(
-            f"{path}: the header promises {shape[0]} items ({math.prod(shape)} bytes), the file "
+            f"{path}: the header declares {shape[0]} items ({math.prod(shape)} bytes), the file "
             f"holds {size // max(item, 1)} ({size} bytes); fetch the file again"
         )
 
 
 def _read(path: str, size: int = -1) -> bytes:
-    """The first `size` bytes, unpacked; all of them by default."""
     with _opened(path) as file:
         return file.read(size)
 
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[BinaryIO | gzip.GzipFile]:
-    """A raw or gzipped file, to be read unpacked; raises ValueError where it does not unpack."""
+    """A raw or gzipped file, decompressed as it is read; ValueError if that fails."""
     with tf.io.gfile.GFile(path, "rb") as file:
         if not path.endswith(".gz"):
             yield file

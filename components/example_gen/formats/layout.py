@@ -1,4 +1,4 @@
-"""What the names of image files say: splits, classes, labels; in folders and in archives alike."""
+"""Splits, classes and labels from the names of image files, in folders and in archives."""
 
 import csv
 import dataclasses
@@ -21,7 +21,7 @@ _CLASSES = "*/*"
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A file by name, with its class, or with what is wrong with that."""
+    """The name of a file, with its class or the reason why it has none."""
 
     name: str
     of: Class = Class()
@@ -34,10 +34,10 @@ def splits_of(names: Sequence[str], where: str, *, unwrap: bool = False) -> dict
     Args:
       names: paths of the images, relative.
       where: the tree, for messages.
-      unwrap: whether one folder around everything is not a class.
+      unwrap: whether to ignore a single folder around everything.
 
     Raises:
-      ValueError: for a layout that can be understood in two ways.
+      ValueError: for an ambiguous layout.
     """
     tops = sorted({name.split("/")[0] for name in names if "/" in name})
     wrapped = len(tops) == 1 and all("/" in name for name in names)
@@ -62,7 +62,7 @@ def splits_of(names: Sequence[str], where: str, *, unwrap: bool = False) -> dict
 
 
 def _depth(names: Sequence[str], where: str) -> str:
-    """The pattern of images in folders of classes, or flat."""
+    """The pattern of images in one folder, or in folders of classes."""
     depths = {name.count("/") for name in names}
     if depths == {0}:
         return _FLAT
@@ -81,9 +81,9 @@ def _depth(names: Sequence[str], where: str) -> str:
 
 
 def joined(found: Mapping[str, Mapping[str, str]], where: str) -> dict[str, str]:
-    """One pattern a split from those of several folders or files.
+    """Joins the patterns of several folders or files into one per split.
 
-    Raises ValueError where some of them bring splits and some none.
+    Raises ValueError if only some of them are split.
     """
     if len(found) > 1 and all(set(splits) == {UNSPLIT} for splits in found.values()):
         by_name = split_by_name(found, where)
@@ -106,11 +106,11 @@ def joined(found: Mapping[str, Mapping[str, str]], where: str) -> dict[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class LabelTable:
-    """The rows of a CSV file with the columns `file` and `label`.
+    """A CSV file with the columns `file` and `label`.
 
     Attributes:
       name: of the CSV file, relative to the data's folder.
-      classes: by file, relative to the data's folder: its classes, which should be one.
+      classes: by file, relative to the data's folder: its classes; more than one is an error.
     """
 
     name: str
@@ -118,12 +118,12 @@ class LabelTable:
 
     @classmethod
     def parse(cls, content: bytes, name: str, archive: str = "") -> "LabelTable":
-        """Reads a CSV file, or, where `archive` is `<archive>#`, one in an archive.
+        """Parses a CSV file, which may be a member of an archive: `archive` is `<archive>#`.
 
         The column `file` is relative to the CSV file's folder.
 
         Raises:
-          ValueError: for other text than UTF-8, and other columns.
+          ValueError: for text that is not UTF-8, and for missing columns.
         """
         folder = posixpath.dirname(name)
         classes: dict[str, list[str]] = {}
@@ -145,14 +145,14 @@ class LabelTable:
         return cls(archive + name, classes)
 
     def entries(self, names: Iterable[str]) -> list[Entry]:
-        """Every file with its label, or with what is wrong with that."""
+        """Every file with its class, or the reason why it has none."""
         known = as_classes(label for labels in self.classes.values() for label in labels if label)
         return [self._entry(name, known) for name in names]
 
     def missing(self, names: Iterable[str]) -> list[Entry]:
-        """The rows that no file has."""
+        """The rows without a file."""
         known = set(names)
-        error = f"{self.name} lists it, there is no such file"
+        error = f"{self.name} lists it, but there is no such file"
         return [Entry(file, error=error) for file in self.classes if file not in known]
 
     def _entry(self, name: str, known: Mapping[str, Class]) -> Entry:
@@ -176,12 +176,12 @@ def labelled(
 ) -> dict[str, list[Entry]]:
     """The files of every split with their labels.
 
-    From the table, or, where the last folder of a split's pattern holds a wildcard, from the folder
-    of a file; otherwise there are none. Rows of the table without a file go to the first split.
+    Labels come from the table, or from the folder of a file if the last folder of the split's
+    pattern holds a wildcard. Rows of the table without a file are added to the first split.
 
     Args:
-      names: of the files by split.
-      splits: the patterns of the splits.
+      names: the files by split.
+      splits: the patterns by split.
       table: labels by file, or None.
       archived: whether names and patterns are `<archive>#<member>`.
     """

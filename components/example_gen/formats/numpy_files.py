@@ -11,13 +11,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.example_gen.formats.reader import Reader, container_names, split_by_name
+from components.example_gen.formats.reader import Reader, split_by_name
 from components.example_gen.paths import ALTERNATIVE, INSIDE, described, open_file, parts
 from components.example_gen.prepare import RawImage
 
-NAMES = re.compile(r".*\.(npz|npy)", re.IGNORECASE)
-
-# Images of a shard, where the file can be read from the middle.
+# Images per shard of a file that can be read from the middle.
 _SHARD_IMAGES = 4096
 _IMAGE_WORDS = ("x", "image", "images", "img", "imgs", "data", "pixels")
 _LABEL_WORDS = ("y", "label", "labels", "target", "targets", "class", "classes")
@@ -34,7 +32,7 @@ class Array:
 
     @property
     def name(self) -> str:
-        """What it is called, without extension."""
+        """The array's name, without an extension."""
         return self.key or posixpath.splitext(posixpath.basename(self.path))[0]
 
     @property
@@ -45,7 +43,7 @@ class Array:
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """A range of an array of images and of that of their labels, if they have any."""
+    """A range of an array of images and of its labels, if it has any."""
 
     images: Array
     labels: Array | None
@@ -57,17 +55,18 @@ class Slice:
 class NumpyReader(Reader[Slice]):
     """Arrays of images [n, height, width] or [n, height, width, channels], and of labels [n].
 
-    An NPZ file holds both, as `images` and `labels`, or the splits, as `x_train`, `y_train`,
-    `x_test`, `y_test`; NPY files are called so. Labels are the array whose name differs in that
-    word only, or the only one of labels. `features` names them otherwise: `{image: faces, label:
+    An NPZ file holds both, as `images` and `labels`, or splits, as `x_train`, `y_train`, `x_test`,
+    `y_test`; NPY files have such names themselves. Labels are the array whose name differs only in
+    that word, or the only array of labels. `features` gives other names: `{image: faces, label:
     ids}`.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features"})
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r".*\.(npz|npy)", re.IGNORECASE)
+    kind: ClassVar[str] = "NPZ or NPY file"
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the words train, test, … in the names of arrays and files."""
-        files = container_names(base, names, NAMES, "NPZ or NPY file")
+        files = self.named_files(base, names)
         arrays = [array for name in files for array in _arrays(posixpath.join(base, name))]
         images = self._images(arrays, base)
         called = {
@@ -88,11 +87,10 @@ class NumpyReader(Reader[Slice]):
         return [name, posixpath.relpath(labels.path, base)]
 
     def count(self, shards: Sequence[Slice]) -> int:
-        """From the headers."""
         return sum(shard.stop - shard.start for shard in shards)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Slice]]:
-        """Ranges of NPY files; an NPZ file is one, since it cannot be read from the middle."""
+        """Ranges of NPY files; an NPZ file, which cannot be read from the middle, is one."""
         self.files(base, splits)
         return {
             split: [
@@ -124,7 +122,7 @@ class NumpyReader(Reader[Slice]):
         return pairs
 
     def _images(self, arrays: Sequence[Array], where: str) -> list[Array]:
-        """The arrays of images; raises ValueError where there are none."""
+        """The arrays of images; raises ValueError if there are none."""
         if "image" in self.features:
             found = [array for array in arrays if array.name == self.features["image"]]
         else:
@@ -159,7 +157,6 @@ class NumpyReader(Reader[Slice]):
         return next((array for array in named if _stem(array.name) == stem), None)
 
     def records(self, shard: Slice) -> Iterator[RawImage]:
-        """The images, as arrays."""
         images = _load(shard.images)[shard.start : shard.stop]
         labels: Sequence[int | None] = [None] * len(images)
         if shard.labels is not None:
@@ -176,7 +173,7 @@ def _check_pair(images: Array, labels: Array | None) -> None:
     if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"{labels.where}: labels {labels.dtype} {list(labels.shape)} for the images "
-            f"{list(images.shape)} of {images.where}; there must be one whole number an image"
+            f"{list(images.shape)} of {images.where}; there must be one whole number per image"
         )
 
 
@@ -195,7 +192,7 @@ def _words(name: str, words: Sequence[str]) -> list[str]:
 
 
 def _stem(name: str) -> list[str]:
-    """The words of a name but those that tell images from labels."""
+    """The words of a name without those for images and labels."""
     return [
         word
         for word in re.split(r"[^a-z0-9]+", name.lower())
@@ -209,7 +206,7 @@ def _called(features: Mapping[str, str], feature: str) -> str:
 
 @contextlib.contextmanager
 def _named(path: str) -> Iterator[None]:
-    """Names the file in an error of NumPy's."""
+    """Adds the file's name to errors of NumPy."""
     try:
         yield
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -220,7 +217,7 @@ def _named(path: str) -> Iterator[None]:
 
 
 def _arrays(path: str) -> list[Array]:
-    """The arrays of a file, from their headers."""
+    """The arrays of a file, read from the headers."""
     with open_file(path) as file, _named(path):
         if path.lower().endswith(".npy"):
             return [Array(path, "", *_header(file))]

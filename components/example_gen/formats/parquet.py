@@ -10,22 +10,12 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.example_gen.formats.reader import (
-    LABEL_COLUMNS,
-    Class,
-    Reader,
-    as_class,
-    as_classes,
-    container_names,
-    split_by_name,
-)
-from components.example_gen.paths import INSIDE, open_file, pattern_of
+from components.example_gen.formats.reader import LABEL_COLUMNS, Class, Reader, as_class, as_classes
+from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import BadRecordError, RawImage
 
-NAMES = re.compile(r".*\.(parquet|pq)", re.IGNORECASE)
-
 _IMAGE_COLUMNS = ("image", "img", "image_bytes", "image/encoded")
-# The field of a struct column that holds the file, as the Hugging Face hub ships images.
+# The field with the bytes in a struct column, as in image data sets of the Hugging Face hub.
 _BYTES = "bytes"
 _BATCH_ROWS = 256
 
@@ -45,27 +35,21 @@ class RowGroup:
 
 
 class ParquetReader(Reader[RowGroup]):
-    """A column of image bytes, or of structs with a field `bytes`; a column of labels, or none.
+    """A column of image bytes, or of structs with a field `bytes`, and optionally one of labels.
 
-    Labels are whole numbers, or names, which count in the order of names over all splits.
-    `features` names the columns; otherwise they are `image` and `label`, or the only column of
+    Labels are whole numbers, or names, which are numbered in sorted order over all splits.
+    `features` names the columns; by default they are `image` and `label`, or the only column of
     bytes.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features"})
-
-    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the words train, test, … in the names of files and their folders."""
-        files = container_names(base, names, NAMES, "Parquet file")
-        by_name = split_by_name(files, base)
-        return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r".*\.(parquet|pq)", re.IGNORECASE)
+    kind: ClassVar[str] = "Parquet file"
 
     def count(self, shards: Sequence[RowGroup]) -> int:
-        """From the metadata."""
         return sum(shard.count for shard in shards)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[RowGroup]]:
-        """The row groups."""
         found = {
             split: [group for file in files for group in self._groups(file, base)]
             for split, files in self.files(base, splits).items()
@@ -120,7 +104,6 @@ class ParquetReader(Reader[RowGroup]):
         return image, label
 
     def records(self, shard: RowGroup) -> Iterator[RawImage]:
-        """The bytes of every row."""
         columns = [shard.image, *([shard.label] if shard.label else [])]
         index = shard.first
         with opened(shard.path) as file:
@@ -153,7 +136,7 @@ def _raw(
 
 
 def class_names(path: str, group: int, label: str | None) -> list[str]:
-    """The names in the label column of a row group; none where labels are numbers."""
+    """The names in the label column of a row group; empty if labels are numbers."""
     if label is None:
         return []
     with opened(path) as file:
@@ -202,7 +185,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[pq.ParquetFile]:
-    """The file; an error of pyarrow's gets its name."""
+    """Opens a file, and adds its name to errors of pyarrow."""
     with open_file(path) as file:
         try:
             yield pq.ParquetFile(file)

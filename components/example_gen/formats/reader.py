@@ -1,4 +1,4 @@
-"""What a reader of a data format is."""
+"""The base class of readers, and what readers share."""
 
 import abc
 import posixpath
@@ -8,16 +8,10 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
 from components.data.vectors import VectorRecord
-from components.example_gen.paths import INSIDE, described, parts, visible_names, walk
-from components.example_gen.prepare import (
-    BadRecordError,
-    Preparation,
-    RawImage,
-    RawRow,
-    prepare,
-)
+from components.example_gen.paths import INSIDE, described, parts, pattern_of, visible_names, walk
+from components.example_gen.prepare import BadRecordError, Preparation, RawImage, RawRow, prepare
 
-# The names under which data sets ship their splits.
+# Names that data sets use for their splits.
 SPLIT_OF = {
     "train": TRAIN_SPLIT,
     "training": TRAIN_SPLIT,
@@ -29,13 +23,13 @@ SPLIT_OF = {
     "valid": EVAL_SPLIT,
     "validation": EVAL_SPLIT,
 }
-# The name of the one split of data that bring none; a hash of the content divides it.
+# The only split of data without splits; a hash of the content divides it.
 UNSPLIT = "all"
-# What the column of labels of a table is often called.
+# Usual names of the column of labels.
 LABEL_COLUMNS = ("label", "labels", "class", "target")
 
-# Records that are looked at for the first that decodes.
-_LOOKED_AT = 64
+# Records among which the first that decodes is searched.
+_SEARCHED = 64
 
 ShardT = TypeVar("ShardT")
 
@@ -43,21 +37,24 @@ ShardT = TypeVar("ShardT")
 class Reader(abc.ABC, Generic[ShardT]):
     """Reads one on-disk format, without TFX and without Beam.
 
-    A split is named by glob patterns relative to the data's folder `base`, a path or a URI, with
-    `|` between several. After a `#` stands what is meant inside of a file. A shard is a small
-    picklable piece of a split that one worker reads.
+    A split is given by glob patterns relative to the data's folder `base`, a path or URI; `|`
+    separates several, and `#` precedes a member of a file. A shard is a small picklable piece of a
+    split that one worker reads.
 
     Args:
       labels: CSV file with the columns `file` and `label`, relative to `base`.
-      features: names of the `image` and of the `label` in the records.
-      columns: names of the numbers that make a vector, in tables.
+      features: names of the features `image` and `label` in the records.
+      columns: names of the numeric columns of a table.
 
     Raises:
-      ValueError: for an argument that the format has no use for.
+      ValueError: for an argument that the format does not use.
     """
 
-    # The arguments that the format can use.
+    # The arguments that the format uses.
     options: ClassVar[frozenset[str]] = frozenset()
+    # Matches the names of the format's files; `kind` is what messages call one.
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
+    kind: ClassVar[str] = "file"
 
     def __init__(
         self,
@@ -68,40 +65,64 @@ class Reader(abc.ABC, Generic[ShardT]):
         for name, value in (("labels", labels), ("features", features), ("columns", columns)):
             if value and name not in self.options:
                 raise ValueError(
-                    f"data.{name}: {type(self).__name__} has no use for it, found {value!r}; "
+                    f"data.{name}: {type(self).__name__} does not use it, found {value!r}; "
                     "leave it out"
                 )
         self.labels = labels
         self.features = dict(features or {})
         self.columns = tuple(columns or ())
+        self.check_options()
 
-    @abc.abstractmethod
+    @classmethod
+    def matches(cls, path: str) -> bool:
+        """Whether a file has a name of the format."""
+        return cls.pattern.fullmatch(posixpath.basename(path)) is not None
+
+    def check_options(self) -> None:  # noqa: B027
+        """Raises ValueError for arguments that contradict each other."""
+
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """Finds the splits of a folder: {"train": …, "eval": …} or {"all": …}, to glob patterns.
+        """Finds the splits of a folder, {"train": …, "eval": …} or {"all": …}, as glob patterns.
+
+        By default, by the words train, test, … in the paths of the format's files.
 
         Args:
           base: the folder.
-          names: the files and folders to read, relative to `base`; all of it if left out.
+          names: the files and folders to read, relative to `base`; by default all of them.
 
         Raises:
           FileNotFoundError: for a folder that is missing or holds no data.
-          ValueError: for a layout that can be understood in two ways.
+          ValueError: for an ambiguous layout.
         """
+        by_name = split_by_name(self.named_files(base, names), base)
+        return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
+
+    def named_files(self, base: str, names: Sequence[str] | None = None) -> list[str]:
+        """The format's files in a folder and below it, relative to it; arguments as of `splits`.
+
+        Raises:
+          FileNotFoundError: if there are none.
+        """
+        chosen = visible_names(base) if names is None else names
+        found = [file for name in chosen for file in walk(base, name) if self.matches(file)]
+        if not found:
+            raise FileNotFoundError(f"{base}: no {self.kind}; found {described(chosen)}")
+        return found
 
     @abc.abstractmethod
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[ShardT]]:
-        """The shards of every split; all at once, so that a class has one label in all of them.
+        """The shards of all splits, found together so that a class has the same label in each.
 
         Raises what `files` raises, and ValueError naming a file of another format.
         """
 
     @abc.abstractmethod
     def records(self, shard: ShardT) -> Iterator[RawImage | RawRow]:
-        """Every record of a shard, as it was found.
+        """Every record of a shard, unprocessed.
 
         Raises:
-          ValueError: naming a file that is damaged so that its records cannot be told apart. A
-            single record that cannot be had has an `error`.
+          ValueError: naming a file too damaged to be divided into records. A single record that
+            cannot be read has an `error` instead.
         """
 
     @abc.abstractmethod
@@ -109,12 +130,12 @@ class Reader(abc.ABC, Generic[ShardT]):
         """The number of records, without decoding them."""
 
     def read(self, shard: ShardT) -> Iterator[ImageRecord | VectorRecord]:
-        """The images of a shard in their own sizes; `decode_ok` says whether they decode.
+        """The images of a shard in their original sizes; `decode_ok` is False for bad ones.
 
-        Of a table, the rows; ValueError names the first that is bad.
+        For a table, the rows; raises ValueError naming the first bad one.
         """
         for raw in self.records(shard):
-            assert isinstance(raw, RawImage)  # The reader of tables has a `read` of its own.
+            assert isinstance(raw, RawImage)  # The reader of tables overrides `read`.
             try:
                 yield prepare(raw, Preparation()).record
             except BadRecordError:
@@ -123,16 +144,16 @@ class Reader(abc.ABC, Generic[ShardT]):
                 )
 
     def shape(self, shards: Sequence[ShardT]) -> tuple[int, int, int] | None:
-        """(height, width, channels) of the first image that decodes; None where none does."""
+        """(height, width, channels) of the first image that decodes; None if none does."""
         images = (image for shard in shards for image in self.read(shard))
-        for _, image in zip(range(_LOOKED_AT), images, strict=False):
-            assert isinstance(image, ImageRecord)  # Rows have no shape to ask for.
+        for _, image in zip(range(_SEARCHED), images, strict=False):
+            assert isinstance(image, ImageRecord)  # Not called for tables.
             if image.decode_ok:
                 return image.height, image.width, image.channels
         return None
 
     def files(self, base: str, splits: Mapping[str, str]) -> dict[str, list[str]]:
-        """The files of every split, sorted, without hidden ones.
+        """The visible files of every split, sorted.
 
         Raises:
           FileNotFoundError: for a pattern that matches no file.
@@ -149,9 +170,9 @@ class Reader(abc.ABC, Generic[ShardT]):
 
 
 def split_by_name(names: Iterable[str], where: str) -> dict[str, list[str]]:
-    """Groups names by the words train, test, val, … in them; one group `all` without.
+    """Groups names by the words train, test, val, … in them; without such words, as `all`.
 
-    Raises ValueError where the words do not make a train and one eval split.
+    Raises ValueError if the words do not give a train split and one eval split.
     """
     names = list(names)
     words = {name: [w for w in re.split(r"[^a-z0-9]+", name.lower()) if w in SPLIT_OF]
@@ -171,49 +192,23 @@ def split_by_name(names: Iterable[str], where: str) -> dict[str, list[str]]:
     return splits
 
 
-def container_names(
-    base: str, names: Sequence[str] | None, known: re.Pattern[str], kind: str
-) -> list[str]:
-    """The files of a format in a folder and below it, relative to it.
-
-    Args:
-      base: the folder.
-      names: the files and folders to look at; all if None.
-      known: matches the names of the format's files.
-      kind: what is read, in words.
-
-    Raises:
-      FileNotFoundError: for none.
-    """
-    chosen = visible_names(base) if names is None else names
-    found = [
-        file
-        for name in chosen
-        for file in walk(base, name)
-        if known.fullmatch(posixpath.basename(file))
-    ]
-    if not found:
-        raise FileNotFoundError(f"{base}: no {kind}; found {described(chosen)}")
-    return found
-
-
 class Class(NamedTuple):
-    """A class: its label, and its name where it has one; or none of both."""
+    """A class: its label, and its name if it has one; both None for no class."""
 
     label: int | None = None
     name: str | None = None
 
 
 def as_class(value: int | str | None, column: str, classes: Mapping[str, Class] | None) -> Class:
-    """The class that a column holds.
+    """The class in a cell of a column.
 
     Args:
-      value: a whole number, a name, or None for nothing.
+      value: a whole number, a name, or None for an empty cell.
       column: its name, for messages.
-      classes: by name, where there are names.
+      classes: by name, if classes have names.
 
     Raises:
-      BadRecordError: for nothing, a negative number, and what is no class.
+      BadRecordError: for an empty cell, a negative number, and an unknown name.
     """
     if value is None:
         raise BadRecordError(f"the column {column!r} holds no label")
@@ -230,7 +225,7 @@ def as_class(value: int | str | None, column: str, classes: Mapping[str, Class] 
 
 
 def as_classes(values: Iterable[str]) -> dict[str, Class]:
-    """Classes by name: labels are the names where all are numbers, else count in their order."""
+    """Classes by name: labels are the names if all are numbers, else their sorted positions."""
     values = set(values)
     if all(value.isascii() and value.isdigit() for value in values):
         return {value: Class(int(value)) for value in values}

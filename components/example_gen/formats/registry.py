@@ -12,7 +12,7 @@ from components.data.vectors import VectorRecord
 from components.example_gen.formats import archive, idx, numpy_files, parquet, table, tfrecord
 from components.example_gen.formats.folder import FolderReader
 from components.example_gen.formats.reader import Reader
-from components.example_gen.paths import described, is_image, visible_names, walk
+from components.example_gen.paths import described, visible_names, walk
 from components.example_gen.prepare import RawImage, RawRow
 
 AUTO = "auto"
@@ -25,35 +25,27 @@ READERS.register("tfrecord")(tfrecord.TFRecordReader)
 READERS.register("parquet")(parquet.ParquetReader)
 READERS.register(table.FORMAT)(table.TableReader)
 
-_NAMES = {
-    "idx": idx.NAMES,
-    "archive": archive.NAMES,
-    "numpy": numpy_files.NAMES,
-    "parquet": parquet.NAMES,
-    "tfrecord": tfrecord.NAMES,
-}
-# Of a large folder, enough to know what it is.
-_LOOKED_AT = 10_000
+# Names of a large folder that suffice to recognise its format.
+_SAMPLE = 10_000
 
 
 def recognised(names: Iterable[str], where: str) -> str:
-    """The format of images, from the names of files; a CSV file beside them is not looked at.
+    """The format of images, from the names of files; a CSV file beside them is ignored.
 
-    Raises ValueError that says what was found, for none or several.
+    Raises ValueError, saying what was found, for no format or several.
     """
-    looked_at = list(itertools.islice(names, _LOOKED_AT))
-    formats = Counter(filter(None, map(_format_of, looked_at)))
+    sample = list(itertools.islice(names, _SAMPLE))
+    formats = Counter(filter(None, map(_format_of, sample)))
     if len(formats) == 1:
         return next(iter(formats))
     if not formats:
-        tables = [name for name in looked_at if table.NAMES.fullmatch(posixpath.basename(name))]
-        if tables:
+        if tables := list(filter(table.TableReader.matches, sample)):
             raise ValueError(
                 f"{where}: {described(tables)}: a table holds no images; give data.columns in "
                 "place of data.image_shape"
             )
         raise ValueError(
-            f"{where}: cannot tell the format of {described(looked_at)}; name it in data.format "
+            f"{where}: cannot tell the format of {described(sample)}; name it in data.format "
             f"({', '.join(READERS.names())})"
         )
     listed = ", ".join(f"{count} {name}" for name, count in formats.most_common())
@@ -63,76 +55,70 @@ def recognised(names: Iterable[str], where: str) -> str:
 
 
 def table_files(base: str, names: Sequence[str] | None = None) -> list[str]:
-    """The paths of the files of a table of numbers; none where images lie there.
+    """The paths of the files of a table of numbers; empty if there are images.
 
-    A CSV file beside images is their labels, and a Parquet file with image bytes is images.
+    A CSV file beside images holds their labels; a Parquet file may hold images itself.
 
     Args:
       base: the folder.
-      names: the files and folders to look at, relative to `base`; all if left out.
+      names: the files and folders to consider, relative to `base`; by default all.
 
     Raises:
       ValueError: for a damaged Parquet file.
     """
     files = [file for name in names or [""] for file in walk(base, name)]
-    if not {_format_of(file) for file in files} <= {None, "parquet"}:
+    if any(_format_of(file) not in (None, "parquet") for file in files):
         return []
-    tables = [file for file in files if table.NAMES.fullmatch(posixpath.basename(file))]
-    paths = [posixpath.join(base, file) for file in tables]
+    paths = [posixpath.join(base, file) for file in filter(table.TableReader.matches, files)]
     images = any(_format_of(path) and parquet.holds_images(path) for path in paths)
     return [] if images else paths
 
 
 def _format_of(path: str) -> str | None:
-    name = posixpath.basename(path)
-    if is_image(name):
-        return "folder"
-    return next((known for known, names in _NAMES.items() if names.fullmatch(name)), None)
+    """The format that a file's name suggests; tables need `table_files`."""
+    # Names are sorted, so the wide pattern of TFRecord files is tried last.
+    formats = (known for known in READERS.names() if known != table.FORMAT)
+    return next((known for known in formats if READERS.get(known).matches(path)), None)
+
+
+def is_data_file(name: str) -> bool:
+    """Whether a name is that of a file of any format."""
+    return any(READERS.get(known).matches(name) for known in READERS.names())
 
 
 @READERS.register(AUTO)
 class AutoReader(Reader[tuple[str, Any]]):
-    """Whatever lies there, by the names of the files; with `columns`, a table."""
+    """The reader of the format that the names of the files suggest; with `columns`, of a table."""
 
     options: ClassVar[frozenset[str]] = frozenset({"labels", "features", "columns"})
 
-    def __init__(
-        self,
-        labels: str | None = None,
-        features: Mapping[str, str] | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(labels, features, columns)
+    def check_options(self) -> None:
         if self.columns:
-            # Which raises for the other arguments that a table has no use for.
+            # Raises for other arguments that a table does not use.
             self._reader(table.FORMAT)
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """As the reader of the format that is found."""
         if names is None:
             visible_names(base)
         files = (file for name in names or [""] for file in walk(base, name))
         return self._reader(self._recognised(files, base)).splits(base, names)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[tuple[str, Any]]]:
-        """The shards of the format's reader, and its name."""
+        """The shards of the format's reader, each with the name of the format."""
         found = self.files(base, splits)
         name = self._recognised((file for files in found.values() for file in files), base)
         shards = self._reader(name).shards(base, splits)
         return {split: [(name, shard) for shard in listed] for split, listed in shards.items()}
 
     def records(self, shard: tuple[str, Any]) -> Iterator[RawImage | RawRow]:
-        """The records of the format's reader."""
         name, inner = shard
         return self._reader(name).records(inner)
 
     def read(self, shard: tuple[str, Any]) -> Iterator[ImageRecord | VectorRecord]:
-        """As the format's reader."""
         name, inner = shard
         return self._reader(name).read(inner)
 
     def count(self, shards: Sequence[tuple[str, Any]]) -> int:
-        """The count of the format's reader."""
         return sum(self._reader(name).count([inner]) for name, inner in shards)
 
     def _recognised(self, files: Iterable[str], where: str) -> str:

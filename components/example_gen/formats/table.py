@@ -10,38 +10,29 @@ import posixpath
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import pyarrow as pa
 
 from components.data.vectors import VectorRecord
 from components.example_gen.formats import parquet
-from components.example_gen.formats.reader import (
-    LABEL_COLUMNS,
-    Class,
-    Reader,
-    as_class,
-    as_classes,
-    container_names,
-    split_by_name,
-)
-from components.example_gen.paths import INSIDE, open_file, pattern_of
+from components.example_gen.formats.reader import LABEL_COLUMNS, Class, Reader, as_class, as_classes
+from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import BadRecordError, RawRow, prepare_row
 
 FORMAT = "table"
 
 _CSV = re.compile(r".*\.(csv|tsv)(\.gz)?", re.IGNORECASE)
-NAMES = re.compile(f"{_CSV.pattern}|{parquet.NAMES.pattern}", re.IGNORECASE)
 
 _DELIMITERS = ",;\t"
 _BATCH_ROWS = 4096
-# Rows of a CSV file that tell which columns are numeric.
-_LOOKED_AT = 1000
+# Rows of a CSV file that decide which columns are numeric.
+_SAMPLE = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The names of the numeric columns, and of the column of labels if there is one."""
+    """The names of the numeric columns, and of the column of labels, if any."""
 
     columns: tuple[str, ...]
     label: str | None
@@ -54,11 +45,11 @@ class Rows:
     Attributes:
       path: of the file.
       source: its path relative to the data's folder.
-      group: the row group; 0 of a CSV file.
-      first: the index in the file of the first row, from 0.
-      count: of rows.
+      group: the row group; 0 for a CSV file.
+      first: index of the first row in the file, from 0.
+      count: number of rows.
       label: the column of labels, or None.
-      classes: by name, where labels are names.
+      classes: by name, if labels are names.
     """
 
     path: str
@@ -71,42 +62,36 @@ class Rows:
 
 
 class TableReader(Reader[Rows]):
-    """Numeric columns, `columns`, and a column of labels or none; other columns are ignored.
+    """Numeric `columns`, and optionally a column of labels; other columns are ignored.
 
-    Labels are whole numbers, or names, which count in the order of names over all splits.
-    `features` names their column; otherwise it is called `label`, `labels`, `class` or `target`,
-    and not one of `columns`. CSV is UTF-8 text whose first row names the columns; commas,
-    semicolons or tabs, whichever that row has most of, separate them.
+    Labels are whole numbers, or names, which are numbered in sorted order over all splits.
+    `features` names their column; by default it is `label`, `labels`, `class` or `target`, unless
+    that is one of `columns`. CSV is UTF-8 text whose first row names the columns; the delimiter is
+    the comma, semicolon or tab, whichever is most frequent in that row.
 
     Raises:
       ValueError: without `columns`.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features", "columns"})
+    pattern: ClassVar[re.Pattern[str]] = re.compile(
+        f"{_CSV.pattern}|{parquet.ParquetReader.pattern.pattern}", re.IGNORECASE
+    )
+    kind: ClassVar[str] = "CSV or Parquet file"
 
-    def __init__(
-        self,
-        labels: str | None = None,
-        features: Mapping[str, str] | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(labels, features, columns)
+    def check_options(self) -> None:
         if not self.columns:
-            raise ValueError("data.columns: a table needs the names of its numbers, found none")
+            raise ValueError(
+                "data.columns: a table needs the names of its numeric columns, found none"
+            )
         if "image" in self.features:
             raise ValueError("data.features.image: a table has no images; leave it out")
         label = self.features.get("label")
         if label in self.columns:
             raise ValueError(f"data.features.label: {label!r} is one of data.columns too")
 
-    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the words train, test, … in the names of files and their folders."""
-        files = container_names(base, names, NAMES, "CSV or Parquet file")
-        by_name = split_by_name(files, base)
-        return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
-
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Rows]]:
-        """Row groups of Parquet files, and whole CSV files, which are read through for it."""
+        """Row groups of Parquet files, and whole CSV files, which are read to count rows."""
         known: set[str] = set()
         found: dict[str, list[Rows]] = {split: [] for split in splits}
         for split, paths in self.files(base, splits).items():
@@ -126,7 +111,7 @@ class TableReader(Reader[Rows]):
         }
 
     def _label(self, path: str, names: Sequence[str]) -> str | None:
-        """The column of labels; raises ValueError for a column that is not there once."""
+        """The column of labels; ValueError for a wanted column that is missing or repeated."""
         wanted = dict.fromkeys(self.columns, "data.columns")
         if "label" in self.features:
             wanted[self.features["label"]] = "data.features.label"
@@ -138,11 +123,9 @@ class TableReader(Reader[Rows]):
         return self.features.get("label") or next(usual, None)
 
     def count(self, shards: Sequence[Rows]) -> int:
-        """As counted by `shards`."""
         return sum(shard.count for shard in shards)
 
     def records(self, shard: Rows) -> Iterator[RawRow]:
-        """The cells of every row."""
         wanted = [*self.columns, *([shard.label] if shard.label else [])]
         found = _opened(shard.path).rows(shard.group, wanted)
         for index, (values, error) in enumerate(found, shard.first):
@@ -150,7 +133,7 @@ class TableReader(Reader[Rows]):
             if shard.label and error is None:
                 try:
                     value = values[shard.label]
-                    # Cells of CSV are text, and `check` has refused other columns of Parquet.
+                    # CSV cells are text, and `check` refused other Parquet columns.
                     assert value is None or isinstance(value, int | str)
                     of = as_class(value, shard.label, shard.classes)
                 except BadRecordError as reason:
@@ -158,7 +141,7 @@ class TableReader(Reader[Rows]):
             yield RawRow(values, source, of.label, error, of.name)
 
     def read(self, shard: Rows) -> Iterator[VectorRecord]:
-        """The rows of a shard; ValueError names the first that is bad."""
+        """The rows of a shard; raises ValueError naming the first bad one."""
         for raw in self.records(shard):
             try:
                 yield prepare_row(raw, self.columns).record
@@ -166,13 +149,13 @@ class TableReader(Reader[Rows]):
                 raise ValueError(f"{raw.source}: {error}") from error
 
 
-def describe(files: Sequence[str]) -> Table:
-    """What columns the files of a table have, all of them the same.
+def inspect(files: Sequence[str]) -> Table:
+    """The columns that all files of a table have in common.
 
-    A column of a CSV file is numeric where, in the first rows, it holds numbers or nothing.
+    A column of a CSV file is numeric if its cells in the first rows are numbers or empty.
 
     Raises:
-      ValueError: for files without a numeric column in common, and damaged ones.
+      ValueError: for files without a common numeric column, and for damaged files.
     """
     opened = [_opened(path) for path in files]
     names = [name for name in opened[0].names if all(name in file.names for file in opened)]
@@ -185,60 +168,38 @@ def describe(files: Sequence[str]) -> Table:
     return Table(tuple(columns), label)
 
 
-# A row by name of column, and what is wrong with it or None.
+# A row by column, and what is wrong with it, or None.
 _Row = tuple[Mapping[str, str | float | None], str | None]
 _TextRow = tuple[Mapping[str, str | None], str | None]
 
 
-class _File(Protocol):
-    """A file of a table; `names` are those of all its columns."""
-
-    names: list[str]
-
-    def numeric(self) -> list[str]:
-        """The columns of numbers."""
-
-    def has_labels(self, name: str) -> bool:
-        """Whether there is such a column, of whole numbers or names."""
-
-    def check(self, columns: Sequence[str], label: str | None) -> None:
-        """Raises ValueError for columns that can hold no numbers or no labels."""
-
-    def groups(self, label: str | None) -> Iterator[tuple[int, set[str]]]:
-        """The count of the rows and the names of the classes of every part."""
-
-    def rows(self, group: int, names: Sequence[str]) -> Iterator[_Row]:
-        """The rows of a part."""
-
-
-def _opened(path: str) -> _File:
-    return _CsvFile(path) if _CSV.fullmatch(posixpath.basename(path)) else _ParquetFile(path)
-
-
 class _CsvFile:
-    """Every cell is text, and "" is nothing."""
+    """A CSV file: every cell is text, and "" is empty."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         header = next(self._lines(), None)
         if header is None:
-            raise ValueError(f"{path}: the file is empty, expected a first row of names")
+            raise ValueError(f"{path}: the file is empty, expected a header row")
         self.names = [name.strip() for name in header]
 
     def numeric(self) -> list[str]:
+        """The columns of numbers."""
         first = self._first_cells([name for name in self.names if name])
         return [name for name, cells in first.items() if cells and all(map(_is_number, cells))]
 
     def has_labels(self, name: str) -> bool:
+        """Whether there is such a column, of whole numbers or names."""
         if name not in self.names:
             return False
         cells = self._first_cells([name])[name]
         return bool(cells) and all(map(_is_class, cells))
 
     def check(self, columns: Sequence[str], label: str | None) -> None:
-        """Text may be anything."""
+        """Raises ValueError for columns that cannot hold numbers or labels; text can."""
 
     def groups(self, label: str | None) -> Iterator[tuple[int, set[str]]]:
+        """The number of rows and the names of classes of every part."""
         count = 0
         cells: set[str] = set()
         for row, _ in self.rows(0, [label] if label else []):
@@ -256,15 +217,15 @@ class _CsvFile:
                 yield {}, f"{len(cells)} fields, the first row has {len(self.names)}"
 
     def _first_cells(self, names: Sequence[str]) -> dict[str, set[str]]:
-        """What stands in columns, but for nothing, in the first rows."""
-        first = list(itertools.islice(self.rows(0, names), _LOOKED_AT))
+        """The distinct non-empty cells of columns in the first rows."""
+        first = list(itertools.islice(self.rows(0, names), _SAMPLE))
         return {name: {cell for row, _ in first if (cell := row.get(name))} for name in names}
 
     def _lines(self) -> Iterator[list[str]]:
-        """The cells of every row, the header among them; a blank line is none."""
+        """The cells of every row, including the header, without blank lines."""
         with open_file(self._path) as file:
             zipped = self._path.lower().endswith(".gz")
-            # What is not UTF-8 is text that is no number, in the one cell that it stands in.
+            # Bytes that are not UTF-8 make only the cell that holds them invalid.
             text = io.TextIOWrapper(
                 gzip.GzipFile(fileobj=file) if zipped else file,
                 "utf-8-sig",
@@ -274,7 +235,7 @@ class _CsvFile:
             try:
                 first = text.readline()
                 delimiter = max(_DELIMITERS, key=first.count)
-                # Python 3.10's csv would refuse the file.
+                # Python 3.10's csv refuses NUL.
                 whole = (line.replace("\0", r"\0") for line in itertools.chain([first], text))
                 yield from filter(None, csv.reader(whole, delimiter=delimiter, strict=True))
             except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -282,7 +243,7 @@ class _CsvFile:
 
 
 class _ParquetFile:
-    """Every column has a type, and null is nothing."""
+    """A Parquet file, with the methods of `_CsvFile`: columns have types, and null is empty."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -321,6 +282,13 @@ class _ParquetFile:
                     yield row, None
 
 
+_File = _CsvFile | _ParquetFile
+
+
+def _opened(path: str) -> _File:
+    return _CsvFile(path) if _CSV.fullmatch(posixpath.basename(path)) else _ParquetFile(path)
+
+
 def _is_numeric(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
@@ -333,7 +301,7 @@ def _is_number(text: str) -> bool:
 
 
 def _is_class(text: str) -> bool:
-    """Whether text is the name of a class: any but what is a number and not a whole one."""
+    """Whether text can be a class: anything except a number that is not whole."""
     try:
         float(text)
     except ValueError:

@@ -9,13 +9,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from components.data import examples
-from components.example_gen.formats.reader import Reader, container_names, split_by_name
-from components.example_gen.paths import INSIDE, open_file, pattern_of
+from components.example_gen.formats.reader import Reader
+from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import RawImage
 
-NAMES = re.compile(r".*(tfrecord|tfrec).*|.*\.(tfrecords?|tfrec)(\.gz)?", re.IGNORECASE)
-
-# Where nothing is said: what this project writes, then what others often do.
+# The default names: this project's, then those that others often use.
 _IMAGE_FEATURES = (examples.ENCODED, "image", "image_raw")
 _LABEL_FEATURES = (examples.LABEL, "label", "class")
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -25,33 +23,26 @@ Records = tuple[str, str]
 
 
 class TFRecordReader(Reader[Records]):
-    """tf.Examples with an encoded image each, and a whole number for the label.
+    """tf.Examples with one encoded image each, and a whole number as label.
 
-    `features` names them: `{image: image/encoded, label: image/class/label}` is what is looked for
-    first.
+    `features` names them; the first default is `{image: image/encoded, label: image/class/label}`.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features"})
-
-    def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
-        """By the words train, test, … in the names of files and their folders."""
-        files = container_names(base, names, NAMES, "TFRecord file")
-        by_name = split_by_name(files, base)
-        return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
+    pattern: ClassVar[re.Pattern[str]] = re.compile(r".*tfrec.*", re.IGNORECASE)
+    kind: ClassVar[str] = "TFRecord file"
 
     def count(self, shards: Sequence[Records]) -> int:
-        """Reads the files through, without parsing."""
+        """Reads all files, without parsing."""
         return sum(1 for path, _ in shards for _ in _serialized(path))
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Records]]:
-        """The files."""
         return {
             split: [(file, posixpath.relpath(file, base)) for file in files]
             for split, files in self.files(base, splits).items()
         }
 
     def records(self, shard: Records) -> Iterator[RawImage]:
-        """The encoded image of every tf.Example."""
         path, name = shard
         for index, serialized in enumerate(_serialized(path)):
             source = f"{name}{INSIDE}{index}"
@@ -88,7 +79,7 @@ class TFRecordReader(Reader[Records]):
 def _first(
     example: tf.train.Example, wanted: str | None, usual: Sequence[str]
 ) -> tuple[str, tf.train.Feature]:
-    """The feature that is asked for, or the first of the usual ones."""
+    """The wanted feature, or the first of the usual ones."""
     known = example.features.feature
     for name in [wanted] if wanted else usual:
         if name in known:

@@ -69,11 +69,11 @@ def test_the_page_says_what_is_wrong_and_how_much_there_is():
     assert "4 anomalies" in text
     assert "train image/mean Another distribution Too far." in text
     assert "Examples of train 1,200 Examples of eval 300 Rejected 0 Duplicates 7" in text
-    assert "Set aside" not in text
+    assert "Rejected records" not in text
 
     good = Page(pages.anomalies_page(result())).text
     assert "No anomalies" in good
-    assert "What is wrong" not in good
+    assert "Split Feature" not in good
 
 
 @pytest.mark.parametrize(("there", "words"), [(2, "All of them."), (2000, "The first 2 of 2,000.")])

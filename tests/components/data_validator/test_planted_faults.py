@@ -159,7 +159,7 @@ FAULTS = {
     "other sizes": (
         changed(larger, 250),
         {},
-        "2 of 500 .*the image is 10x10 .* asks for 8x8; data.fit",
+        "2 of 500 .*the image is 10x10 .*8x8; data.fit",
     ),
     "another size than the schema's": (
         dict,
@@ -199,7 +199,7 @@ FAULTS = {
     "duplicated files": (
         duplicated,
         {},
-        r"'image/hash': Duplicates: 63 of 563 examples .*at most 0.05 .*max_duplicate_fraction",
+        r"'image/hash': Duplicates: 63 of 563 examples .* 0.05 .*max_duplicate_fraction",
     ),
     "duplicated files, dropped": (duplicated, {"drop_duplicates": True}, None),
     "an image in train and eval": (

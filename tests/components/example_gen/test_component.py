@@ -6,7 +6,7 @@ from google.protobuf import json_format
 from tfx.proto import example_gen_pb2
 
 from components.common.code_version import code_version
-from components.example_gen import sources
+from components.example_gen import dataset, sources
 from components.example_gen.component import Driver, ImageExampleGen
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import bucket_of, read_values
@@ -129,12 +129,12 @@ def resolved(base: str, patterns: dict[str, str]) -> dict[str, str]:
         ),
     ],
 )
-def test_a_run_and_a_look_at_the_data_choose_the_same_span(tree, png, names, patterns, latest):
+def test_a_run_and_what_comes_before_it_choose_the_same_span(tree, png, names, patterns, latest):
     base = tree({f"{name}/{part}/1.png": png(1) for name in names for part in ("train", "test")})
     expected = {"train": f"{latest}/train/*", "eval": f"{latest}/test/*"}
     assert resolved(base, patterns) == sources.latest(base, patterns) == expected
     folder = patterns["train"].removesuffix("/train/*")
-    found = sources.find(READERS.get("folder")(), f"{base}/{folder}")
+    found = dataset.find(f"{base}/{folder}", READERS.get("folder")())
     assert resolved(found.base, found.patterns) == found.splits == expected
 
 
@@ -148,7 +148,7 @@ def test_a_run_and_a_look_at_the_data_choose_the_same_span(tree, png, names, pat
         (["1/train", "fixed"], {"eval": "fixed/*", "train": "{SPAN}/train/*"}),
     ],
 )
-def test_a_run_and_a_look_at_the_data_refuse_the_same_spans(tree, png, names, patterns):
+def test_a_run_and_what_comes_before_it_refuse_the_same_spans(tree, png, names, patterns):
     base = tree({f"{name}/1.png": png(1) for name in names})
     for choose in (resolved, sources.latest):
         with pytest.raises(ValueError, match="SPAN") as refused:

@@ -110,7 +110,7 @@ def test_bad_records_are_set_aside_and_counted(three_classes, tmp_path, run_exam
         ("train/ant/twin.png", "duplicate"),
         ("train/ant/in_eval.png", "leak"),
     }
-    assert "asks for 8x8" in rejected["train/bee/large.png", "bad"]
+    assert "data.image_shape is 8x8" in rejected["train/bee/large.png", "bad"]
     assert "test/bee/9.png in eval" in rejected["train/ant/in_eval.png", "leak"]
     assert counts(artifact) == {
         "examples": 6,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.example_gen.config import DataConfig
-from components.example_gen.ledger import Ledger, Line, judge
+from components.example_gen.ledger import Ledger, Line, decide
 
 SOURCES = st.lists(
     st.tuples(st.sampled_from(["train", "eval"]), st.integers(0, 30).map(str)),
@@ -17,12 +17,12 @@ SOURCES = st.lists(
 
 @given(SOURCES, st.booleans(), st.sampled_from(["fail", "drop", "keep"]), st.randoms())
 def test_of_equal_images_the_right_ones_go(records, drop_duplicates, on_leak, random):
-    judged = judge(records, drop_duplicates=drop_duplicates, on_leak=on_leak)
+    decision = decide(records, drop_duplicates=drop_duplicates, on_leak=on_leak)
     shuffled = random.sample(records, len(records))
-    assert judge(shuffled, drop_duplicates=drop_duplicates, on_leak=on_leak) == judged
+    assert decide(shuffled, drop_duplicates=drop_duplicates, on_leak=on_leak) == decision
 
-    gone = {(line.split, line.source) for line in judged.dropped}
-    assert len(gone) == len(judged.dropped)
+    gone = {(line.split, line.source) for line in decision.dropped}
+    assert len(gone) == len(decision.dropped)
     left = {"train": 0, "eval": 0}
     there = {"train": 0, "eval": 0}
     for record in records:
@@ -33,7 +33,7 @@ def test_of_equal_images_the_right_ones_go(records, drop_duplicates, on_leak, ra
     expected = {split: min(1, n) if drop_duplicates else n for split, n in there.items()}
     assert left == {"train": 0 if cleared else expected["train"], "eval": expected["eval"]}
 
-    said = [line.kind for line in (*judged.dropped, *judged.noted)]
+    said = [line.kind for line in (*decision.dropped, *decision.noted)]
     assert said.count("leak") == (there["train"] if leak else 0)
     duplicates = max(there["eval"] - 1, 0) + (0 if cleared else max(there["train"] - 1, 0))
     assert said.count("duplicate") == duplicates
@@ -93,18 +93,18 @@ def test_accepted(found, options):
             {},
             "2 records of train are in eval too: x.png: the same as y.png in eval; and 1 more",
         ),
-        (ledger(eval_examples=0), {}, "split 'eval' has no example, of 1000 records"),
+        (ledger(eval_examples=0), {}, "split 'eval' has no examples out of 1000 records"),
         (
             ledger(rejected=900),
             {**QUARANTINE, "max_rejected_fraction": 0.99},
-            "split 'train' has no example, of 1000 records, 900 of them bad: 0.png: it is broken; ",
+            "split 'train' has no examples out of 1000 records, 900 of them bad: 0.png: ",
         ),
         (
             Ledger({"inputs/train": 5, "examples/train": 4}),
             {},
             "5 records were read, but 4 are accounted for",
         ),
-        (Ledger({}), {}, "split 'train' has no example, of 0 records"),
+        (Ledger({}), {}, "split 'train' has no examples out of 0 records"),
     ],
 )
 def test_refused_in_one_line(found, options, message):

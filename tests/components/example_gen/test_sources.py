@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from components.example_gen import sources
+from components.example_gen import dataset, sources
 from components.example_gen.formats.registry import READERS
 
 
@@ -60,9 +60,9 @@ def test_one_path_a_list_or_a_glob(photos, paths, splits, sources_of):
     reader = READERS.get("folder")()
     if splits is None:
         with pytest.raises(FileNotFoundError):
-            sources.find(reader, full)
+            dataset.find(full, reader)
         return
-    found = sources.find(reader, full)
+    found = dataset.find(full, reader)
     assert found.patterns == found.splits == splits
     (shards,) = reader.shards(found.base, found.splits).values()
     assert [file.entry.name for shard in shards for file in shard] == sources_of
@@ -70,7 +70,7 @@ def test_one_path_a_list_or_a_glob(photos, paths, splits, sources_of):
 
 def test_labels_agree_over_a_list(photos):
     reader = READERS.get("auto")()
-    found = sources.find(reader, [f"{photos}/a", f"{photos}/b"])
+    found = dataset.find([f"{photos}/a", f"{photos}/b"], reader)
     (shards,) = reader.shards(found.base, found.splits).values()
     labels = {image.source: image.label for shard in shards for image in reader.read(shard)}
     assert labels == {"a/cat/1.png": 0, "a/dog/2.png": 1, "b/cat/3.png": 0}
@@ -88,12 +88,12 @@ def test_labels_agree_over_a_list(photos):
 def test_missing(photos, path, error):
     full = f"{photos}/{path}" if isinstance(path, str) else [f"{photos}/{each}" for each in path]
     with pytest.raises(error, match="none"):
-        sources.find(READERS.get("folder")(), full)
+        dataset.find(full, READERS.get("folder")())
 
 
 def test_splits_in_a_list_by_the_names_of_folders(tree, png):
     base = tree({"x/train/1.png": png(1), "y/test/2.png": png(2)})
-    found = sources.find(READERS.get("auto")(), [f"{base}/x/train", f"{base}/y/test"])
+    found = dataset.find([f"{base}/x/train", f"{base}/y/test"], READERS.get("auto")())
     assert found.splits == {"train": "x/train/*", "eval": "y/test/*"}
 
 
@@ -109,7 +109,7 @@ def test_spans_and_versions(tmp_path, png, kind):
     for name in ("span-9/v1", "span-10/v2", "span-10/v10", "other/v1"):
         write(f"{base}/{name}/train/cat/1.png", png(1))
         write(f"{base}/{name}/test/cat/2.png", png(2))
-    found = sources.find(READERS.get("folder")(), f"{base}/span-{{SPAN}}/v{{VERSION}}")
+    found = dataset.find(f"{base}/span-{{SPAN}}/v{{VERSION}}", READERS.get("folder")())
     assert found.base == base
     assert found.patterns == {
         "train": "span-{SPAN}/v{VERSION}/train/*/*",

@@ -6,7 +6,6 @@ import pytest
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from components.example_gen import sources
 from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
 from pipeline.config import LOCAL_BEAM
@@ -21,7 +20,7 @@ def run(tmp_path):
 
     def once(path):
         config = DataConfig(path=path, image_shape=(8, 8, 1))
-        patterns = sources.find(config.reader(), config.path).patterns
+        patterns = config.dataset().patterns
         LocalDagRunner().run(
             Pipeline(
                 pipeline_name="spans",

@@ -166,7 +166,7 @@ def test_a_run_is_chosen_by_its_beginning_or_its_age(found, name, index):
     ("name", "reason"),
     [
         ("latest~3", "latest~3: no such run; there are 3"),
-        ("2026-11-22", "2026-11-22: begins 2026-11-22T09:00:00, 2026-11-22T10:00:00; give more"),
+        ("2026-11-22", "2026-11-22: .*2026-11-22T09:00:00, 2026-11-22T10:00:00"),
         ("2026-11-22T11:00:00", "no such run; the nearest are 2026-11-22T"),
         ("", ": no such run; the nearest are 2026"),
     ],

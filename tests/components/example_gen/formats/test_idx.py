@@ -53,8 +53,8 @@ def test_same_array_is_same_file(tmp_path):
         (header(2, 2, magic=b"\0\1") + bytes(4), "not an IDX file: it begins with 00 01"),
         (header(1, kind=0x0D) + bytes(4), "of type 0d, only 08"),
         (header(3, 2, 2)[:9], "ends inside its header"),
-        (header(3, 2, 2) + bytes(8), r"promises 3 items \(12 bytes\), the file holds 2 \(8 bytes"),
-        (header(3, 2, 2) + bytes(16), r"promises 3 items \(12 bytes\), the file holds 4"),
+        (header(3, 2, 2) + bytes(8), r"declares 3 items \(12 bytes\), the file holds 2 \(8 bytes"),
+        (header(3, 2, 2) + bytes(16), r"declares 3 items \(12 bytes\), the file holds 4"),
     ],
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["raw", "gz"])

@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.data import examples
-from components.example_gen import sources
+from components.example_gen import dataset
 from components.example_gen.formats import archive
 from components.example_gen.formats.idx import write_idx
 from components.example_gen.formats.registry import AUTO, READERS, recognised
@@ -190,7 +190,7 @@ ROWS = {
 
 def read(reader, base):
     """Split to {pixels as bytes: class}, and what the readers say of themselves."""
-    found = sources.find(reader, base)
+    found = dataset.find(base, reader)
     shards = reader.shards(found.base, found.splits)
     result, names = {}, []
     for split, listed in shards.items():
@@ -266,7 +266,7 @@ def test_the_same_layout_errors_under_auto(tree):
 
 def only_shard(name, base, **options):
     reader = READERS.get(name)(**options)
-    found = sources.find(reader, base)
+    found = dataset.find(base, reader)
     return reader, [
         s for shards in reader.shards(found.base, found.splits).values() for s in shards
     ]
@@ -366,7 +366,7 @@ FAULTS = {
             "1.png": "labels.csv gives it 2 labels: ant, bee",
             "2.png": "labels.csv gives it an empty label",
             "3.png": "labels.csv has no row for it",
-            "9.png": "labels.csv lists it, there is no such file",
+            "9.png": "labels.csv lists it, but there is no such file",
         },
     ),
     "labels in an archive": (
@@ -376,7 +376,7 @@ FAULTS = {
         {
             "a.zip#x/0.png": "a.zip#labels.csv has no row for it",
             "a.zip#x/1.png": None,
-            "a.zip#x/2.png": "lists it, there is no such file",
+            "a.zip#x/2.png": "lists it, but there is no such file",
         },
     ),
     "tf.Examples": (
@@ -612,7 +612,7 @@ def test_a_gzipped_file_without_the_name(tmp_path):
 def test_options_of_other_formats_are_refused(name):
     for option, value in (("labels", "a.csv"), ("features", {"image": "x"})):
         if option not in READERS.get(name).options:
-            with pytest.raises(ValueError, match=f"data.{option}: .* has no use for it"):
+            with pytest.raises(ValueError, match=f"data.{option}: "):
                 READERS.get(name)(**{option: value})
 
 

@@ -1,4 +1,4 @@
-"""A first look at images of which nothing is known yet."""
+"""The sizes of images about which nothing is known yet."""
 
 import dataclasses
 import io
@@ -12,19 +12,19 @@ from PIL import ExifTags, Image
 from components.example_gen.formats.reader import Reader
 from components.example_gen.prepare import RawImage, RawRow
 
-_LOOKED_AT = 512
+_SAMPLE = 512
 _GRAY = ("1", "L", "LA", "I", "I;16")
-# EXIF orientations that lie on their side.
+# EXIF orientations that swap height and width.
 _TURNED = (5, 6, 7, 8)
 
 
 @dataclasses.dataclass(frozen=True)
-class Survey:
+class ImageSizes:
     """What a sample of the images is like.
 
     Attributes:
-      sizes: how many have each (height, width).
-      channels: 1 where all are gray, else 3.
+      sizes: number of images by (height, width).
+      channels: 1 if all are gray, else 3.
     """
 
     sizes: Mapping[tuple[int, int], int]
@@ -37,42 +37,42 @@ class Survey:
         return int(np.median(sides))
 
 
-def survey(reader: Reader, shards: Sequence) -> Survey:
-    """Looks at some hundred images from all over the data, without decoding them.
+def inspect(reader: Reader, shards: Sequence) -> ImageSizes:
+    """The sizes of some hundred images from all over the data, without decoding them.
 
     Args:
-      reader: of the data's format.
-      shards: of the data, or of a split.
+      reader: the reader of the data's format.
+      shards: shards of the data.
 
     Raises:
-      ValueError: where none of the records is an image.
+      ValueError: if none of the records is an image.
     """
-    step = max(1, len(shards) // _LOOKED_AT)
+    step = max(1, len(shards) // _SAMPLE)
     chosen = shards[::step]
-    each = -(-_LOOKED_AT // max(1, len(chosen)))
+    each = -(-_SAMPLE // max(1, len(chosen)))
     records = [raw for shard in chosen for raw in itertools.islice(reader.records(shard), each)]
     shapes = [shape for raw in records if (shape := _shape(raw)) is not None]
     if not shapes:
         reason = next((f": {raw.source}: {raw.error}" for raw in records if raw.error), "")
         raise ValueError(f"none of {len(records)} records is an image{reason}")
-    return Survey(
+    return ImageSizes(
         Counter(shape[:2] for shape in shapes), max(channels for _, _, channels in shapes)
     )
 
 
 def _shape(raw: RawImage | RawRow) -> tuple[int, int, int] | None:
-    """(height, width, 1 or 3), None for what is no image."""
-    assert isinstance(raw, RawImage)  # The caller's reader is one of images.
+    """(height, width, 1 or 3); None for a record that is not an image."""
+    assert isinstance(raw, RawImage)  # The reader reads images.
     if isinstance(raw.content, np.ndarray):
         height, width, *channels = raw.content.shape
         return height, width, 1 if channels in ([], [1]) else 3
     try:
-        # Reads no further than the header.
+        # Reads only the header.
         with Image.open(io.BytesIO(raw.content)) as image:
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation) in _TURNED:
                 width, height = height, width
             return height, width, 1 if image.mode in _GRAY else 3
     except Exception:  # noqa: BLE001
-        # As many errors as there are ways to be damaged; ExampleGen names them.
+        # Pillow raises many types of errors; ExampleGen reports them.
         return None

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.example_gen import image_sizes
 from components.example_gen.formats.registry import READERS
-from components.example_gen.survey import survey
 
 
-def look(folder, data_format="auto"):
+def inspect(folder, data_format="auto"):
     reader = READERS.get(data_format)()
     shards = reader.shards(str(folder), reader.splits(str(folder)))
-    return survey(reader, [shard for listed in shards.values() for shard in listed])
+    return image_sizes.inspect(reader, [shard for listed in shards.values() for shard in listed])
 
 
 def jpeg(size, orientation=1):
@@ -31,14 +31,14 @@ def test_sizes_and_colours_of_a_folder(tmp_path):
     ):
         Image.new(mode, size).save(tmp_path / name)
     (tmp_path / "e.png").write_bytes(b"\x89PNG no more")
-    found = look(tmp_path)
+    found = inspect(tmp_path)
     assert found.sizes == {(20, 30): 2, (40, 8): 1, (9, 9): 1}
     assert found.channels == 1
     assert found.short_side == 14
 
     # One in colour is enough; this one lies on its side.
     (tmp_path / "f.jpg").write_bytes(jpeg((60, 50), orientation=6))
-    found = look(tmp_path)
+    found = inspect(tmp_path)
     assert found.sizes[60, 50] == 1
     assert found.channels == 3
 
@@ -46,7 +46,7 @@ def test_sizes_and_colours_of_a_folder(tmp_path):
 @pytest.mark.parametrize(("shape", "channels"), [((5, 12, 10), 1), ((5, 12, 10, 3), 3)])
 def test_arrays_have_sizes_too(tmp_path, shape, channels):
     np.savez(tmp_path / "images.npz", images=np.zeros(shape, np.uint8))
-    found = look(tmp_path)
+    found = inspect(tmp_path)
     assert found.sizes == {(12, 10): 5}
     assert found.channels == channels
 
@@ -59,10 +59,10 @@ def test_a_large_folder_is_looked_at_all_over(tmp_path):
         else:
             Image.new("L", (8 + number // 256, 8)).save(name)
     # One of each shard of 256 files.
-    assert look(tmp_path).sizes == {(8, 8): 1, (8, 9): 1, (8, 10): 1}
+    assert inspect(tmp_path).sizes == {(8, 8): 1, (8, 9): 1, (8, 10): 1}
 
 
 def test_no_image_at_all_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match="none of 1 records is an image"):
-        look(tmp_path)
+        inspect(tmp_path)

@@ -1,0 +1,77 @@
+"""SavedModels on disk, and generators among them."""
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+_FILE = "saved_model.pb"
+# Where a TFX Model artifact keeps its SavedModel.
+_SERVING_FOLDER = "Format-Serving"
+# Of a generator of rows, to the names of their columns.
+_COLUMNS_SIGNATURE = "columns"
+
+
+def versions(folder: str) -> list[str]:
+    """The versions in a serving folder, oldest first: the names that are whole numbers."""
+    names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
+    return sorted((name for name in names if name.isdecimal()), key=int)
+
+
+def find(folder: str) -> str | None:
+    """The SavedModel in a folder, in a TFX artifact, or the newest version in a serving folder."""
+    if not tf.io.gfile.isdir(folder):
+        return None
+    for name in ("", _SERVING_FOLDER, *reversed(versions(folder))):
+        path = os.path.join(folder, name) if name else folder
+        # A folder of images may be named by a number too.
+        if tf.io.gfile.exists(os.path.join(path, _FILE)):
+            return path
+    return None
+
+
+class Generator:
+    """A generator as its SavedModel serves it: signatures of `components.trainer.export`.
+
+    Args:
+      path: folder of the SavedModel, a path or a URI.
+
+    Attributes:
+      signatures: their names.
+    """
+
+    def __init__(self, path: str) -> None:
+        # Kept because a signature alone does not keep its variables alive.
+        self._model = tf.saved_model.load(path)
+        self.path = path
+        self.signatures = frozenset(self._model.signatures)
+
+    def inputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
+        """The inputs of a signature by name; empty if the signature does not exist."""
+        if signature not in self.signatures:
+            return {}
+        return self._model.signatures[signature].structured_input_signature[1]
+
+    def outputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
+        """The outputs of a signature by name; raises ValueError if it does not exist."""
+        self._check(signature)
+        return self._model.signatures[signature].structured_outputs
+
+    @property
+    def columns(self) -> list[str] | None:
+        """The names of the columns of a generator of rows; None if it does not name them."""
+        if _COLUMNS_SIGNATURE not in self.signatures:
+            return None
+        return [name.decode() for name in self(_COLUMNS_SIGNATURE)["names"]]
+
+    def __call__(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
+        """The outputs by name; raises ValueError if the signature does not exist."""
+        self._check(signature)
+        outputs = self._model.signatures[signature](**inputs)
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+    def _check(self, signature: str) -> None:
+        if signature not in self.signatures:
+            found = ", ".join(sorted(self.signatures)) or "none"
+            raise ValueError(f"{self.path}: no signature {signature!r}, found: {found}")
