@@ -80,8 +80,8 @@ class FeatureExtractorConfig(Config):
                 other for other in EXTRACTORS.names() if name in EXTRACTORS.get(other).options
             ]
             raise ValueError(
-                f"{name}: an option of kind {', '.join(others)}; the options of kind {self.kind} "
-                f"are {', '.join(sorted(options)) or 'none'}"
+                f"{name}: an option of kind {', '.join(others)}; kind {self.kind} takes "
+                f"{', '.join(sorted(options)) or 'none'}"
             )
         return self
 

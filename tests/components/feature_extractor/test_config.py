@@ -56,7 +56,7 @@ WRONG = {
     ),
     "a function has a seed only": (
         {"kind": "m:f", "feature_dim": 3},
-        "^feature_dim: .*; kind m:f.* seed$",
+        "^feature_dim: .*kind m:f.* seed$",
     ),
 }
 

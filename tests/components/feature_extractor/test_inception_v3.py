@@ -160,4 +160,4 @@ def test_without_a_network_the_error_names_the_option(tmp_path):
     ).stdout.splitlines()
 
     assert said[-1].startswith("feature_extractor.weights: imagenet cannot be downloaded")
-    assert said[-1].endswith("give the path of a file of weights")
+    assert said[-1].endswith("the path of a weights file")
