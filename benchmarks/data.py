@@ -1,12 +1,12 @@
-"""Speed and memory of reading data, and of training from more data than memory holds.
+"""Speed and memory of reading data, and of training on more data than fit into memory.
 
     python benchmarks/data.py [--source DIR] [--quick] [--out table.md]
 
 ExampleGen and StatisticsGen read Fashion-MNIST and photographs, all and a tenth of them, each in a
-process of its own that has read a few records before. Memory is what the process needs at its peak
-beyond that. Training reads its input from memory, from the mapped file that the trainer uses, and,
-where cgroups may be made (by root), from one of four times the memory; medians of three. Linux
-only.
+separate process after a warm-up on a few records. Memory is the peak beyond that after the
+warm-up. Training reads its input from memory, from a memory-mapped file as the trainer does,
+and, if cgroups can be created (by root), from a file of four times the available memory; medians of
+three. Linux only.
 """
 
 import argparse
@@ -31,15 +31,15 @@ _PHOTOGRAPHS = 5000
 _WARM_UP = 200
 _BATCH = 64
 _BATCHES = 2000
-# Of one training.
+# Steps per training.
 _STEPS = {"28×28": 300, "64×64": 100}
 _FEW_STEPS = 5
 _ROUNDS = 3
-# What a process may take for what it touches from then on, page cache included.
+# Memory limit of a process in its cgroup, including page cache.
 _LIMIT = 2**29
 _TIMES_THE_LIMIT = 4
 _DROP = Path("/proc/sys/vm/drop_caches")
-# Of cgroups' first version, and of the second.
+# cgroups v1 and v2.
 _CGROUPS = {"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"}
 
 
@@ -90,7 +90,7 @@ def _table(rows: list[dict]) -> str:
 def write_clothes(folder: Path, source: str | None, scale: int) -> None:
     """Fashion-MNIST as IDX files in `all`, a tenth of it in `tenth`, and a few in `few`.
 
-    Without a source, the sample again and again, shifted by another number of pixels each time.
+    Without a source, repeats the sample, shifted by a different number of pixels each time.
     """
     sys.path.insert(0, str(_ROOT))
     from components.example_gen.formats.idx import read_idx, write_idx
@@ -110,7 +110,7 @@ def write_clothes(folder: Path, source: str | None, scale: int) -> None:
 
 
 def write_photographs(folder: Path, count: int) -> None:
-    """JPEG files in two classes: parts of scikit-learn's photographs, from 100 to 400 pixels."""
+    """JPEG files in two classes: crops of scikit-learn's photographs, from 100 to 400 pixels."""
     from sklearn.datasets import load_sample_images
 
     photographs = [Image.fromarray(image) for image in load_sample_images().images]
@@ -128,7 +128,7 @@ def write_photographs(folder: Path, count: int) -> None:
 
 
 def stages(name: str, folder: Path) -> list[dict]:
-    """ExampleGen and StatisticsGen over a tenth and over all; leaves the latter's examples."""
+    """Runs ExampleGen and StatisticsGen on a tenth and all of the data; keeps all examples."""
     from tfx.types import standard_artifacts
 
     from components.example_gen import sources
@@ -180,11 +180,11 @@ def stages(name: str, folder: Path) -> list[dict]:
 
 
 def training(name: str, folder: Path) -> list[dict]:
-    """The input of training alone, and the default recipe's training, from each kind of store."""
+    """Reads training input, and trains the default recipe, from each kind of storage."""
     from components.data import examples
     from components.trainer import GANTrainer
-    from components.trainer.data import batches as data
     from components.trainer.data import sources
+    from components.trainer.data.batches import step_batches
     from pipeline import config
 
     files = sorted(str(path) for path in (folder / "examples/Split-train").iterdir())
@@ -230,20 +230,20 @@ def training(name: str, folder: Path) -> list[dict]:
     trainer = GANTrainer.from_config(recipe, in_memory)
 
     def trained(steps: int) -> tuple[float, float]:
-        """Seconds, and the share of them that went by waiting for input."""
+        """Seconds, and the share of them spent waiting for input."""
         started = time.monotonic()
         line = trainer.train(trainer.images_seen + steps * recipe.batch_size)
         return time.monotonic() - started, line["input_wait"]
 
-    # Tracing is no part of what is measured, nor are the images that each training ends with.
+    # Excludes tracing, and the sample grid at the end of each training, from the measurement.
     trained(_FEW_STEPS)
     overhead, _ = trained(_FEW_STEPS)
     found: dict[str, list[tuple[float, ...]]] = {store: [] for store in stores}
-    # In turn, so that other work on the machine slows all of them.
+    # Interleaved, so that other load on the machine affects all of them.
     for store, opened in list(stores.items()) * _ROUNDS:
         with opened() as content:
             trainer.source = sources.open_source(content)
-            batches = data.step_batches(
+            batches = step_batches(
                 trainer.source,
                 batch_size=_BATCH,
                 discriminator_steps=1,
@@ -275,7 +275,7 @@ def training(name: str, folder: Path) -> list[dict]:
 
 
 def _limited(root: Path, limit: str, opened: Callable[[], np.ndarray]) -> Callable:
-    """Opens data in a cgroup whose processes have `_LIMIT` bytes for what they touch in it."""
+    """Opens data in a cgroup whose memory is limited to `_LIMIT` bytes."""
     group, process = root / f"tfx-gan-{os.getpid()}", str(os.getpid())
 
     @contextlib.contextmanager
@@ -283,7 +283,7 @@ def _limited(root: Path, limit: str, opened: Callable[[], np.ndarray]) -> Callab
         group.mkdir()
         try:
             (group / limit).write_text(str(_LIMIT))
-            # What is in the page cache counts for who has read it first.
+            # Cached pages are charged to whoever read them first, so drop them.
             os.sync()
             _DROP.write_text("3")
             (group / "cgroup.procs").write_text(process)
@@ -296,13 +296,13 @@ def _limited(root: Path, limit: str, opened: Callable[[], np.ndarray]) -> Callab
 
 
 def _measured(run: Callable[[], object]) -> tuple[float, float]:
-    """Seconds, and megabytes at the peak beyond those before."""
+    """Seconds, and peak megabytes beyond those before."""
 
     def megabytes(key: str) -> float:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
-    # The peak is what it is now.
+    # Resets the peak to the present value.
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before, started = megabytes("VmRSS"), time.monotonic()
     run()

@@ -1,12 +1,12 @@
-"""Is the default recipe good? It and a plain DCGAN train for the same time on the same data.
+"""Compares the default recipe with a plain DCGAN, trained for the same time on the same data.
 
     python benchmarks/default_recipe.py [--seconds 300] [--seeds 3] [--source DIR]
 
-Both see the full Fashion-MNIST, one after the other on the same machine; tracing and compiling
-count. The plain DCGAN is the tutorial's: Keras layers, batch 64, Adam 2e-4 with beta_1 0.5,
-float32, the generator run twice a step, no averaging. Nothing is selected: each trains until the
-time is over, and is then scored with 10 000 samples against the 10 000 test images, on the features
-of a classifier trained for this comparison only.
+Both train on the full Fashion-MNIST, one after the other on the same machine; tracing and compiling
+are included. The plain DCGAN is that of the tutorials: Keras layers, batch 64, Adam 2e-4 with
+beta_1 0.5, float32, the generator run twice per step, no averaging. There is no model selection:
+each trains until its time is up, and is then scored with 10 000 samples against the 10 000 test
+images, on the features of a classifier trained for this comparison only.
 """
 
 import json
@@ -29,7 +29,7 @@ _RECIPE = "data/fashion_mnist/recipe.yaml"
 _SAMPLES = 10_000
 _CHUNK = 200
 
-# Sampler of uint8 images, and images seen.
+# A sampler of uint8 images, and the number of images seen.
 Trained = tuple[Callable[[int, int], np.ndarray], int]
 
 
@@ -42,7 +42,7 @@ def main(seconds: float, seeds: int, source: str | None, out: str | None) -> Non
     """Trains both, prints the table."""
     data = fashion_mnist.load(source)
     yardstick = fashion_mnist.Yardstick(data)
-    click.echo(f"classifier of the comparison: {yardstick.accuracy:.1%} of the test images right")
+    click.echo(f"classifier for the comparison: {yardstick.accuracy:.1%} test accuracy")
     contestants = {"default recipe": default_recipe, "plain DCGAN": plain_dcgan}
     results = []
     for seed in range(seeds):
@@ -69,7 +69,7 @@ def main(seconds: float, seeds: int, source: str | None, out: str | None) -> Non
 
 
 def default_recipe(images: np.ndarray, seed: int, seconds: float) -> Trained:
-    """The trainer section of the default recipe, without an extractor to select by."""
+    """The default recipe's trainer, without model selection."""
     started = time.monotonic()
     never = 10**9
     recipe = config.load(
@@ -87,13 +87,13 @@ def default_recipe(images: np.ndarray, seed: int, seconds: float) -> Trained:
         elapsed = time.monotonic() - started
         rate = rate or int(trainer.step) / elapsed
         left = seconds - elapsed
-        # Half of what is left, so that a wrong guess of the rate does no harm.
+        # Half of the time left, in case the estimated rate is wrong.
         steps = int(rate * left / 2) if left > 10 else int(rate * left)
     return trainer.sample, trainer.images_seen
 
 
 def plain_dcgan(images: np.ndarray, seed: int, seconds: float) -> Trained:
-    """The DCGAN of the tutorials, written with nothing of this project."""
+    """The DCGAN of the tutorials, written without code of this project."""
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
     layers = keras.layers

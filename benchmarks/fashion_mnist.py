@@ -1,4 +1,4 @@
-"""The full Fashion-MNIST and a yardstick: what the benchmarks share."""
+"""The full Fashion-MNIST, and a metric on it, for the other benchmarks."""
 
 import dataclasses
 import shutil
@@ -31,14 +31,14 @@ class Data:
 
 
 def load(source: str | None) -> Data:
-    """The data of a folder with the four IDX files, or of the Debian package if None."""
+    """Loads a folder with the four IDX files, or the Debian package if None."""
     if source:
         return Data(_split(Path(source), "train"), _split(Path(source), "t10k"))
     with tempfile.TemporaryDirectory() as folder:
         for command in (f"apt-get download {_PACKAGE}", f"dpkg-deb -x {_PACKAGE}_*.deb ."):
             if shutil.which(command.split()[0]) is None:
                 raise FileNotFoundError(
-                    f"{command.split()[0]}: not here; give --source, a folder made by "
+                    f"{command.split()[0]}: not installed; pass --source, a folder made by "
                     "`python data/make_samples.py --full DIR`"
                 )
             subprocess.run(command, shell=True, cwd=folder, check=True, capture_output=True)
@@ -52,10 +52,10 @@ def _split(folder: Path, name: str) -> examples.Split:
 
 
 class Yardstick:
-    """Scores images against the test split, on the features of a classifier of its own.
+    """Scores images against the test split, on the features of a classifier trained for that.
 
     Args:
-      data: the classifier learns the train split.
+      data: the classifier is trained on its train split.
       seed: of the classifier.
     """
 

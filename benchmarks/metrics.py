@@ -1,11 +1,11 @@
-"""Time and memory of FID and of the neighbour metrics, beside the other implementations.
+"""Time and memory of FID and of the neighbour metrics, compared with other implementations.
 
     python benchmarks/metrics.py [--quick] [--only fid] [--out table.md]
 
-Each contender has a process of its own and is given the same float32 features, which it has loaded
-before the clock starts. CPU seconds are of all threads: where other work shares the machine, they
-say more than the clock. Memory is what the process needs at its peak beyond that. The others run in
-the environment that .ci/oracles makes.
+Each contender runs in a separate process on the same float32 features, which are loaded before the
+measurement. CPU seconds are summed over threads, and are more reliable than wall time on a shared
+machine. Memory is the process's peak beyond that before the measurement. The other implementations
+run in the environment that .ci/oracles makes.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def prdc(real, fake):
     return run
 
 
-# What is measured: its name, the rows of either set, and the contenders.
+# Implementations by name; a task is a name, the rows per set, and implementations.
 _FID = {
     _OURS: ours_fid,
     "clean-fid": clean_fid,
@@ -109,7 +109,7 @@ _TASKS = [
 
 
 def measure(make, folder):
-    """In a process of its own: prints what it took and the score as JSON."""
+    """Runs in a separate process; prints resources and score as JSON."""
     real, fake = (np.load(Path(folder) / f"{name}.npy") for name in ("real", "fake"))
     run = make(real, fake)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM, the peak
@@ -129,14 +129,14 @@ def measure(make, folder):
 
 
 def memory(field):
-    """A line of /proc/self/status, bytes. (ru_maxrss would start from the parent's peak.)"""
+    """A field of /proc/self/status in bytes. (ru_maxrss would start from the parent's peak.)"""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     (line,) = [line for line in status.splitlines() if line.startswith(field)]
     return int(line.split()[1]) * 1024
 
 
 def features(folder, rows, columns):
-    """Writes real and fake: positive, skewed and correlated, as pooled activations are."""
+    """Writes real and fake features: positive, skewed and correlated, like pooled activations."""
     rng = np.random.default_rng(0)
     mixing = rng.standard_normal((64, columns), dtype=np.float32)
     for name, spread in {"real": 1.0, "fake": 0.9}.items():

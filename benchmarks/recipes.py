@@ -1,10 +1,10 @@
-"""One table of all recipes: same data, same images seen, same seed, same yardstick.
+"""A table of all recipes, with the same data, images seen, seed and metric.
 
     python benchmarks/recipes.py [--images 20_000] [--seed 0] [--out docs/results.md]
 
-Each recipe of data/fashion_mnist trains on the full Fashion-MNIST. As in a pipeline, the generator
-that measures best while training goes on is the one that counts; it is scored with 10 000 samples
-against the 10 000 test images, on the features of a classifier trained for this table only.
+Each recipe in data/fashion_mnist trains on the full Fashion-MNIST. As in a pipeline, the generator
+that measures best during training is selected; it is scored with 10 000 samples against the 10 000
+test images, on the features of a classifier trained for this table only.
 """
 
 import os
@@ -37,17 +37,17 @@ def main(
     lines = [
         "# Results",
         "",
-        "Each recipe of `data/fashion_mnist` on the full Fashion-MNIST, made on one machine by",
+        "Each recipe in `data/fashion_mnist` on the full Fashion-MNIST, on one machine with",
         "",
         "```",
         f"python benchmarks/recipes.py --images {images} --seed {seed} --out {out}",
         "```",
         "",
-        f"{images:,} images seen by each generator, seed {seed}: a short training, which compares "
-        "and does not show what a recipe can reach. 10 000 samples of the generator that measured "
-        "best meanwhile, on pixels, against the 10 000 test images, on the features of a "
-        f"classifier for this table only ({yardstick.accuracy:.1%} of the test images right); "
-        "precision and recall of 5000. images/s include compiling and measuring; "
+        f"{images:,} images seen by each generator, seed {seed}: a short training that compares "
+        "recipes, but does not show what they can reach. 10 000 samples of the generator that "
+        "measured best during training, on pixels, against the 10 000 test images, on the features "
+        f"of a classifier for this table only ({yardstick.accuracy:.1%} test accuracy); "
+        "precision and recall with 5000. images/s include compiling and measuring; "
         f"{os.cpu_count()} cores, TensorFlow {tf.__version__}.",
         "",
         "| recipe | FID | KID | precision | recall | best at | images/s |",

@@ -1,4 +1,4 @@
-"""Makes the extractor whose features generators are measured in."""
+"""Makes the feature extractor with which generators are measured."""
 
 # Importing a kind registers it.
 from components.feature_extractor import (

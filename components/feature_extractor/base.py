@@ -1,4 +1,4 @@
-"""What all kinds of extractors share, and their registry."""
+"""The registry of extractor kinds, and code that they share."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ Splits = Mapping[str, examples.Split]
 # uint8 to [-1, 1].
 SCALE, OFFSET = 1 / 127.5, -1.0
 
-# Keys of the configurations of layers and models.
+# Keys that tell the configurations of layers and models from other ones.
 _OF_A_LAYER = ("dtype", "trainable", "layers")
 
 
@@ -28,10 +28,10 @@ class Built:
     """An extractor before it is written.
 
     Attributes:
-      model: of one input as `inputs` makes it; outputs `features` float32 [n, d] and, if it has
+      model: has the one input of `inputs`, and outputs `features` float32 [n, d] and, if it has
         classes, `probabilities` float32 [n, classes].
-      name: what reports call it; starts with the data's name if it was trained on the data.
-      architecture: text that tells its computation from others with the same weights.
+      name: its name in reports; starts with the data's name if it was trained on the data.
+      architecture: text that distinguishes it from other models with the same weights.
       classes_are_labels: whether class k is the data's label k.
       known: further entries of extractor.json.
     """
@@ -53,8 +53,8 @@ class Kind:
 
     Attributes:
       build: (splits, FeatureExtractorConfig, the data's name) to `Built`.
-      options: the keys of the recipe's section that it takes, besides `kind`.
-      takes_vectors: whether it takes vectors; all kinds take images.
+      options: the keys of the recipe's section that it supports, besides `kind`.
+      takes_vectors: whether it supports vectors; all kinds support images.
       files: maps a FeatureExtractorConfig to further local files that the extractor depends on.
     """
 
@@ -68,7 +68,7 @@ EXTRACTORS: Registry[Kind] = Registry("extractor")
 
 
 def find(kind: str) -> Kind:
-    """The entry of a kind of the registry, or of `module:function`.
+    """The registry entry of a kind, which may be `module:function`.
 
     Raises:
       ValueError: for an unknown kind.
@@ -91,9 +91,9 @@ def inputs(shape: Sequence[int]) -> keras.KerasTensor:
 
 
 def architecture(model: keras.Model) -> str:
-    """A functional model's configuration as JSON, independent of the models made before it.
+    """A functional model's configuration as JSON, independent of other models in the process.
 
-    Keras numbers layer names within a process; here they are numbered within the model.
+    Keras numbers layer names per process; here they are renumbered per model.
     """
     config = json.loads(model.to_json())
     names: dict[str, str] = {}
@@ -103,7 +103,7 @@ def architecture(model: keras.Model) -> str:
 
 def _count(node: object, names: dict[str, str]) -> None:
     if isinstance(node, dict):
-        # Only of layers and models: the name of a dtype policy has a meaning.
+        # Only layers and models: the names of dtype policies must be kept.
         if isinstance(node.get("name"), str) and not node.keys().isdisjoint(_OF_A_LAYER):
             names.setdefault(node["name"], f"layer {len(names)}")
         for part in node.values():

@@ -1,8 +1,8 @@
-"""The kind `classifier`: a small network trained on the data's own labelled images.
+"""The kind `classifier`: a small network trained on the labelled images themselves.
 
-FID and its kin compare images in the feature space of a trained classifier (Heusel et al. 2017,
-"GANs Trained by a Two Time-Scale Update Rule"). Inception was trained on photographs; for
-28 x 28 clothes, a classifier of clothes sees more.
+FID and similar metrics compare images in the feature space of a trained classifier (Heusel et al.
+2017, "GANs Trained by a Two Time-Scale Update Rule"). Inception was trained on photographs; for
+28 x 28 images of clothes, the features of a classifier of clothes are more informative.
 """
 
 import dataclasses
@@ -31,14 +31,14 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
 def train(
     train_split: examples.Split, eval_split: examples.Split, config: FeatureExtractorConfig
 ) -> tuple[keras.Model, network.Skill]:
-    """Trains the classifier on one split and measures it on the other.
+    """Trains the classifier on one split and evaluates it on the other.
 
-    Seeds Python's, NumPy's and TensorFlow's global generators. Returns the extractor, as
-    `network.build` makes it, and its skill.
+    Seeds Python's, NumPy's and TensorFlow's global generators. Returns the extractor (see
+    `network.build`) and its skill.
 
     Raises:
-      ValueError: for images without labels, for an eval split of a single class, and for a
-        classifier with less skill than `config.min_skill`.
+      ValueError: for images without labels, for an eval split with a single class, and for a
+        classifier whose skill is below `config.min_skill`.
     """
     train_labels = _labels(train_split, examples.TRAIN_SPLIT)
     eval_labels = _labels(eval_split, examples.EVAL_SPLIT)
@@ -59,7 +59,7 @@ def train(
 
 def _labelled(split: examples.Split, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
     """Batches of (images, labels)."""
-    # Keras would copy the arrays into memory, into which a memory-mapped file may not fit.
+    # Keras would copy the arrays to memory, which a memory-mapped file may not fit in.
     rows = network.in_batches(len(split), batch_size, shuffled=shuffled)
     return mapped.gather(rows, (split.data, split.labels)).prefetch(tf.data.AUTOTUNE)
 
@@ -68,7 +68,7 @@ def _labels(split: examples.Split, name: str) -> np.ndarray:
     if split.labels is None:
         raise ValueError(
             f"{examples.LABEL}: the images of split {name!r} have no labels, "
-            "and feature_extractor.kind classifier learns from labels; "
+            "which feature_extractor.kind classifier needs; "
             "set feature_extractor.kind to self_supervised, which needs none"
         )
     return split.labels
@@ -80,7 +80,7 @@ def _chance(eval_labels: np.ndarray) -> float:
     if np.count_nonzero(counts) == 1:
         raise ValueError(
             f"{examples.LABEL}: all images of split {examples.EVAL_SPLIT!r} are of class "
-            f"{counts.argmax()}; feature_extractor.kind classifier needs two classes or more, "
+            f"{counts.argmax()}; feature_extractor.kind classifier needs at least two classes, "
             "self_supervised needs none"
         )
     return float(counts.max() / counts.sum())

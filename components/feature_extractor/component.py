@@ -1,4 +1,4 @@
-"""The FeatureExtractor stage; the extractors themselves are made in `making.py`."""
+"""The FeatureExtractor stage; extractors are made in `making.py`."""
 
 import logging
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def extractor_version(config: FeatureExtractorConfig) -> str:
-    """The stage's `code_version`, which covers a plugin or a file of weights that it names."""
+    """The stage's `code_version`, including the plugin or weights file named in `config`."""
     return code_version("feature_extractor", base.find(config.kind).files(config))
 
 
@@ -32,18 +32,18 @@ def FeatureExtractor(
     data_name: Parameter[str],
     code_version: Parameter[str],
 ) -> None:
-    """Makes the extractor whose features the trainer and the evaluator measure generators with.
+    """Makes the feature extractor that the trainer and the evaluator measure generators with.
 
-    It depends on the data alone, so TFX serves it from the cache while generators change.
+    It depends only on the data, so TFX reuses it from the cache while generators change.
 
     Args:
-      examples: splits train and eval of the contract in `components.data.spec`.
+      examples: splits train and eval, in the format described in `components.data.spec`.
       anomalies: of the same examples; any anomaly fails the stage.
-      extractor: laid out as `components.features` says; extractor.json's keys are also its custom
-        properties.
+      extractor: in the layout described in `components.features`; the entries of extractor.json are
+        also its custom properties.
       config: the recipe's section `feature_extractor` as JSON.
       data: the `DataSpec` as JSON.
-      data_name: what reports call the data.
+      data_name: the name of the data in reports.
       code_version: from `extractor_version`.
 
     Raises:

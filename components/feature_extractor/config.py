@@ -16,7 +16,7 @@ from components.feature_extractor.base import EXTRACTORS, find
 
 IMAGENET = "imagenet"
 
-# Default kind by the number of axes of a datum: vectors have 1, images 3.
+# The default kind for data with 1 axis (vectors) or 3 (images).
 DEFAULT_KINDS = {1: "identity", 3: "classifier"}
 
 
@@ -26,48 +26,50 @@ def _known(kind: str) -> str:
 
 
 class FeatureExtractorConfig(Config):
-    """The features that generators are measured in; each kind has its own options."""
+    """The feature extractor for measuring generators; each kind has its own options."""
 
     kind: Annotated[str, AfterValidator(_known)] = Field(
         DEFAULT_KINDS[3],
         description="classifier, self_supervised, inception_v3, identity, or module:function that "
-        "returns a Keras model; default: classifier of images, identity of vectors",
+        "returns a Keras model; default: classifier for images, identity for vectors",
     )
     epochs: int = Field(12, ge=1, description="passes over the train split")
-    batch_size: int = Field(128, ge=1, description="images a step")
+    batch_size: int = Field(128, ge=1, description="images per step")
     learning_rate: float = Field(
-        2e-3, gt=0, lt=1, description="Adam's rate at the start; it falls to 0 along a cosine"
+        2e-3, gt=0, lt=1, description="Adam's initial learning rate, with cosine decay to 0"
     )
     feature_dim: int = Field(
-        64, ge=2, le=4096, description="length of a feature vector, of a classifier"
+        64, ge=2, le=4096, description="size of a classifier's feature vectors"
     )
     min_skill: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="least (accuracy - chance) / (1 - chance) on the eval split, where chance is "
+        description="minimum (accuracy - chance) / (1 - chance) on the eval split, where chance is "
         "the share of its largest class: 0 is guessing, 1 is perfect",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="of initial weights, order and dropout")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="random seed of initial weights, order and dropout"
+    )
     weights: str = Field(
         IMAGENET,
         min_length=1,
-        description="imagenet: Keras's, downloaded; or a file of weights, a path or a URI",
+        description="imagenet: Keras's weights, downloaded; or the path or URI of a weights file",
     )
 
     @property
     def weights_file(self) -> str | None:
-        """The file of weights, if the recipe names one."""
+        """The weights file, if the recipe names one."""
         named = "weights" in find(self.kind).options and self.weights != IMAGENET
         return self.weights if named else None
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
-        """Raises ValueError that names the kinds to use for data that this one does not take."""
+        """Raises ValueError, naming the kinds to use instead, if the kind does not fit the data."""
         if len(data_shape) != 3 and not find(self.kind).takes_vectors:
             able = [name for name in EXTRACTORS.names() if EXTRACTORS.get(name).takes_vectors]
             raise ValueError(
-                f"kind: {self.kind} takes images, the data are {list(data_shape)}; "
-                f"{' or '.join(able)} would do"
+                f"kind: {self.kind} takes images, but the data have shape {list(data_shape)}; "
+                f"use {' or '.join(able)}"
             )
 
     @model_validator(mode="after")

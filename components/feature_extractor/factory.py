@@ -19,15 +19,15 @@ _OUTPUTS = ("features", "probabilities")
 
 
 def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
-    """Calls the function with the shape of a datum, e.g. (28, 28, 1), and wraps what it returns.
+    """Calls the function with the shape of a datum, e.g. (28, 28, 1), and wraps its model.
 
-    The model maps images, uint8 if its input is of that type and else floats in [-1, 1], to
-    features [n, d] or to a dict of `features` and `probabilities` [n, classes]. Vectors are passed
-    unchanged. The global generators are seeded before the call.
+    The model maps images to features [n, d], or to a dict of `features` and `probabilities`
+    [n, classes]. It gets images as uint8 if its input has that dtype, else as floats in [-1, 1].
+    Vectors are passed unchanged. The global random generators are seeded before the call.
 
     Raises:
-      ValueError: if there is no such function, it returns no Keras model, or the model's inputs or
-        outputs differ from these.
+      ValueError: if there is no such function, if it does not return a Keras model, or if the
+        model's inputs or outputs are invalid.
     """
     shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     keras.utils.set_random_seed(config.seed)
@@ -46,20 +46,20 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
     except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"feature_extractor.kind: the model of {config.kind} cannot be called on data of "
-            f"{list(shape)}: {reason}"
+            f"feature_extractor.kind: the model of {config.kind} cannot be called on data "
+            f"of shape {list(shape)}: {reason}"
         ) from error
     source = hashlib.sha256(_named(plugins.source_file, config.kind).read_bytes()).hexdigest()
     return base.Built(
         model=keras.Model(data, _checked(config.kind, outputs)),
         name=config.kind,
-        # The source, as a class of the user's may have no configuration.
+        # The source code, because a user's class may have no configuration.
         architecture=f"{config.kind} {source}",
     )
 
 
 def _named(find: Callable[[str], T], path: str) -> T:
-    """`find(path)`; an error names the key of the recipe."""
+    """`find(path)`, with errors that name the recipe's key."""
     try:
         return find(path)
     except ValueError as error:
@@ -67,7 +67,7 @@ def _named(find: Callable[[str], T], path: str) -> T:
 
 
 def _input_dtype(path: str, model: keras.Model, shape: Sequence[int]) -> str:
-    """The dtype of the model's only input, whose shape is checked; float32 if it declares none."""
+    """Checks the model's only input, and returns its dtype; float32 if it declares none."""
     taken = getattr(model, "inputs", None)
     if taken is None:
         return "float32"
@@ -78,8 +78,8 @@ def _input_dtype(path: str, model: keras.Model, shape: Sequence[int]) -> str:
     expected = taken[0].shape[1:]
     if not tf.TensorShape(expected).is_compatible_with(tuple(shape)):
         raise ValueError(
-            f"feature_extractor.kind: the model of {path} takes images of {list(expected)}, "
-            f"the data are {list(shape)}; the function is given this shape"
+            f"feature_extractor.kind: the model of {path} takes images of shape {list(expected)}, "
+            f"but the data have shape {list(shape)}, which is the function's argument"
         )
     dtype = taken[0].dtype
     if dtype != "uint8" and "float" not in dtype:
@@ -91,7 +91,7 @@ def _input_dtype(path: str, model: keras.Model, shape: Sequence[int]) -> str:
 
 
 def _checked(path: str, outputs: object) -> dict[str, keras.KerasTensor]:
-    """Outputs by name, in float32."""
+    """Checks the outputs; returns them by name, in float32."""
     named = outputs if isinstance(outputs, dict) else {"features": outputs}
     if "features" not in named or not set(named) <= set(_OUTPUTS):
         raise ValueError(
@@ -101,17 +101,17 @@ def _checked(path: str, outputs: object) -> dict[str, keras.KerasTensor]:
     for name, tensor in named.items():
         if not isinstance(tensor, keras.KerasTensor):
             raise ValueError(
-                f"feature_extractor.kind: the {name} of {path} are a {type(tensor).__name__}, "
-                "expected one tensor"
+                f"feature_extractor.kind: output {name} of {path} is a {type(tensor).__name__}, "
+                "expected a tensor"
             )
         if len(tensor.shape) != 2 or tensor.shape[1] is None:
             raise ValueError(
-                f"feature_extractor.kind: the {name} of {path} are of shape "
+                f"feature_extractor.kind: output {name} of {path} has shape "
                 f"{[None, *tensor.shape[1:]]}, expected [n, d] with a fixed d; "
                 "end with pooling or Flatten"
             )
     return {
-        # Casts the outputs of mixed precision and of integers.
+        # Casts outputs in half precision, and integers.
         name: keras.layers.Activation("linear", dtype="float32")(tensor)
         for name, tensor in named.items()
     }

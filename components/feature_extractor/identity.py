@@ -1,4 +1,4 @@
-"""The kind `identity`: the data themselves are the features."""
+"""The kind `identity`: features are the data themselves."""
 
 import keras
 import numpy as np
@@ -9,10 +9,10 @@ from components.feature_extractor.config import FeatureExtractorConfig
 
 
 def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
-    """Images in [-1, 1], flattened row by row; columns of vectors standardised.
+    """Images in [-1, 1], flattened; vectors with standardised columns.
 
-    Every column gets mean 0 and standard deviation 1 in the train split, so that none outweighs the
-    others by its units; a constant column is only shifted to 0.
+    Columns are standardised to mean 0 and standard deviation 1 on the train split, so that their
+    units do not matter; a constant column is only shifted to 0.
     """
     data = splits[examples.TRAIN_SPLIT].data
     inputs = base.inputs(data.shape[1:])
@@ -27,11 +27,11 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
 
 
 def _standardised(inputs: keras.KerasTensor, rows: np.ndarray) -> keras.KerasTensor:
-    # In float64, as float32 sums over many rows are inaccurate.
+    # In float64, because float32 sums over many rows are inaccurate.
     means, spreads = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-    # By rounding, the standard deviation of a constant column is not exactly 0.
+    # Due to rounding, the standard deviation of a constant column may not be exactly 0.
     scales = np.divide(1.0, spreads, where=np.ptp(rows, axis=0) > 0, out=np.ones_like(spreads))
-    # In two steps, to keep the digits of small deviations from a large mean.
+    # In two steps, to preserve small deviations from a large mean.
     centred = keras.layers.Rescaling(1.0, (-means).tolist())(inputs)
     return keras.layers.Rescaling(scales.tolist())(centred)
 

@@ -1,11 +1,11 @@
-"""The kind `inception_v3`: the network of Szegedy et al. 2015 (arXiv:1512.00567), by Keras.
+"""The kind `inception_v3`: Keras's version of Szegedy et al. 2015 (arXiv:1512.00567).
 
-Its weights are from Keras's own training on ImageNet, not the TF-slim ones of 2015 that FID was
-defined with (Heusel et al. 2017, arXiv:1706.08500): scores compare with each other, but not with
+Its weights were trained on ImageNet by Keras; they are not the TF-slim weights of 2015 that define
+FID (Heusel et al. 2017, arXiv:1706.08500). So scores are comparable with each other, but not with
 published ones.
 
-Images are scaled to [-1, 1], gray ones repeated to three channels, and resized to 299 x 299
-bilinearly, with antialiasing if they shrink.
+Images are scaled to [-1, 1], repeated to three channels if grey, and resized bilinearly to
+299 x 299, with antialiasing when downsampling.
 """
 
 import os
@@ -23,10 +23,10 @@ _SIZE = 299
 
 
 def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
-    """The extractor: features [n, 2048] of the last pooling, probabilities [n, 1000] of ImageNet.
+    """The extractor: features [n, 2048] of the last pooling, ImageNet probabilities [n, 1000].
 
     Raises:
-      FileNotFoundError: if the file of weights does not exist.
+      FileNotFoundError: if the weights file does not exist.
       ValueError: if the weights cannot be downloaded, or belong to another network.
     """
     layers = keras.layers
@@ -37,7 +37,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
         {"features": inception.get_layer("avg_pool").output, "probabilities": inception.output},
     )
     images = base.inputs(image_shape)
-    # Scaled first: resizing keeps the dtype, and would round uint8.
+    # Scaled first, because resizing keeps the dtype and would round uint8.
     hidden = layers.Rescaling(base.SCALE, base.OFFSET)(images)
     if image_shape[-1] == 1:
         hidden = layers.Concatenate()([hidden] * 3)
@@ -54,7 +54,7 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
 
 
 def _weights_files(config: FeatureExtractorConfig) -> list[Path]:
-    """The local file of weights, if the recipe names one."""
+    """The local weights file, if the recipe names one."""
     name = config.weights_file
     if name is None or "://" in name:
         return []
@@ -71,11 +71,11 @@ def _inception(weights: str) -> keras.Model:
     if weights == IMAGENET:
         try:
             return keras.applications.InceptionV3(weights=IMAGENET)
-        # Keras raises a bare Exception if there is no network connection.
+        # Keras raises a bare Exception without a network connection.
         except Exception as error:
             raise ValueError(
                 f"feature_extractor.weights: {IMAGENET} cannot be downloaded "
-                f"({_one_line(error)}); give the path of a file of weights"
+                f"({_one_line(error)}); set it to the path of a weights file"
             ) from error
     _check_there(weights)
     inception = keras.applications.InceptionV3(weights=None)
@@ -88,8 +88,8 @@ def _inception(weights: str) -> keras.Model:
             inception.load_weights(local)
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(
-                f"feature_extractor.weights: {weights}: not weights of Keras's InceptionV3 with "
-                f"its top, as .h5 or .weights.h5 ({_one_line(error)})"
+                f"feature_extractor.weights: {weights}: not a .h5 or .weights.h5 file of Keras's "
+                f"InceptionV3 including its top ({_one_line(error)})"
             ) from error
     return inception
 

@@ -1,4 +1,4 @@
-"""Builds an extractor and writes its folder, laid out as `components.features` says."""
+"""Builds an extractor and writes its folder, in the layout described in `components.features`."""
 
 import dataclasses
 import hashlib
@@ -20,20 +20,20 @@ from components.feature_extractor.config import FeatureExtractorConfig
 def make(
     folder: str, splits: base.Splits, config: FeatureExtractorConfig, data_name: str
 ) -> dict[str, Any]:
-    """Builds an extractor, writes it, and stores the features of every split with it.
+    """Builds and writes an extractor, with the features of every split.
 
     Args:
-      folder: of the artifact, a path or a URI.
-      splits: `train` and `eval`, uint8 images [n, height, width, channels]; for kinds that take
-        vectors, float32 [n, d].
+      folder: path or URI of the artifact.
+      splits: `train` and `eval`, uint8 images [n, height, width, channels]; for kinds that support
+        vectors, also float32 [n, d].
       config: the kind and its options.
-      data_name: what reports call the data.
+      data_name: the name of the data in reports.
 
     Returns:
       The content of extractor.json.
 
     Raises:
-      ValueError: for data that the kind does not take, and as the kind's `build`.
+      ValueError: for data that the kind does not support, and as the kind's `build`.
     """
     kind = base.find(config.kind)
     shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
@@ -52,7 +52,7 @@ def make(
     }
     content = json.dumps(known, indent=2) + "\n"
     files.write(os.path.join(folder, features.DESCRIPTION_FILE), content.encode())
-    # The written model rather than the one in memory, so that its numbers are the later ones.
+    # Uses the written model rather than the one in memory, as later stages do.
     extractor = features.Extractor(folder)
     for name, split in splits.items():
         found = dataclasses.replace(extractor(split.data), labels=split.labels)
@@ -61,7 +61,7 @@ def make(
 
 
 def export(model: keras.Model, path: str) -> None:
-    """Writes a model of `base.Built` as a SavedModel that plain TensorFlow loads.
+    """Writes a model of `base.Built` as a SavedModel that needs only TensorFlow.
 
     Its signature `serving_default` maps `images` uint8 [n, height, width, channels] or `vectors`
     float32 [n, d] to `features` and, if there are classes, `probabilities`.
@@ -79,9 +79,9 @@ def export(model: keras.Model, path: str) -> None:
 
 
 def identity_of(built: base.Built, shape: Sequence[int]) -> str:
-    """The id of an extractor of data of a shape: 16 hexadecimal digits.
+    """The id of an extractor for data of a shape, 16 hexadecimal digits.
 
-    Equal for equal weights, computations and shapes.
+    Equal for equal weights, architectures and shapes.
     """
     digest = hashlib.sha256(json.dumps([list(shape), built.architecture]).encode())
     for weights in built.model.get_weights():

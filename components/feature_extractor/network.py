@@ -1,4 +1,4 @@
-"""A small convolutional network that learns to classify: its features are by-products."""
+"""A small convolutional classifier, used for its features."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ OPTIONS = frozenset(
     {"epochs", "batch_size", "learning_rate", "feature_dim", "min_skill", "seed"},
 )
 
-# The layer of the last maps, [n, 4 or less, 4 or less, 128 or less].
+# The layer with the last maps, at most [n, 4, 4, 128].
 MAPS = "maps"
 
 _SMALLEST_MAP = 4
@@ -26,11 +26,11 @@ class Skill:
     """How well a trained network classifies.
 
     Attributes:
-      eval_accuracy: share of the eval split that is classified right, in [0, 1].
+      eval_accuracy: share of the eval split that is classified correctly, in [0, 1].
       eval_loss: mean cross-entropy on the eval split, in nats.
       chance: share of the largest class in the eval split, in (0, 1).
       skill: (eval_accuracy - chance) / (1 - chance); 0 is guessing, 1 is perfect.
-      train_examples, eval_examples: images in each split.
+      train_examples, eval_examples: number of images in each split.
       seed: of initial weights, order and dropout.
     """
 
@@ -46,9 +46,9 @@ class Skill:
 def build(image_shape: tuple[int, ...], num_classes: int, feature_dim: int) -> keras.Model:
     """A convolutional classifier of uint8 images [n, height, width, channels].
 
-    Each block halves the height and width until the larger is at most 4. Returns a model with
-    outputs `features` float32 [n, feature_dim], the activations before the last layer, and
-    `probabilities` float32 [n, num_classes].
+    Blocks halve the height and width until the larger is at most 4. Returns a model with outputs
+    `features` float32 [n, feature_dim], the activations before the last layer, and `probabilities`
+    float32 [n, num_classes].
     """
     layers = keras.layers
     images = base.inputs(image_shape)
@@ -56,7 +56,7 @@ def build(image_shape: tuple[int, ...], num_classes: int, feature_dim: int) -> k
     size, filters, strides = max(image_shape[:2]), _FIRST_FILTERS, 1
     while True:
         hidden = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(hidden)
-        # The default momentum of 0.99 needs more steps than a few epochs of a small set have.
+        # The default momentum, 0.99, needs more steps than a few epochs on a small dataset have.
         hidden = layers.BatchNormalization(momentum=0.9)(hidden)
         hidden = layers.ReLU()(hidden)
         if size <= _SMALLEST_MAP:
@@ -71,7 +71,7 @@ def build(image_shape: tuple[int, ...], num_classes: int, feature_dim: int) -> k
 
 
 def learner(extractor: keras.Model, config: FeatureExtractorConfig, steps: int) -> keras.Model:
-    """The classifier of `build`'s model, compiled to be fitted for `steps` steps."""
+    """The classifier of `build`'s model, compiled for a fit of `steps` steps."""
     classifier = keras.Model(extractor.input, extractor.output["probabilities"])
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     classifier.compile(
@@ -83,7 +83,7 @@ def learner(extractor: keras.Model, config: FeatureExtractorConfig, steps: int) 
 
 
 def in_batches(count: int, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
-    """Batches of the rows [0, count), int64 [batch_size]; each epoch is a whole permutation."""
+    """Batches of row indices, int64 [batch_size]; an epoch is a permutation of [0, count)."""
     rows = tf.data.Dataset.range(count)
     return (rows.shuffle(count) if shuffled else rows).batch(batch_size)
 
@@ -96,19 +96,19 @@ def checked_skill(
     config: FeatureExtractorConfig,
     remedy: str,
 ) -> Skill:
-    """The results of the evaluation as `Skill`.
+    """Computes the skill, and checks it.
 
     Args:
       accuracy, loss, chance: see `Skill`.
       counts: images in the train split and in the eval split.
-      config: has the least skill.
-      remedy: what to do, for the error message.
+      config: with the minimum skill.
+      remedy: what to do about too little skill, for the error message.
 
     Raises:
       ValueError: if the skill is below `config.min_skill`.
     """
     skill = (accuracy - chance) / (1 - chance)
-    # "not >=" refuses NaN too.
+    # "not >=" fails for NaN too.
     if not skill >= config.min_skill:
         raise ValueError(
             f"FeatureExtractor: the {config.kind} network's skill on the eval split is {skill:.2f} "

@@ -1,15 +1,14 @@
-"""The kind `self_supervised`: a small network trained to tell which way up the images are.
+"""The kind `self_supervised`: a small network trained to predict image rotations.
 
 Gidaris et al. 2018, "Unsupervised Representation Learning by Predicting Image Rotations"
-(arXiv:1803.07728): every image is shown in all its rotations, and the network predicts which one it
-sees, for which it has to recognise the content. As there (table 1), the features are those of the
-convolutions, as later layers keep the rotation and little else. They are the last maps, averaged
-over windows of 2 x 2, so that there are at most 512.
+(arXiv:1803.07728): every image is shown in all rotations, and the network predicts the rotation,
+for which it must recognise the content. As in the paper (table 1), features are taken from the
+convolutions, because later layers keep little but the rotation. They are the last maps, averaged
+over windows of 2 x 2, so there are at most 512.
 
 Square images are rotated by 0, 90, 180 and 270 degrees, others by 0 and 180 degrees only, which
-keeps their shape: cropped or padded to a square they would not be the images that are measured, and
-the padding would give the rotation away. Mirror images are left out, as most things look natural in
-a mirror.
+keeps their shape: cropping or padding would change the images, and padding would reveal the
+rotation. Reflections are not used, because most things look natural in a mirror.
 """
 
 import dataclasses
@@ -38,14 +37,14 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
 def train(
     train_split: examples.Split, eval_split: examples.Split, config: FeatureExtractorConfig
 ) -> tuple[keras.Model, network.Skill]:
-    """Trains the network on one split and measures it on the other; ignores labels.
+    """Trains the network on one split and evaluates it on the other; ignores labels.
 
-    An epoch shows every image in all its turns; `config.batch_size` counts turned images. Seeds
-    Python's, NumPy's and TensorFlow's global generators. Returns the extractor, with the one output
-    `features`, and its skill.
+    An epoch shows every image in all rotations; `config.batch_size` counts rotated images. Seeds
+    Python's, NumPy's and TensorFlow's global generators. Returns the extractor, with `features` as
+    its only output, and its skill.
 
     Raises:
-      ValueError: for a network with less skill than `config.min_skill`.
+      ValueError: for a network whose skill is below `config.min_skill`.
     """
     turns = quarter_turns(train_split.data.shape)
     keras.utils.set_random_seed(config.seed)
@@ -53,9 +52,9 @@ def train(
     batch_size = max(1, config.batch_size // len(turns))
     steps = config.epochs * -(-len(train_split) // batch_size)
     classifier = network.learner(whole, config, steps)
-    shown = _turned(train_split.data, turns, batch_size, shuffled=True)
+    shown = rotated_batches(train_split.data, turns, batch_size, shuffled=True)
     classifier.fit(shown, epochs=config.epochs, verbose=0)
-    held_out = _turned(eval_split.data, turns, batch_size, shuffled=False)
+    held_out = rotated_batches(eval_split.data, turns, batch_size, shuffled=False)
     loss, accuracy = classifier.evaluate(held_out, verbose=0)
     counts = (len(train_split), len(eval_split))
     remedy = (
@@ -64,22 +63,22 @@ def train(
     )
     skill = network.checked_skill(accuracy, loss, 1 / len(turns), counts, config, remedy)
     maps = whole.get_layer(network.MAPS).output
-    # "same", so that a map of one row is not pooled away.
+    # "same", because a map may have only one row.
     pooled = keras.layers.AveragePooling2D(2, padding="same")(maps)
     return keras.Model(whole.input, {"features": keras.layers.Flatten()(pooled)}), skill
 
 
 def quarter_turns(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """How often images [n, height, width, channels] of a shape are turned by 90 degrees."""
+    """The rotations of images [n, height, width, channels], in quarter turns."""
     return (0, 1, 2, 3) if shape[1] == shape[2] else (0, 2)
 
 
-def _turned(
+def rotated_batches(
     images: np.ndarray, turns: tuple[int, ...], batch_size: int, *, shuffled: bool
 ) -> tf.data.Dataset:
-    """Batches of (`batch_size` images in every turn, which turn it is)."""
+    """Batches of (`batch_size` images in every rotation, index of the rotation)."""
 
-    # Rotated batch by batch, as all rotations together are four times the data.
+    # Rotated batch by batch, because all rotations together are four times the data.
     def turn(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shown = [tf.image.rot90(batch, count) for count in turns]
         return tf.concat(shown, axis=0), tf.repeat(tf.range(len(turns)), tf.shape(batch)[0])

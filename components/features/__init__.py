@@ -1,4 +1,4 @@
-"""Features of data: the extractors that make them, and distances between them."""
+"""Features of data: extractors, and distances between sets of features."""
 
 from components.features.extractor import (
     DESCRIPTION_FILE,

@@ -1,30 +1,29 @@
-"""Distances between two sets of features, which the trainer and the evaluator share.
+"""Distances between two sets of features, used by the trainer and the evaluator.
 
-Features are [n, d] arrays, one row an image; real and fake come from one extractor.
+Features are [n, d] arrays with one row per datum; real and fake ones come from the same extractor.
 """
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 from scipy import linalg
 
 _BATCH_SIZE = 4096
-# Of the covariances' share of a Fréchet distance, relative.
+# Tolerated relative rounding error of the covariances' term of a Fréchet distance.
 _ROUNDING = 1e-10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Moments:
-    """Count, mean and scatter of features that are seen a batch at a time, in float64.
+    """Count, mean and scatter of features, computed batch by batch in float64.
 
-    Batches may be summarised anywhere and merged in any order.
+    The moments of disjoint batches may be computed separately and merged in any order.
 
     Attributes:
-      count: rows seen.
+      count: number of rows.
       mean: [d].
       scatter: [d, d], the sum of (x - mean)(x - mean)ᵀ over the rows; only its upper triangle is
-        kept.
+        valid.
     """
 
     count: int
@@ -33,11 +32,11 @@ class Moments:
 
     @classmethod
     def of(cls, features: np.ndarray, batch_size: int = _BATCH_SIZE) -> "Moments":
-        """Those of features [n, d], 1 row or more, with a float64 copy of one batch at a time.
+        """The moments of features; only one batch at a time is copied to float64.
 
         Args:
-          features: numbers [n, d].
-          batch_size: rows that are added at once; changes the rounding only.
+          features: [n, d], at least 1 row.
+          batch_size: rows per batch; affects only rounding.
 
         Raises:
           ValueError: for another shape, no rows, NaN or infinity.
@@ -49,18 +48,18 @@ class Moments:
             batch = features[start : start + batch_size].astype(np.float64, order="C")
             centre = batch.mean(axis=0)
             batch -= centre
-            # A rank-k update writes one triangle only: half the work of a product.
+            # A rank-k update writes one triangle only: half the work of a matrix product.
             scatter = linalg.blas.dsyrk(1.0, batch.T, beta=1.0, c=scatter, overwrite_c=True)
             count, mean, scatter = _merged(count, mean, len(batch), centre, scatter)
         return cls(count, mean, scatter)
 
     def merge(self, other: "Moments") -> "Moments":
-        """The moments of both sets of rows together, exact but for rounding.
+        """The moments of both sets of rows together, exact up to rounding.
 
         Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, section 3.
 
         Raises:
-          ValueError: where the numbers of features differ.
+          ValueError: if the numbers of features differ.
         """
         if self.mean.shape != other.mean.shape:
             raise ValueError(f"other: {other.mean.size} features, expected {self.mean.size}")
@@ -69,7 +68,7 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """[d, d], with N - 1.
+        """The unbiased covariance [d, d] (divided by N - 1).
 
         Raises:
           ValueError: for fewer than 2 rows.
@@ -83,7 +82,7 @@ class Moments:
 def _merged(
     count: int, mean: np.ndarray, other_count: int, other_mean: np.ndarray, scatter: np.ndarray
 ) -> tuple[int, np.ndarray, np.ndarray]:
-    """Both as one, where `scatter` is the sum of the two, each about its own mean."""
+    """Merges two sets; `scatter` is the sum of both scatters, each around its own mean."""
     total = count + other_count
     apart = other_mean - mean
     between = linalg.blas.dsyr(count * other_count / total, apart, a=scatter, overwrite_a=True)
@@ -91,10 +90,10 @@ def _merged(
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> float:
-    """Fréchet distance of the two Gaussians with the features' means and covariances (N - 1).
+    """Fréchet distance between Gaussians with the features' means and covariances (N - 1).
 
     Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, section 4. 0 is best. Its
-    bias grows as the samples shrink: compare scores of equal counts only.
+    bias depends on the sample size: only compare scores of equal counts.
 
     >>> features = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
     >>> round(fid(features, features + [3, 4]), 6)
@@ -116,7 +115,7 @@ def fid_from_statistics(
     """‖μ₁ - μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) of means [d] and covariances [d, d].
 
     Raises:
-      ValueError: for shapes that do not fit, NaN or infinity, and for matrices that are no
+      ValueError: for shapes that do not match, NaN or infinity, and for matrices that are not
         covariances: not symmetric, or with a negative variance.
     """
     statistics = {"mu1": mu1, "sigma1": sigma1, "mu2": mu2, "sigma2": sigma2}
@@ -128,20 +127,20 @@ def fid_from_statistics(
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: holds NaN or infinity")
     mu1, sigma1, mu2, sigma2 = (np.asarray(a, np.float64) for a in statistics.values())
-    # With Σ = FFᵀ, the eigenvalues of Σ₁Σ₂ are the squares of the singular values of F₁ᵀF₂. Those
-    # are never negative, and exact to rounding also where Σ is singular (fewer rows than columns,
-    # constant features); roots of eigenvalues would have only half of the digits there.
+    # With Σ = FFᵀ, the eigenvalues of Σ₁Σ₂ are the squared singular values of F₁ᵀF₂. Those are
+    # nonnegative, and accurate even if Σ is singular (fewer rows than columns, constant features),
+    # where square roots of eigenvalues would lose half of the digits.
     cross = _sum_of_singular_values(_factor("sigma1", sigma1).T @ _factor("sigma2", sigma2))
     distance = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * cross
     return max(float(distance), 0.0)
 
 
 def _factor(name: str, sigma: np.ndarray) -> np.ndarray:
-    """F [d, rank] with sigma = FFᵀ: Cholesky's factor, pivoted, so that sigma may be singular."""
+    """F [d, rank] with sigma = FFᵀ: the pivoted Cholesky factor, as sigma may be singular."""
     largest = np.abs(sigma).max()
     if np.diagonal(sigma).min() < 0 or np.abs(sigma - sigma.T).max() > 1e-6 * largest:
         raise ValueError(
-            f"{name}: no covariance, as it is not symmetric or has a negative variance"
+            f"{name}: not a covariance: it is not symmetric or has a negative variance"
         )
     tolerance = 4 * len(sigma) * np.finfo(np.float64).eps * largest
     upper, pivots, rank, _ = linalg.lapack.dpstrf(sigma, tol=tolerance)
@@ -153,7 +152,7 @@ def _factor(name: str, sigma: np.ndarray) -> np.ndarray:
 def _sum_of_singular_values(product: np.ndarray) -> float:
     if not product.size:
         return 0.0
-    # Roots of the eigenvalues of MMᵀ take a third of the time, and do unless many are small.
+    # Roots of the eigenvalues of MMᵀ take a third of the time, and suffice unless many are small.
     smaller = product if product.shape[0] <= product.shape[1] else product.T
     squares = linalg.eigvalsh(smaller @ smaller.T).clip(min=np.finfo(np.float64).tiny)
     roots = np.sqrt(squares)
@@ -166,8 +165,8 @@ def _sum_of_singular_values(product: np.ndarray) -> float:
 def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
     """Unbiased squared maximum mean discrepancy under the kernel (xᵀy/d + 1)³.
 
-    Bińkowski et al., "Demystifying MMD GANs", 2018, section 4. 0 is expected for samples of one
-    distribution, so that single values may be negative.
+    Bińkowski et al., "Demystifying MMD GANs", 2018, section 4. Its expectation is 0 for samples of
+    one distribution, so single values may be negative.
 
     >>> polynomial_mmd(np.zeros((3, 2)), np.ones((3, 2)))  # kernels 1 and 8 within, 1 between
     7.0
@@ -187,12 +186,12 @@ def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def checked(name: str, array: np.ndarray, at_least: int) -> np.ndarray:
-    """`array` as [n, d] of float32 or float64, without a copy where it is that already.
+    """`array` as float32 or float64 [n, d], without a copy if it is that already.
 
     Args:
-      name: what it is, for the error.
-      array: numbers [n, d], d of 1 or more.
-      at_least: rows that are needed.
+      name: its name in error messages.
+      array: numbers [n, d], d of at least 1.
+      at_least: minimum number of rows.
 
     Raises:
       ValueError: for another shape, too few rows, NaN or infinity.
@@ -204,7 +203,8 @@ def checked(name: str, array: np.ndarray, at_least: int) -> np.ndarray:
         raise ValueError(f"{name}: shape {list(array.shape)}, expected [n, d] with d of 1 or more")
     if len(array) < at_least:
         raise ValueError(f"{name}: {len(array)} rows, at least {at_least} are needed")
-    if not all(np.isfinite(batch).all() for batch in _batches(array)):
+    starts = range(0, len(array), _BATCH_SIZE)
+    if not all(np.isfinite(array[start : start + _BATCH_SIZE]).all() for start in starts):
         raise ValueError(f"{name}: holds NaN or infinity")
     return array
 
@@ -212,7 +212,7 @@ def checked(name: str, array: np.ndarray, at_least: int) -> np.ndarray:
 def checked_pair(
     real: np.ndarray, fake: np.ndarray, at_least: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both as `checked`; raises ValueError also where their numbers of columns differ."""
+    """Both as `checked`; also raises ValueError if their numbers of columns differ."""
     real, fake = checked("real", real, at_least), checked("fake", fake, at_least)
     if real.shape[1] != fake.shape[1]:
         raise ValueError(f"fake: {fake.shape[1]} features, expected {real.shape[1]} as in real")
@@ -230,13 +230,8 @@ def matrix_pair(real: np.ndarray, fake: np.ndarray, at_least: int) -> tuple[np.n
     return real.astype(np.float64, copy=False), fake.astype(np.float64, copy=False)
 
 
-def _batches(array: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(array), _BATCH_SIZE):
-        yield array[start : start + _BATCH_SIZE]
-
-
 def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(xᵀy/d + 1)³ of every pair of rows, float64 [n, m].
+    """(xᵀy/d + 1)³ for every pair of rows, float64 [n, m].
 
     Args:
       x, y: float64 [n, d] and [m, d].
@@ -245,6 +240,6 @@ def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_pairs(x: np.ndarray) -> float:
-    """The mean kernel value of two different rows."""
+    """The mean kernel value over pairs of different rows."""
     kernel = polynomial_kernel(x, x)
     return float((kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1)))

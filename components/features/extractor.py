@@ -1,14 +1,14 @@
-"""Features of data, and the extractors that make them, as artifacts.
+"""Feature extractors as artifacts.
 
 An extractor is a folder:
 
-  extractor.json          what is known about it: `id`, `kind`, `name`, `feature_dim`, `num_classes`
-                          (null where it has none), `classes_are_labels`, and the kind's own
+  extractor.json          its description: `id`, `kind`, `name`, `feature_dim`, `num_classes` (null
+                          if it has no classes), `classes_are_labels`, and entries of its kind
   Format-Serving/         a SavedModel; its signature `serving_default` maps `images` uint8
                           [n, height, width, channels], or `vectors` float32 [n, d], to `features`
-                          float32 [n, d] and, where there are classes, `probabilities`
-                          float32 [n, classes]
-  statistics/<split>.npz  features of a split of the data, extracted once; may be missing
+                          float32 [n, d] and, if it has classes, `probabilities` float32
+                          [n, classes]
+  statistics/<split>.npz  precomputed features of a split of the data; optional
 
 A bare SavedModel with that signature is an extractor too.
 """
@@ -36,9 +36,9 @@ IMAGES, VECTORS = "images", "vectors"
 _STATISTICS_FOLDER = "statistics"
 _NEEDED = ("id", "kind", "name")
 _INPUTS = (IMAGES, VECTORS)
-# Of the sum of a row of probabilities: float16 in the model has an epsilon of 1e-3.
+# Of the sum of a row of probabilities: a float16 model has an epsilon of 1e-3.
 _TOLERANCE = 1e-2
-# What NumPy raises depends on where a file stops making sense.
+# NumPy may raise any of these for a damaged file.
 _DAMAGES = (
     ValueError,
     TypeError,
@@ -54,12 +54,12 @@ _DAMAGES = (
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What an extractor makes of n data.
+    """The extracted features of n data.
 
     Attributes:
       features: float32 [n, d].
-      probabilities: float32 [n, classes], rows sum to 1; None where the extractor has no classes.
-      labels: int64 [n], the data's own; None where they have none.
+      probabilities: float32 [n, classes], rows sum to 1; None if the extractor has no classes.
+      labels: int64 [n], the labels of the data; None if they have none.
     """
 
     features: np.ndarray
@@ -71,20 +71,20 @@ class Features:
 
 
 class Extractor:
-    """An extractor, loaded.
+    """A loaded extractor.
 
     Args:
-      folder: of an extractor or of a bare SavedModel, a path or a URI.
+      folder: path or URI of an extractor or of a bare SavedModel.
 
     Attributes:
       folder: as given.
-      description: content of extractor.json; of a bare SavedModel: the hash of its files as `id`,
-        kind "saved_model", the folder's name, and what its signature says.
+      description: content of extractor.json; for a bare SavedModel: the hash of its files as `id`,
+        kind "saved_model", the folder's name, and what its signature tells.
 
     Raises:
-      FileNotFoundError: for a folder that holds neither.
-      ValueError: for an extractor.json that is damaged or lacks a key, and a SavedModel of another
-        signature.
+      FileNotFoundError: if the folder holds neither.
+      ValueError: for an extractor.json that is damaged or lacks a key, and for a SavedModel with
+        another signature.
     """
 
     def __init__(self, folder: str | os.PathLike) -> None:
@@ -96,7 +96,7 @@ class Extractor:
                 "expected the folder of an extractor or of a SavedModel"
             )
         path = os.path.join(self.folder, SAVED_MODEL_FOLDER) if described else self.folder
-        # Kept, for a signature alone does not keep its variables alive.
+        # Kept, because a signature alone does not keep its variables alive.
         self._model = tf.saved_model.load(path)
         self._input, self._spec = _check_signature(path, self._model.signatures)
         self.description: Mapping[str, Any] = (
@@ -105,19 +105,19 @@ class Extractor:
 
     @property
     def id(self) -> str:
-        """Equal ids give equal features; scores under different ids do not compare."""
+        """Equal ids mean equal features; scores under different ids are not comparable."""
         return self.description["id"]
 
     def __call__(self, data: np.ndarray, batch_size: int = 256) -> Features:
-        """The features of data, a batch at a time.
+        """Extracts features, batch by batch.
 
         Args:
           data: uint8 images [n, height, width, channels], or float vectors [n, d], n of 1 or more.
-          batch_size: rows a call of the SavedModel, 1 or more.
+          batch_size: rows per call of the SavedModel, 1 or more.
 
         Raises:
-          ValueError: for data of another type or shape than the extractor takes, no data, features
-            that are not [n, d], and rows of probabilities that do not sum to 1.
+          ValueError: for data of the wrong type or shape, no data, features that are not [n, d],
+            and probabilities whose rows do not sum to 1.
         """
         data = self._checked(data)
         call = self._model.signatures[SIGNATURE]
@@ -140,7 +140,7 @@ class Extractor:
         return Features(features, probabilities)
 
     def stored(self, split: str, data: np.ndarray) -> Features | None:
-        """The features that are stored for exactly these data, of equal `data_id`; else None.
+        """The stored features of a split if they are of exactly these data; else None.
 
         Raises:
           ValueError: for a damaged file.
@@ -149,7 +149,7 @@ class Extractor:
         return found[0] if found and found[1] == data_id(data) else None
 
     def reference(self, split: str) -> Features | None:
-        """The features that are stored for a split, whatever its data were; None if there are none.
+        """The stored features of a split, whatever its data were; None if there are none.
 
         Raises:
           ValueError: for a damaged file.
@@ -164,11 +164,11 @@ class Extractor:
         fits = self._spec.shape.is_compatible_with((None, *data.shape[1:]))
         if data.dtype != self._spec.dtype.as_numpy_dtype or not fits:
             raise ValueError(
-                f"{self.folder}: the extractor takes {self._input} {self._spec.dtype.name} "
+                f"{self.folder}: the extractor expects {self._input} {self._spec.dtype.name} "
                 f"{self._spec.shape}, found {data.dtype} {list(data.shape)}"
             )
         if not len(data):
-            raise ValueError(f"{self.folder}: no {self._input} to extract features of")
+            raise ValueError(f"{self.folder}: no {self._input} to extract features from")
         return data
 
     def _describe(self) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Extractor:
 
 
 def data_id(data: np.ndarray) -> str:
-    """A hash of the type, the shape and the content of an array, 16 hexadecimal digits."""
+    """A hash of the dtype, shape and content of an array, 16 hexadecimal digits."""
     data = np.ascontiguousarray(data)
     digest = hashlib.sha256(f"{data.dtype.str} {data.shape} ".encode())
     digest.update(data.reshape(-1).view(np.uint8).data)
@@ -193,13 +193,13 @@ def data_id(data: np.ndarray) -> str:
 
 
 def store(folder: str, split: str, features: Features, data_id: str) -> None:
-    """Writes the features of a split into an extractor's folder, in place of those there.
+    """Writes the features of a split into an extractor's folder, replacing existing ones.
 
     Args:
-      folder: of the extractor, a path or a URI.
-      split: its name.
+      folder: path or URI of the extractor.
+      split: name of the split.
       features: of the split's data, in their order.
-      data_id: of these data.
+      data_id: the `data_id` of these data.
     """
     arrays = {
         name: array
@@ -215,7 +215,7 @@ def load(folder: str, split: str) -> tuple[Features, str] | None:
     """The features that `store` wrote, and the `data_id` of their data; None if there are none.
 
     Raises:
-      ValueError: for a file that is not whole, or not one of `store`'s.
+      ValueError: for a file that is damaged, or was not written by `store`.
     """
     path = _statistics_file(folder, split)
     if not tf.io.gfile.exists(path):
@@ -229,12 +229,12 @@ def load(folder: str, split: str) -> tuple[Features, str] | None:
             features = Features(**{"probabilities": None, **found})
         lengths = {len(array) for array in found.values()}
         if features.features.ndim != 2 or len(lengths) != 1:
-            raise ValueError("its arrays are not of one length")
+            raise ValueError("its arrays differ in length")
     except _DAMAGES as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"{path}: not the whole file of a split's features ({reason}); "
-            "remove it to have them extracted anew"
+            f"{path}: not a valid file of stored features ({reason}); "
+            "delete it to extract them again"
         ) from error
     return features, of_data
 
@@ -244,7 +244,7 @@ def _statistics_file(folder: str, split: str) -> str:
 
 
 def _check_signature(path: str, signatures: Mapping[str, Any]) -> tuple[str, tf.TensorSpec]:
-    """The name and the spec of what the SavedModel takes."""
+    """The name and the spec of the SavedModel's input."""
     if SIGNATURE not in signatures:
         found = ", ".join(signatures) or "none"
         raise ValueError(f"{path}: no signature {SIGNATURE!r}, found: {found}")
@@ -254,8 +254,8 @@ def _check_signature(path: str, signatures: Mapping[str, Any]) -> tuple[str, tf.
     inputs = signatures[SIGNATURE].structured_input_signature[1]
     if len(inputs) != 1 or not set(inputs) <= set(_INPUTS):
         raise ValueError(
-            f"{path}: {SIGNATURE} takes {', '.join(sorted(inputs)) or 'nothing'}, "
-            f"expected {' or '.join(_INPUTS)} alone"
+            f"{path}: {SIGNATURE} takes {', '.join(sorted(inputs)) or 'no inputs'}, "
+            f"expected only {' or '.join(_INPUTS)}"
         )
     ((name, spec),) = inputs.items()
     return name, spec
@@ -267,12 +267,12 @@ def _check_probabilities(folder: str, probabilities: np.ndarray) -> None:
             f"{folder}: probabilities of shape {list(probabilities.shape)}, expected [n, classes]"
         )
     off = np.abs(probabilities.sum(axis=1) - 1)
-    # Written so that NaN is refused too.
+    # Written so that NaN fails too.
     if not (off <= _TOLERANCE).all() or not (probabilities >= 0).all():
         worst = probabilities[np.argmax(np.nan_to_num(off, nan=np.inf))]
         raise ValueError(
-            f"{folder}: probabilities between {worst.min():.3g} and {worst.max():.3g} with sum "
-            f"{worst.sum():.3g} in a row, expected none below 0 and sum 1; "
+            f"{folder}: a row of probabilities ranges from {worst.min():.3g} to {worst.max():.3g} "
+            f"with sum {worst.sum():.3g}, expected none below 0 and sum 1; "
             "end the model with a softmax"
         )
 
@@ -298,7 +298,7 @@ def _hash_of_files(folder: str) -> str:
     paths = [
         os.path.join(parent, name)
         for parent, _, names in tf.io.gfile.walk(folder)
-        # Statistics say nothing about the model.
+        # Statistics are not part of the model.
         if os.path.relpath(parent, folder) != _STATISTICS_FOLDER
         for name in names
     ]

@@ -1,1 +1,1 @@
-"""Loads a generator in a clean process before it is pushed."""
+"""Checks in a clean process that a generator can be served."""

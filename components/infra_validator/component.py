@@ -1,4 +1,4 @@
-"""The InfraValidator stage: a clean process loads and calls the generator before it is pushed."""
+"""The InfraValidator stage: a clean process loads and calls the generator before pushing."""
 
 import logging
 import os
@@ -26,16 +26,16 @@ def InfraValidator(
     code_version: Parameter[str],
     timeout: Parameter[int] = 300,
 ) -> None:
-    """Blesses a generator that the probe passes, in the way TFX's own InfraValidator does.
+    """Blesses a generator that passes `probe.py`, like TFX's own InfraValidator.
 
-    TFX's needs Docker or Kubernetes and does not compile for Kubeflow. A model that fails is not
-    an error of the run: the Pusher does not push it.
+    TFX's needs Docker or Kubernetes, and does not compile for Kubeflow. A model that fails does not
+    fail the run, but the Pusher does not push it.
 
     Args:
       model: the generator.
       blessing: custom properties: int `blessed`, and `reasons` if that is 0.
-      code_version: puts the stage's code into TFX's cache key.
-      timeout: seconds that the process may take to start, load the model and answer.
+      code_version: makes the stage's code part of TFX's cache key.
+      timeout: seconds for the process to start, load the model and call it.
     """
     reason = _objection(path_utils.serving_model_dir(model.uri), timeout)
     if reason:
@@ -47,10 +47,10 @@ def InfraValidator(
 
 
 def _objection(model_dir: str, timeout: int) -> str:
-    """Why the model cannot be served; empty if the probe passes it within `timeout` seconds."""
+    """Why the model cannot be served; empty if it passes the probe within `timeout` seconds."""
     if "://" not in model_dir:
         model_dir = os.path.abspath(model_dir)
-    # This process may hold all GPU memory, and a server must not need a GPU anyway.
+    # This process may hold all GPU memory, and serving must not require a GPU anyway.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as empty:
         try:
@@ -63,7 +63,7 @@ def _objection(model_dir: str, timeout: int) -> str:
                 timeout=timeout,
             )
         except subprocess.TimeoutExpired:
-            return f"the model did not load and answer within {timeout} seconds"
+            return f"the model did not load and respond within {timeout} seconds"
     if ended.returncode == 0:
         _log.info("InfraValidator: %s", ended.stdout.strip())
         return ""

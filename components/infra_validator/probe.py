@@ -1,9 +1,9 @@
-"""Loads a generator as a server would: in a process of its own, with plain TensorFlow.
+"""Loads a generator as a server would: in a separate process, with only TensorFlow.
 
     python -I probe.py MODEL_DIR
 
-Prints one line of JSON and exits with 0 if the SavedModel keeps its contract; otherwise writes
-one line with the reason to stderr and exits with 1. Imports nothing of this project.
+Prints one line of JSON and exits with 0 if the SavedModel is valid; otherwise writes one line with
+the reason to stderr and exits with 1. Imports nothing from this project.
 """
 
 import dataclasses
@@ -17,14 +17,14 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """What a generator makes.
+    """A kind of generated data.
 
     Attributes:
       name: of the output.
       axes: of a batch, for messages.
       rank: of a batch.
       sampled: dtype of samples.
-      samples: number drawn to tell seeds apart; rows of a few integers are often equal.
+      samples: number of samples for comparing seeds; rows of a few integers are often equal.
     """
 
     name: str
@@ -42,13 +42,14 @@ _LATENTS = 3
 def probe(model_dir: str) -> dict[str, Any]:
     """Calls the signatures of the SavedModel in `model_dir`.
 
-    Returns its `latent_size` and its `image_shape` [height, width, channels], or its `columns`.
+    Returns its `latent_size`, and its `image_shape` [height, width, channels] or its `columns`.
 
     Raises:
-      ValueError: for a signature that is missing or has other names or types, a fixed batch size,
-        floats that are not finite, float images outside [-1, 1], sizes that disagree, names that
-        are not one a column, and samples that do not follow their seed.
-      Exception: whatever TensorFlow raises where the model does not load or run.
+      ValueError: for a signature that is missing or has wrong names or types, a fixed batch size,
+        floats that are not finite, float images outside [-1, 1], inconsistent sizes, column names
+        that are not unique or do not match the columns, and samples that do not depend on their
+        seed alone.
+      Exception: whatever TensorFlow raises if the model does not load or run.
     """
     # The signatures alone do not keep the model's variables alive.
     model = tf.saved_model.load(model_dir)
@@ -91,15 +92,15 @@ def probe(model_dir: str) -> dict[str, Any]:
     if not np.isfinite(first).all():
         raise ValueError(f"sample: {kind.name} are not finite")
     if not np.array_equal(first, again):
-        raise ValueError(f"sample: one seed gives different {kind.name}")
+        raise ValueError(f"sample: the same seed gives different {kind.name}")
     if np.array_equal(first, other):
-        raise ValueError(f"sample: two seeds give the same {kind.name}")
+        raise ValueError(f"sample: different seeds give the same {kind.name}")
     if kind is _IMAGES:
         return {"latent_size": latent_size, "image_shape": list(shape)}
     names = [name.decode() for name in signatures["columns"]()["names"].numpy()]
     if len(set(names)) != len(names) or len(names) != shape[0]:
         raise ValueError(
-            f"columns: {', '.join(names)} are not {shape[0]} names, one for each column of vectors"
+            f"columns: {', '.join(names)} are not {shape[0]} unique names, one per column"
         )
     return {"latent_size": latent_size, "columns": names}
 
@@ -110,7 +111,7 @@ def _makes_vectors(signatures: Any) -> bool:
 
 
 def _contracts(kind: _Kind, *, conditional: bool) -> dict[str, tuple[dict, dict]]:
-    """Inputs and outputs by signature."""
+    """The expected inputs and outputs of each signature."""
     labels = {"labels": tf.int64} if conditional else {}
     samples, sampled = {"count": tf.int32, "seed": tf.int64}, {kind.name: kind.sampled}
     found = {
@@ -142,11 +143,11 @@ def _sample(signature: Any, kind: _Kind, seed: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    # Makes importing them fail, as it does where the model is served.
+    # Makes importing them fail, as on a server that lacks them.
     for name in ("components", "pipeline"):
         sys.modules[name] = None  # type: ignore[assignment]
     try:
         print(json.dumps(probe(sys.argv[1])))
-    # Any failure means that the model cannot be served, and this line says why.
+    # Any failure means that the model cannot be served; this line says why.
     except Exception as error:  # noqa: BLE001
         sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")

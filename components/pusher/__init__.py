@@ -1,1 +1,1 @@
-"""Puts a blessed generator where servers find it."""
+"""Pushes a blessed generator to where model servers load it from."""

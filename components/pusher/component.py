@@ -1,4 +1,4 @@
-"""TFX's Pusher, which here adds versions atomically."""
+"""TFX's Pusher, made atomic."""
 
 import filecmp
 import os
@@ -15,16 +15,16 @@ from tfx.utils import proto_utils
 
 from components.common import saved_models
 
-# Model servers take the folders whose names are numbers for versions and ignore all others.
+# Model servers treat folders with numeric names as versions, and ignore all others.
 _STAGING = ".staging"
 
 
 class Executor(executor.Executor):
-    """Pushes into a staging folder beside the versions, then renames.
+    """Pushes to a staging folder beside the versions, then renames it.
 
-    TFX copies file by file into the version itself, so a killed run leaves half a model that
-    servers try to load; and its version is the time in seconds, so the second of two pushes within
-    one second is skipped silently.
+    TFX copies file by file into the version folder, so a killed run leaves a partial model that
+    servers try to load. Its versions are times in seconds, so the second of two pushes within a
+    second is silently skipped.
     """
 
     def Do(  # noqa: N802
@@ -35,18 +35,18 @@ class Executor(executor.Executor):
     ) -> None:
         """Pushes a blessed model to `<base_directory>/<version>/`.
 
-        The version is the time in seconds or, if that is not the highest of the folder, the highest
-        plus one: servers take the highest. A model that is the highest version already, blessed
-        again by an edited gate, stays that version. Object stores (`gs://` and the like) cannot
-        rename: there TFX's own executor pushes.
+        The version is the time in seconds, or the highest existing version plus one if that is
+        larger, because servers load the highest. A model identical to the highest version, e.g.
+        blessed again after an edit of the gate, is not pushed again. Object stores (`gs://` and the
+        like) have no atomic rename, so TFX's own executor pushes there.
         """
         destination = proto_utils.json_to_proto(
             exec_properties["push_destination"], pusher_pb2.PushDestination()
         )
         base = destination.filesystem.base_directory
         if "://" in base:
-            # An object store renames by copying, in no particular order. TFX copies
-            # saved_model.pb last, and servers wait for it.
+            # Object stores rename by copying files in arbitrary order. TFX copies saved_model.pb
+            # last, which servers wait for.
             super().Do(input_dict, output_dict, exec_properties)
             return
         staging = os.path.join(base, _STAGING)
@@ -75,7 +75,7 @@ class Executor(executor.Executor):
 
 
 class Pusher(component.Pusher):
-    """TFX's Pusher whose executor never leaves half a version."""
+    """TFX's Pusher with an executor that never leaves a partial version."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 

@@ -1,4 +1,4 @@
-"""Builds the parts of a training from its options: networks, optimizers, the step, callbacks."""
+"""Builds what training needs from its options: networks, optimizers, the step and callbacks."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -33,16 +33,16 @@ from components.trainer.networks import DISCRIMINATORS, GENERATORS
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What `assemble` builds.
+    """The result of `assemble`.
 
     Attributes:
       loss: the adversarial loss.
       step: runs one training step.
       players: generator and discriminator, with their optimizers.
-      penalties: of the discriminator, some with a state.
-      adaptive: the controller of the augmentation, if it is adaptive.
-      ema_decay: of the averaged generator, a step.
-      hyperparameters: those that follow schedules.
+      penalties: the discriminator's penalties, some of which have state.
+      adaptive: the controller of the augmentation probability, if that is adaptive.
+      ema_decay: decay of the averaged generator per step.
+      hyperparameters: the scheduled hyperparameters.
     """
 
     loss: losses.Loss
@@ -61,14 +61,14 @@ def assemble(
     learning_rate_factor: tf.Variable,
     strategy: tf.distribute.Strategy,
 ) -> Parts:
-    """Builds the parts; in the strategy's scope.
+    """Builds the parts; call it in the strategy's scope.
 
     Args:
       pair: the networks.
-      options: of the training.
+      options: the training options.
       given: optimizers that replace those of the options, by option name.
-      learning_rate_factor: factor of both learning rates.
-      strategy: whose replicas share a batch.
+      learning_rate_factor: multiplies both learning rates.
+      strategy: its replicas share a batch.
     """
     hyperparameters = ScheduledHyperparameters()
     generator, discriminator = (
@@ -90,7 +90,7 @@ def assemble(
     )
 
     def decay(half_life: float, images_seen: float) -> float:
-        # With ramp-up: Karras et al. 2020 (arXiv:2006.06676), appendix.
+        # Ramp-up: Karras et al. 2020 (arXiv:2006.06676), appendix.
         if options.ema_ramp_up:
             half_life = min(half_life, options.ema_ramp_up * images_seen)
         return 0.5 ** (options.batch_size / half_life) if half_life else 0.0
@@ -154,7 +154,7 @@ def _penalties(
 def _augmentation(
     options: TrainingConfig, pair: Pair, hyperparameters: ScheduledHyperparameters
 ) -> tuple[Augment | None, AdaptiveProbability | None]:
-    """What augments a batch, and the controller of its probability, if that is adaptive."""
+    """The augmentation, and the controller of its probability if that is adaptive."""
     config = options.augmentation
     if not config:
         return None, None
@@ -170,7 +170,7 @@ def _augmentation(
 
 
 def make_networks(config: TrainerConfig, source: Source) -> tuple[keras.Model, keras.Model]:
-    """The generator and the discriminator of a recipe; in the strategy's scope."""
+    """Makes a recipe's generator and discriminator; call it in the strategy's scope."""
     named, conditioning = config.networks, config.conditioning
     common: dict[str, Any] = {
         "width": named.width,
@@ -188,7 +188,7 @@ def make_networks(config: TrainerConfig, source: Source) -> tuple[keras.Model, k
     )
     discriminator = networks.resolve(named.discriminator, DISCRIMINATORS)(
         source.data_shape,
-        # A seed of its own, so that the two networks do not start alike.
+        # A different seed, so that the two networks do not start with the same weights.
         seed=config.seed + 1,
         spectral_norm=named.spectral_norm,
         **common,
@@ -198,33 +198,33 @@ def make_networks(config: TrainerConfig, source: Source) -> tuple[keras.Model, k
 
 
 def check_batch(strategy: tf.distribute.Strategy, options: TrainingConfig) -> None:
-    """Raises ValueError, naming the key, where the devices cannot share the batch."""
+    """Raises ValueError, naming the key, if the batch cannot be split over the devices."""
     count, parts = strategy.num_replicas_in_sync, options.gradient_accumulation
     if options.batch_size % (count * parts):
-        each = f", {parts} parts each (gradient_accumulation)" if parts > 1 else ""
+        times = f" times gradient_accumulation {parts}" if parts > 1 else ""
         raise ValueError(
-            f"batch_size: {options.batch_size} is not a multiple of the {count} devices{each}"
+            f"batch_size: {options.batch_size} is not a multiple of the {count} devices{times}"
         )
     if options.xla and count > 1:
-        raise ValueError(f"xla: true needs one device, here are {count}; leave it out")
+        raise ValueError(f"xla: true needs a single device, found {count}; remove it")
 
 
 def count_classes(conditioning: ConditioningConfig | None, source: Source) -> int:
-    """How many classes are learnt; 0 without conditioning.
+    """The number of classes to learn; 0 without conditioning.
 
     Raises:
-      ValueError: for data without labels, or with more classes than `conditioning.num_classes`,
-        and where nothing tells their number.
+      ValueError: if the data have no labels or more classes than `conditioning.num_classes`, or if
+        the number of classes is unknown.
     """
     if not conditioning:
         return 0
     if not source.has_labels:
-        raise ValueError("conditioning: the dataset has no labels; label the data, or leave it out")
+        raise ValueError("conditioning: the dataset has no labels; label the data, or remove it")
     found = source.num_classes
     count = conditioning.num_classes or found
     if not count:
         raise ValueError(
-            "conditioning.num_classes: missing, and a tf.data.Dataset does not tell it"
+            "conditioning.num_classes: missing; it cannot be inferred from a tf.data.Dataset"
         )
     if found > count:
         raise ValueError(f"conditioning.num_classes: {count}, but the labels go up to {found - 1}")
@@ -232,7 +232,7 @@ def count_classes(conditioning: ConditioningConfig | None, source: Source) -> in
 
 
 def class_shares(source: Source, num_classes: int) -> np.ndarray | None:
-    """How often each class is sampled: as in the data, where known; None without classes."""
+    """Sampling frequency of each class: as in the data, else uniform; None without classes."""
     if not num_classes:
         return None
     if source.class_shares is None:
@@ -246,33 +246,32 @@ def all_callbacks(
     log: JsonLog,
     checkpoints: Checkpoints | None,
     terminated: Callable[[], bool],
-    own: Sequence[Callback],
+    user_callbacks: Sequence[Callback],
 ) -> list[Callback]:
-    """The built-in callbacks and the user's `own`, in the order in which they come.
+    """The built-in callbacks and the user's, in the order they are called.
 
     Args:
-      options: of the training.
-      nan: the first of them.
-      log: where lines are written.
-      checkpoints: where training is saved; None: nowhere.
+      options: the training options.
+      nan: called first.
+      log: the log that the others show.
+      checkpoints: where to save training; None: nowhere.
       terminated: from `preemption.sigterm`.
-      own: come after those that measure, log and save.
+      user_callbacks: called after those that measure, log and save.
     """
     saving, watch, grids = options.checkpoint_every_images, options.watch, options.grid_every_images
     backup = BackupAndRestore(checkpoints, saving, at_start=watch.rollback) if checkpoints else None
-    quality = options.quality
     return [
         nan,
-        # With rollback, what is saved has to be known to be good.
-        QualityMonitor(quality.every_images, saving if watch.rollback else None, quality.select_by),
-        # Before anything is recorded: what is gone back from did not happen.
+        # Rollback relies on each checkpoint having passed a measurement.
+        QualityMonitor(options.quality, saving if watch.rollback else None),
+        # Before any recording, as a rollback discards the step.
         CollapseWatch(watch, backup),
         log,
         ProgressBar(log),
         *([SampleGrids(log.folder, grids), TensorBoard(log.folder, grids)] if log.folder else []),
         *([backup] if backup else []),
-        *own,
-        # Last, as they end the training: the step has been recorded and saved.
+        *user_callbacks,
+        # Last, because they end training: the step has been recorded and saved by now.
         Preemption(terminated, nan, backup),
-        EarlyStopping(quality.patience),
+        EarlyStopping(options.quality.patience),
     ]

@@ -1,4 +1,4 @@
-"""The GANTrainer stage; the training itself is in `training.py`."""
+"""The GANTrainer stage; training itself is in `training.py`."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ from components.trainer.data.scaling import Scaling
 
 
 def trainer_version(config: TrainerConfig) -> str:
-    """The stage's `code_version`, which covers the plugins that the section names."""
+    """The stage's `code_version`, including the plugins named in `config`."""
     others = [plugins.source_file(name) for name in config.plugin_names]
     return code_version("trainer", others, ignoring=["components.common.grids"])
 
@@ -37,17 +37,17 @@ def GANTrainer(
     code_version: Parameter[str],
     extractor: InputArtifact[Model] = None,
 ) -> None:
-    """Trains the GAN on the train split, exports it and keeps the run's log.
+    """Trains the GAN on the train split, and exports it with the log of the run.
 
     Args:
-      examples: splits train and eval of the contract in `components.data.examples`.
+      examples: splits train and eval, in the format described in `components.data.examples`.
       anomalies: of all splits; any anomaly fails the stage.
       model: the best generator (`Format-Serving/`, signatures in `components.trainer.export`).
       model_run: log.jsonl, configuration.json, grids/ of images, tensorboard/, and untrained/, the
         generator before training.
       config: the recipe's section `trainer` as JSON.
       data: the `DataSpec` as JSON.
-      checkpoint_dir: stable folder, outside the artifacts: a failed run resumes from there.
+      checkpoint_dir: a folder that survives failed runs, which resume from it.
       code_version: from `trainer_version`.
       extractor: features for the metrics measured during training; default: pixels.
     """
@@ -67,7 +67,7 @@ def GANTrainer(
     trainer = training.GANTrainer.from_config(settings, dataset, extract=extract, scaling=scaling)
     trainer.export(os.path.join(model_run.uri, artifact_files.UNTRAINED))
 
-    # Another configuration, code or data must not resume this training.
+    # Only a run with the same configuration, code and data may resume this training.
     parts = [config, data, code_version, examples.uri, extractor.uri if extractor else ""]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     folder = os.path.join(checkpoint_dir, key)

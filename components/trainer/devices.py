@@ -1,4 +1,4 @@
-"""Where training runs."""
+"""Where training runs, and means over the replicas that share a batch."""
 
 import functools
 import json
@@ -13,21 +13,21 @@ _WORKERS = ("chief", "worker")
 
 
 def strategy() -> tf.distribute.Strategy:
-    """The devices of this machine, or of the cluster that the environment variable TF_CONFIG names.
+    """The strategy for this machine, or for the cluster in the environment variable TF_CONFIG.
 
     MultiWorkerMirroredStrategy for a cluster of several workers, all of which run the same program;
-    else MirroredStrategy over all visible GPUs; else the default strategy, the CPU. TF_CONFIG is as
-    in https://www.tensorflow.org/guide/distributed_training#setting_up_the_tf_config_environment_variable.
+    else MirroredStrategy over all visible GPUs; else the default strategy, the CPU. For TF_CONFIG
+    see https://www.tensorflow.org/guide/distributed_training#setting_up_the_tf_config_environment_variable.
 
-    GPU memory is taken as it is needed, so that two processes can share a card, unless the
-    environment says otherwise or something has used the GPUs before.
+    GPU memory is allocated as needed, so that processes can share a GPU, unless the environment
+    says otherwise or this process has used the GPUs already.
 
     Raises:
       ValueError: for a TF_CONFIG that does not describe a cluster and this worker's place in it.
-      RuntimeError: where a cluster is joined after TensorFlow has computed something.
+      RuntimeError: if a cluster is joined after TensorFlow has been used.
     """
-    # Unlike tf.config's setting, this may come too late without an error: in a local pipeline the
-    # FeatureExtractor has run in this process.
+    # Unlike the setting in tf.config, this may be set too late without an error: in a local
+    # pipeline the FeatureExtractor has run in this process.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     tf_config = os.environ.get(_CLUSTER, "")
     if tf_config and _workers(tf_config) > 1:
@@ -37,13 +37,13 @@ def strategy() -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one of its training that writes checkpoints, log and export."""
+    """Whether this process is the one that writes checkpoints, log and export."""
     return strategy.extended.should_checkpoint
 
 
 def peak_memory_gb() -> float:
-    """The most memory this process has held so far, in 10^9 bytes: resident, and on its GPUs."""
-    # Linux counts in KiB, macOS in bytes.
+    """Peak memory of this process so far, resident plus GPU, in 10^9 bytes."""
+    # ru_maxrss is in KiB on Linux, in bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     for gpu in tf.config.list_logical_devices("GPU"):
@@ -51,15 +51,29 @@ def peak_memory_gb() -> float:
     return held / 1e9
 
 
+def is_only_replica() -> bool:
+    """Whether this replica shares its batch with no other; to be called in a replica context."""
+    context = tf.distribute.get_replica_context()
+    return context is None or context.num_replicas_in_sync == 1
+
+
+def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """The mean of `value` over all replicas, differentiable; to be called in a replica context."""
+    if is_only_replica():
+        return value
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
 @functools.cache
 def _cluster(tf_config: str) -> tf.distribute.Strategy:
-    # Once a process: a server that has been started cannot be moved.
+    # Once per process, because the server cannot be restarted.
     del tf_config
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def _workers(tf_config: str) -> int:
-    """How many processes TF_CONFIG trains with; 1 where it names no cluster."""
+    """The number of processes in TF_CONFIG's cluster; 1 without a cluster."""
     try:
         config = json.loads(tf_config)
         cluster = config.get("cluster", {})
@@ -70,7 +84,7 @@ def _workers(tf_config: str) -> int:
         job, index = config["task"]["type"], int(config["task"]["index"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{_CLUSTER}: {tf_config!r} is not "
+            f"{_CLUSTER}: {tf_config!r} is not of the form "
             '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
         ) from error
     if job not in addresses or not 0 <= index < len(addresses[job]):

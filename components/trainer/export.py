@@ -1,4 +1,4 @@
-"""The generator as a SavedModel that plain TensorFlow serves."""
+"""Exports the generator as a SavedModel that needs only TensorFlow to serve."""
 
 import keras
 import numpy as np
@@ -8,23 +8,24 @@ from components.common import files
 from components.data import examples
 from components.trainer.data.scaling import Scaling
 
-# The stream that `sample` draws labels from; latents are drawn from stream 0.
+# The random stream of labels in `sample`; latents use stream 0.
 _LABELS_STREAM = 1
 
 Tensors = dict[str, tf.Tensor]
 
 
-class Served(tf.Module):
-    """The signatures of a pushed generator.
+class ServingSignatures(tf.Module):
+    """The serving signatures of an exported generator.
 
-    All answer with `images`, or with `vectors` (float32 [n, columns]) where the data are vectors;
-    with a scaling these are in the units of the data, and `columns` has the names of their columns.
+    All return `images`, or `vectors` (float32 [n, columns]) if the data are vectors; with a scaling
+    these are in the units of the data, and the signature `columns` returns their column names.
 
     Args:
       generator: latents [n, latent_dim], or [latents, labels [n]] with classes, to data in [-1, 1].
       latent_dim: size of one latent vector.
-      class_shares: how often each class is sampled, [classes]; None for a generator without.
-      scaling: of vectors, to [-1, 1]; None for images, and vectors that are in [-1, 1].
+      class_shares: sampling frequency of each class, [classes]; None for an unconditional
+        generator.
+      scaling: of vectors; None for images, and for vectors that are in [-1, 1] by themselves.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Served(tf.Module):
         self._scaling = scaling
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
-        """What the SavedModel answers to, by signature name."""
+        """The SavedModel's signatures by name."""
         latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
         labels = tf.TensorSpec([None], tf.int64, name="labels")
         count = tf.TensorSpec([], tf.int32, name="count")
@@ -59,12 +60,12 @@ class Served(tf.Module):
         return found
 
     def serve(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
-        """float32 images in [-1, 1], or vectors in the units of the data; nothing is rounded."""
+        """float32 images in [-1, 1], or vectors in the units of the data, without rounding."""
         values = self._generate(latents, labels)
         return _named(self._scaling.from_unit(values) if self._scaling else values)
 
     def sample(self, count: tf.Tensor, seed: tf.Tensor) -> Tensors:
-        """`count` data as `finished` makes them, the same for the same arguments."""
+        """`count` postprocessed data; equal arguments give equal data."""
         labels = None
         if self._class_shares is not None:
             logits = tf.math.log(tf.constant(self._class_shares, tf.float32))
@@ -73,34 +74,34 @@ class Served(tf.Module):
         return self._sample(count, seed, labels)
 
     def sample_class(self, count: tf.Tensor, seed: tf.Tensor, label: tf.Tensor) -> Tensors:
-        """As `sample`, all of class `label`."""
-        assert self._class_shares is not None  # Only then is this a signature.
+        """Like `sample`, with all data of class `label`."""
+        assert self._class_shares is not None  # A signature of conditional generators only.
         last = tf.constant(len(self._class_shares) - 1, tf.int64)
-        # Without the check a GPU would answer with zeros.
+        # Without the check a GPU would return zeros.
         tf.debugging.assert_less_equal(label, last, "label: no such class")
         tf.debugging.assert_non_negative(label, "label: no such class")
         return self._sample(count, seed, tf.fill([count], label))
 
     def columns(self) -> Tensors:
-        """What the numbers of a vector are called."""
-        assert self._scaling  # Only then is this a signature.
+        """The column names of the vectors."""
+        assert self._scaling  # A signature of generators with a scaling only.
         return {"names": tf.constant(self._scaling.columns)}
 
     def _sample(self, count: tf.Tensor, seed: tf.Tensor, labels: tf.Tensor | None) -> Tensors:
         latents = tf.random.stateless_normal(
             (count, self.latent_dim), tf.stack([seed, tf.zeros_like(seed)])
         )
-        return _named(finished(self._generate(latents, labels), self._scaling))
+        return _named(postprocess(self._generate(latents, labels), self._scaling))
 
     def _generate(self, latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
         inputs = latents if labels is None else [latents, labels]
         return tf.cast(self.generator(inputs, training=False), tf.float32)
 
 
-def finished(values: tf.Tensor, scaling: Scaling | None = None) -> tf.Tensor:
-    """Generated data as they are delivered: images as uint8, vectors as float32.
+def postprocess(values: tf.Tensor, scaling: Scaling | None = None) -> tf.Tensor:
+    """Generated images [-1, 1] to uint8, vectors to float32.
 
-    With a scaling vectors are in the units of the data, to the decimals that these have.
+    With a scaling, vectors are converted to the units of the data and rounded to their decimals.
     """
     if scaling:
         return scaling.rounded(scaling.from_unit(values))
@@ -111,13 +112,13 @@ def _named(values: tf.Tensor) -> Tensors:
     return {"images" if values.shape.rank == 4 else "vectors": values}
 
 
-def save(served: Served, path: str) -> None:
+def save(generator: ServingSignatures, path: str) -> None:
     """Writes the SavedModel to the folder `path`, atomically.
 
     Raises:
       FileExistsError: if `path` exists.
     """
     if tf.io.gfile.exists(path):
-        raise FileExistsError(f"{path} exists: name a new folder for the export")
+        raise FileExistsError(f"{path} exists already; give a new folder for the export")
     with files.atomic(path.rstrip("/")) as temporary:
-        tf.saved_model.save(served, temporary, signatures=served.signatures())
+        tf.saved_model.save(generator, temporary, signatures=generator.signatures())

@@ -1,4 +1,4 @@
-"""The life cycle of a GAN: class GANTrainer."""
+"""GANTrainer: trains, evaluates, samples and exports a GAN."""
 
 import dataclasses
 import math
@@ -42,19 +42,18 @@ class GANTrainer:
       dataset: uint8 images, or floats in [-1, 1]: an array [n, ...], (array, labels [n]), a
         tf.data.Dataset of data or (data, label), or the path of tf.Examples; see `sources`.
       strategy: default `devices.strategy()`. Networks must be unbuilt, or built in its scope.
-      extract: features for the quality measured while training goes on, of data as `sample` gives
-        them; default: pixels.
-      scaling: of vectors that `Scaling.to_unit` has brought to [-1, 1]: what leaves the trainer is
-        in their units again.
-      callbacks: of your own; they come after those that measure, log and save.
+      extract: features for the quality measured during training, from data as returned by `sample`;
+        default: pixels.
+      scaling: that brought vectors to [-1, 1] with `Scaling.to_unit`; samples and the exported
+        generator's outputs are converted back to the original units.
+      callbacks: your own callbacks, called after those that measure, log and save.
       **options: the fields of `config.TrainingConfig`, e.g. loss="hinge", latent_dim=100,
-        penalties=[{"name": "r1", "weight": 1.0}]. The optimizers may be Keras's own objects.
+        penalties=[{"name": "r1", "weight": 1.0}]. Optimizers may be Keras optimizer objects.
 
     Raises:
-      ValueError: for options that are unknown, out of range or do not fit each other, networks
-        that do not fit each other or the data, data that are no input for training, a dataset
-        smaller than a batch, a scaling of other columns, and conditioning without labels; one line
-        that names the option.
+      ValueError: for unknown, invalid or incompatible options, networks that do not fit each other
+        or the data, invalid data, a dataset smaller than a batch, a scaling with other columns, and
+        conditioning without labels. The message is one line and names the option.
     """
 
     def __init__(
@@ -83,12 +82,13 @@ class GANTrainer:
         self.scaling = scaling
         if scaling and self.data_shape != (len(scaling.columns),):
             raise ValueError(
-                f"scaling: of {len(scaling.columns)} columns, the data have {list(self.data_shape)}"
+                f"scaling: has {len(scaling.columns)} columns, "
+                f"but the data have shape {list(self.data_shape)}"
             )
         self._conditioning = self.options.conditioning
         self.num_classes = assembly.count_classes(self._conditioning, self.source)
         self.source.check_batch_size(self.options.batch_size)
-        # Out of the strategy's scope: only the host reads and writes these.
+        # Outside the strategy's scope: only the host reads and writes these.
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.rollbacks = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.learning_rate_factor = tf.Variable(1.0, trainable=False)
@@ -102,9 +102,9 @@ class GANTrainer:
                 conditioning=self._conditioning.discriminator if self._conditioning else None,
                 num_classes=self.num_classes,
             )
-            self.ema_generator = self._pair.copy_generator()
-            # The average as it was when it measured best.
-            self.best_generator = self._pair.copy_generator()
+            self.ema_generator = self._pair.copy_of(generator)
+            # The averaged generator at its best measurement.
+            self.best_generator = self._pair.copy_of(generator)
             self.parts = assembly.assemble(
                 self._pair, self.options, given, self.learning_rate_factor, self.strategy
             )
@@ -113,16 +113,11 @@ class GANTrainer:
         self.callbacks: list[Callback] = []
         self.stop_training = False
         self.total_images = self._steps = 0
-        self._own_callbacks = callbacks
+        self._user_callbacks = callbacks
         self._quality: quality.Quality | None = None
         self._extract = extract or (quality.scaled(scaling) if scaling else quality.pixels)
-        self._sampler = Sampler(
-            seed=self.options.seed,
-            latent_dim=self.options.latent_dim,
-            batch_size=self.options.batch_size,
-            class_shares=assembly.class_shares(self.source, self.num_classes),
-            scaling=scaling,
-        )
+        shares = assembly.class_shares(self.source, self.num_classes)
+        self._sampler = Sampler(self.options, shares, scaling)
 
     @classmethod
     def from_config(
@@ -134,7 +129,7 @@ class GANTrainer:
         extract: quality.Extract | None = None,
         scaling: Scaling | None = None,
     ) -> "GANTrainer":
-        """The trainer that a recipe's `trainer` section describes."""
+        """The trainer described by a recipe's `trainer` section."""
         strategy = strategy or devices.strategy()
         source = sources.open_source(dataset)
         with strategy.scope():
@@ -153,16 +148,16 @@ class GANTrainer:
 
     @property
     def images_seen(self) -> int:
-        """Training so far, in images: steps times batch size."""
+        """Images seen so far: steps times batch size."""
         return int(self.step) * self.options.batch_size
 
     @property
     def chosen_generator(self) -> keras.Model:
-        """What is sampled and exported: the best generator measured, else the averaged one."""
+        """The generator to sample and export: the best one measured, else the averaged one."""
         return self.best_generator if self.selection.made else self.ema_generator
 
     def train(self, images: int, folder: str | None = None) -> dict[str, float]:
-        """Trains until `images` images have been seen, from wherever training stands.
+        """Trains until `images` images have been seen in total.
 
         Args:
           images: rounded up to whole steps.
@@ -170,17 +165,17 @@ class GANTrainer:
             from there. Default: nothing is written.
 
         Returns:
-          The last line of the log: means of the losses, and what was measured.
+          The last line of the log: mean losses and measurements.
 
         Raises:
-          ValueError: where the folder holds a training of another configuration.
-          FloatingPointError: for a loss or a weight that is not finite.
-          CollapseError: where rolling back was asked for and has not helped.
-          preemption.Preempted: after SIGTERM; the process ends with 75, and training can resume.
+          ValueError: if the folder holds a training with another configuration.
+          FloatingPointError: if a loss or a weight is not finite.
+          CollapseError: if training keeps collapsing despite rollbacks.
+          preemption.Preempted: on SIGTERM; the process exits with 75, and training can resume.
         """
         options = self.options
         if options.watch.rollback and not folder:
-            raise ValueError("watch.rollback: needs a folder for the checkpoints to go back to")
+            raise ValueError("watch.rollback: needs a folder with checkpoints to roll back to")
         last_step = math.ceil(images / options.batch_size)
         self.total_images = last_step * options.batch_size
         chief, saved = devices.is_chief(self.strategy), None
@@ -194,11 +189,11 @@ class GANTrainer:
         with preemption.sigterm() as terminated:
             nan, log = TerminateOnNaN(), JsonLog(logs, options.log_every_images)
             self.callbacks = assembly.all_callbacks(
-                options, nan, log, saved, terminated, self._own_callbacks
+                options, nan, log, saved, terminated, self._user_callbacks
             )
             try:
                 self._loop(last_step)
-                # Where a callback ended the training, the last step has not been looked at.
+                # If a callback ended training, the last step has not been checked.
                 nan.check(self)
             finally:
                 for callback in self.callbacks:
@@ -219,11 +214,11 @@ class GANTrainer:
             for callback in self.callbacks:
                 callback.step_end(self, end)
                 if self._steps != end.step:
-                    break  # It went back, and the others have started again from there.
+                    break  # It rolled back, and all callbacks have restarted from there.
 
     def rewind(self) -> None:
-        """Starts the loop's counters, its input and all callbacks at `step`, wherever that is."""
-        # On the host: to read the variable would be to wait for the device in each step.
+        """Restarts the step counter, the input and all callbacks from the variable `step`."""
+        # Kept on the host: reading the variable would wait for the device in each step.
         self._steps = int(self.step)
         self.parts.hyperparameters.start(self.total_images)
         batches = distributed_batches(
@@ -241,17 +236,17 @@ class GANTrainer:
             callback.start(self)
 
     def warn(self, text: str) -> None:
-        """Says something that a person should read, through all callbacks."""
+        """Issues a warning through all callbacks."""
         for callback in self.callbacks:
             callback.warn(self, text)
 
     @property
     def scheduled(self) -> dict[str, float]:
-        """Name to present value of the hyperparameters that follow a schedule."""
+        """Current values of the scheduled hyperparameters by name."""
         return self.parts.hyperparameters.scheduled
 
     def measure(self) -> quality.Measurement:
-        """The quality of the averaged generator, from the same latents each time."""
+        """The quality of the averaged generator, always from the same latents."""
         options = self.options
         if self._quality is None:
             real, _ = self.source.take(options.quality.samples, options.seed)
@@ -260,20 +255,20 @@ class GANTrainer:
         return self._quality.measure(self._sampler.sample(self.ema_generator, inputs))
 
     def grid_samples(self, count: int) -> np.ndarray:
-        """Data of the averaged generator, from the same latents each time, all classes in turn."""
+        """Samples of the averaged generator, always from the same latents; classes cycle."""
         inputs = self._sampler.inputs(sampling.GRID, count)
         return self._sampler.sample(self.ema_generator, inputs)
 
     def evaluate(self, dataset: Any, count: int = 10_000) -> dict[str, float]:  # noqa: ANN401
-        """Losses, accuracies and quality on other data, with nothing updated.
+        """Losses, discriminator accuracy and quality on other data; updates nothing.
 
         Args:
-          dataset: as for `GANTrainer`, in [-1, 1] where there is a scaling.
-          count: of the data at most.
+          dataset: as for `GANTrainer`; in [-1, 1] if there is a scaling.
+          count: maximum number of data to use.
 
         Returns:
-          discriminator_loss, generator_loss; confidence: the share of the pairs of real and fake
-          that the discriminator ranks right; fid, kid, coverage, diversity: see `quality`.
+          discriminator_loss, generator_loss; confidence: discriminator accuracy, the share of
+          (real, fake) pairs that it ranks correctly; fid, kid, coverage, diversity: see `quality`.
         """
         source = sources.open_source(dataset, self.data_shape)
         real, labels = source.take(count, self.options.seed)
@@ -300,39 +295,39 @@ class GANTrainer:
         return totals.pop() | dataclasses.asdict(measured)
 
     def sample(self, count: int, seed: int = 0, label: int | None = None) -> np.ndarray:
-        """`count` data of the generator that `export` writes; the same for the same arguments.
+        """Samples the generator that `export` writes; equal arguments give equal samples.
 
         Args:
-          count: how many.
-          seed: of the latents, and of the labels where there are classes.
-          label: the class to make, with conditioning; default: classes as often as in the data.
+          count: number of samples.
+          seed: of the latents, and of the labels with conditioning.
+          label: the class to generate, with conditioning; default: classes as often as in the data.
 
         Returns:
           uint8 images [count, height, width, channels], or float32 vectors [count, columns] in the
           units of the `scaling`.
         """
-        served = self._sampler.served(self.chosen_generator)
+        serving = self._sampler.serving(self.chosen_generator)
         arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
         if label is None:
-            return next(iter(served.sample(**arguments).values())).numpy()
+            return next(iter(serving.sample(**arguments).values())).numpy()
         if not self._conditioning or not 0 <= label < self.num_classes:
             raise ValueError(f"label: {label}, the generator has {self.num_classes} classes")
         arguments["label"] = tf.constant(label, tf.int64)
-        return next(iter(served.sample_class(**arguments).values())).numpy()
+        return next(iter(serving.sample_class(**arguments).values())).numpy()
 
     def export(self, path: str) -> None:
         """Writes `chosen_generator`, in float32, as a SavedModel to the new folder `path`.
 
-        Its signatures: see `export.Served`. Before training it has its initial weights.
+        See `export.ServingSignatures` for its signatures. May be called before training.
         """
         generator = self._pair.copy_of(self.chosen_generator, "float32")
-        save(self._sampler.served(generator), path)
+        save(self._sampler.serving(generator), path)
 
     @tf.function(reduce_retracing=True)
     def _train_step(
         self, inputs: dict[str, tf.Tensor], due: tuple[bool, ...]
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
-        """The terms; whether each of them, and both networks, are finite; and whether all are."""
+        """The terms; whether each term and network is finite, by name; whether all are."""
         terms = self.parts.step(inputs, tf.identity(self.step), due)
         if self.parts.adaptive:
             self.parts.adaptive.observe(terms["real_sign"])
@@ -345,6 +340,6 @@ class GANTrainer:
         return terms, finite, tf.reduce_all(tf.stack(list(finite.values())))
 
     def _compare_with(self, real: np.ndarray) -> quality.Quality:
-        # What is not uint8 comes in the form that fakes are delivered in.
-        real = real if real.dtype == np.uint8 else self._sampler.finished(tf.constant(real))
+        # In the same form as the fakes.
+        real = real if real.dtype == np.uint8 else self._sampler.postprocess(tf.constant(real))
         return quality.Quality(real, self._extract, seed=self.options.seed)

@@ -1,1 +1,1 @@
-"""What watches a training: one class a duty."""
+"""Callbacks of the training loop, one class per duty."""

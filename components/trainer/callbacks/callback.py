@@ -1,4 +1,4 @@
-"""What hangs on the training loop: `start`, `step_end` and `stop` of each callback, in order."""
+"""The hooks of the training loop: each callback's `start`, `step_end`, `warn` and `stop`."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class StepEnd:
-    """One step that has just been taken, and what the callbacks before have made of it.
+    """A finished step, and what the callbacks that ran earlier in it have added.
 
     Attributes:
-      step: steps so far, this one included.
-      batch_size: images a step.
-      last: whether it is the last step of the training.
-      terms: scalars of the step: discriminator_loss, generator_loss, penalties, confidence, …
-        They are still on the device: to read one is to wait for it.
-      finite: for each term, and both networks' weights, whether it is finite.
+      step: steps so far, including this one.
+      batch_size: images per step.
+      last: whether this is the last step of the training.
+      terms: the step's scalars: discriminator_loss, generator_loss, penalties, confidence, …
+        They are still on the device: reading one waits for the step to finish.
+      finite: whether each term, and each network's weights, are finite.
       all_finite: whether all of them are.
-      measurement: of the generator, in steps in which `QualityMonitor` measured it.
-      confidence: share of the pairs of real and fake that the discriminator has ranked right since
-        the last measurement.
-      line: what `JsonLog` wrote, in steps in which it did.
-      picture: what `SampleGrids` drew, in steps in which it did.
+      measurement: the generator's quality, if `QualityMonitor` measured it in this step.
+      discriminator_accuracy: share of (real, fake) pairs that the discriminator ranked correctly
+        since the previous measurement; set with `measurement`.
+      line: the line that `JsonLog` wrote, if it wrote one in this step.
+      picture: the grid that `SampleGrids` drew, if it drew one in this step.
     """
 
     step: int
@@ -41,20 +41,17 @@ class StepEnd:
     finite: Mapping[str, tf.Tensor]
     all_finite: tf.Tensor
     measurement: Measurement | None = None
-    confidence: float = math.nan
+    discriminator_accuracy: float = math.nan
     line: dict[str, float] | None = None
     picture: Image.Image | None = None
 
     @property
     def images(self) -> int:
-        """Images seen so far, those of this step included."""
+        """Images seen so far, including this step's."""
         return self.step * self.batch_size
 
     def is_due(self, every_images: int | None) -> bool:
-        """Whether this step passed a multiple of a length in images, or was the last one.
-
-        Never for None.
-        """
+        """Whether this step passed a multiple of `every_images` or is the last; False for None."""
         if every_images is None:
             return False
         before = self.images - self.batch_size
@@ -62,29 +59,29 @@ class StepEnd:
 
 
 class Callback:
-    """Watches a training, or takes part in it; all three methods do nothing here.
+    """Base class of callbacks; every hook does nothing by default.
 
-    A subclass can be given to `GANTrainer(callbacks=[...])`, or named in a recipe:
-    `trainer: {callbacks: ["my_package.tracking:Tracker"]}`; it is then made without arguments.
+    Pass an instance of a subclass to `GANTrainer(callbacks=[...])`, or name the class in a recipe:
+    `trainer: {callbacks: ["my_package.tracking:Tracker"]}`, which calls it without arguments.
 
     Attributes:
-      every_images: how often it looks at the weights, where it does at all: whatever is to be
-        looked at is checked for NaN first.
+      every_images: how often the callback reads the weights, if it does: they are checked for NaN
+        first.
     """
 
     every_images: int | None = None
 
     def start(self, trainer: GANTrainer) -> None:
-        """Training begins at `trainer.images_seen`: at 0, where it resumes, or after a rollback.
+        """Called when training starts, resumes or has rolled back, to `trainer.images_seen`.
 
-        What an earlier attempt recorded beyond that point did not happen.
+        Records of an earlier attempt beyond that point should be discarded.
         """
 
     def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
-        """A step was taken. `trainer.stop_training = True` ends training after it."""
+        """Called after each step; set `trainer.stop_training = True` to end training here."""
 
     def warn(self, trainer: GANTrainer, text: str) -> None:
-        """Something that a person should read was said by `trainer.warn`."""
+        """Called with each warning issued by `trainer.warn`."""
 
     def stop(self, trainer: GANTrainer) -> None:
-        """Training has ended, also by an exception; may come before `start` has."""
+        """Called when training ends, also by an exception, and even if `start` was never called."""

@@ -26,7 +26,7 @@ State = Mapping[str, Any]
 
 CONFIGURATION_FILE = "configuration.json"
 
-# They change nothing about what is learnt, and may differ when a training is resumed.
+# They do not affect the result, so a resumed training may change them.
 _FREE_OPTIONS = {"checkpoint_every_images", "grid_every_images", "log_every_images"}
 _KEPT = 2
 _DAMAGED = (
@@ -42,15 +42,14 @@ _log = logging.getLogger(__name__)
 class Checkpoints:
     """The last two checkpoints of one training.
 
-    TensorFlow writes a checkpoint aside and names it in the folder's `checkpoint` file, itself
-    renamed into place, when it is whole: one that was cut off is never loaded. One that the disk
-    has damaged since is passed over for the one before it.
+    TensorFlow writes checkpoints atomically, so an incomplete one is never loaded. A checkpoint
+    that has been damaged on disk is skipped in favour of the previous one.
 
     Args:
-      folder: path or URI; made where it is missing.
-      configuration: what a training must have in common with the one that it resumes; JSON.
-      chief: whether this process is the one whose checkpoints are kept. All workers of a
-        distributed training have to save, each into a folder of its own.
+      folder: path or URI; created if missing.
+      configuration: JSON that must match that of the training being resumed.
+      chief: whether this process's checkpoints are the ones kept. All workers of a distributed
+        training must save, but only the chief into `folder`.
     """
 
     def __init__(
@@ -61,10 +60,11 @@ class Checkpoints:
         self._chief = chief
 
     def restore(self, state: State) -> bool:
-        """Loads the last checkpoint, if there is one, into what `state` names; whether it did.
+        """Loads the latest readable checkpoint into `state`; returns False if there is none.
 
         Raises:
-          ValueError: where the checkpoint is of another configuration; it names what differs.
+          ValueError: if its configuration differs (the message names each difference), or if none
+            of the checkpoints can be read.
         """
         self._refuse_another_configuration()
         checkpoint = tf.train.Checkpoint(**state)
@@ -73,7 +73,7 @@ class Checkpoints:
             try:
                 checkpoint.restore(path).assert_consumed()
             except _DAMAGED:
-                _log.warning("%s is damaged and passed over", path)
+                _log.warning("%s is damaged; trying the previous checkpoint", path)
                 continue
             return True
         if found:
@@ -84,12 +84,12 @@ class Checkpoints:
         return False
 
     def save(self, state: State, step: int) -> None:
-        """Writes what `state` names."""
+        """Writes a checkpoint of `state`."""
         path = os.path.join(self.folder, CONFIGURATION_FILE)
         if self._chief and not tf.io.gfile.exists(path):
             content = json.dumps(self._configuration, indent=2, sort_keys=True) + "\n"
             files.write(path, content.encode())
-        # What other workers write is thrown away, but variables are read by all of them together.
+        # Reading distributed variables takes all workers; only the chief's copy is kept.
         folder = self.folder if self._chief else tempfile.mkdtemp()
         checkpoint = tf.train.Checkpoint(**state)
         tf.train.CheckpointManager(checkpoint, folder, _KEPT).save(checkpoint_number=step)
@@ -98,7 +98,7 @@ class Checkpoints:
 
     @property
     def latest(self) -> str | None:
-        """Path of the last checkpoint."""
+        """Path of the latest checkpoint; None if there is none."""
         return tf.train.latest_checkpoint(self.folder)
 
     def _refuse_another_configuration(self) -> None:
@@ -115,16 +115,16 @@ class Checkpoints:
         ]
         if different:
             raise ValueError(
-                f"{self.folder} holds a training of another configuration "
-                f"({'; '.join(different)}); go back to it, or train into another folder"
+                f"{self.folder} holds a training with another configuration "
+                f"({'; '.join(different)}); restore that configuration, or use another folder"
             )
 
 
 def state_of(trainer: GANTrainer) -> State:
-    """All that training depends on, apart from its configuration and the data.
+    """The complete state of a training, apart from its configuration and the data.
 
-    As lists of variables: what TensorFlow finds by itself in a network depends on how its author
-    keeps the layers.
+    Given as lists of variables, because which of a network's variables TensorFlow tracks depends on
+    how its author stores the layers.
     """
     parts = trainer.parts
     return {
@@ -144,7 +144,7 @@ def state_of(trainer: GANTrainer) -> State:
 
 
 def configuration_of(trainer: GANTrainer) -> dict[str, Any]:
-    """What a training must have in common with the one that it resumes."""
+    """What must match for one training to resume another."""
     return {
         "generator": networks.describe(trainer.generator),
         "discriminator": networks.describe(trainer.discriminator),
@@ -156,12 +156,12 @@ def configuration_of(trainer: GANTrainer) -> dict[str, Any]:
 
 
 class BackupAndRestore(Callback):
-    """Saves all that training depends on, so that it can be taken up again exactly there.
+    """Saves the state of training, so that it can resume exactly where it stopped.
 
     Args:
-      checkpoints: where.
-      every_images: between two checkpoints.
-      at_start: whether one is needed before the first step.
+      checkpoints: where to save.
+      every_images: images between checkpoints.
+      at_start: whether to save before the first step if there is no checkpoint yet.
     """
 
     def __init__(self, checkpoints: Checkpoints, every_images: int, *, at_start: bool) -> None:
@@ -172,16 +172,16 @@ class BackupAndRestore(Callback):
 
     @property
     def latest(self) -> str | None:
-        """Path of the last checkpoint."""
+        """Path of the latest checkpoint; None if there is none."""
         return self._checkpoints.latest
 
     def restore(self, trainer: GANTrainer) -> None:
-        """Goes back to the last checkpoint, if there is one; raises as `Checkpoints.restore`."""
+        """Loads the latest checkpoint, if there is one; raises as `Checkpoints.restore`."""
         self._checkpoints.restore(state_of(trainer))
         self._saved_step = None
 
     def save(self, trainer: GANTrainer) -> None:
-        """Saves the training as it stands, unless that has been done."""
+        """Saves the current step, unless it has been saved already."""
         step = int(trainer.step)
         if step != self._saved_step:
             self._checkpoints.save(state_of(trainer), step)

@@ -1,4 +1,4 @@
-"""Detects that a training has collapsed, warns, and goes back to the last checkpoint."""
+"""Detects mode collapse during training, warns, and optionally rolls back to a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,48 +16,56 @@ if TYPE_CHECKING:
 
 
 class CollapseError(RuntimeError):
-    """Training collapsed, and going back to a checkpoint did not help."""
+    """Training collapsed again after the allowed number of rollbacks."""
 
 
 class WatchConfig(Config):
-    """When a training counts as collapsed, and what is done about it."""
+    """When training counts as collapsed, and what to do about it."""
 
     min_coverage: float = Field(
-        0.5, ge=0, le=1, description="smallest share of the data's modes that the fakes have"
+        0.5, ge=0, le=1, description="minimum share of the data's modes that the fakes cover"
     )
     min_diversity: float = Field(
-        0.3, ge=0, le=1, description="smallest mean distance of two fakes; 1: that of real data"
+        0.3,
+        ge=0,
+        le=1,
+        description="minimum mean distance between two fakes, relative to that of real data",
     )
     max_confidence: float = Field(
         0.995,
         gt=0.5,
         le=1,
-        description="largest share of (real, fake) pairs that the discriminator tells apart",
+        description="maximum discriminator accuracy: the share of (real, fake) pairs it ranks "
+        "correctly",
     )
     grace_images: int = Field(
-        20_000, ge=0, description="not judged before: an untrained generator looks collapsed"
+        20_000,
+        ge=0,
+        description="images before the first check, as an untrained generator looks collapsed",
     )
     rollback: bool = Field(
-        False, description="after a collapse, go back to the best checkpoint, with lower rates"
+        False,
+        description="after a collapse, restore the last checkpoint and lower the learning rates",
     )
     learning_rate_factor: float = Field(
-        0.5, gt=0, lt=1, description="both learning rates after a rollback, over those before it"
+        0.5, gt=0, lt=1, description="multiplies both learning rates at each rollback"
     )
-    max_rollbacks: int = Field(3, ge=1, description="the training fails at one collapse more")
+    max_rollbacks: int = Field(3, ge=1, description="rollbacks before the training fails")
 
 
 class CollapseWatch(Callback):
-    """Judges a training by what the fakes cover, how they differ, and which network is winning.
+    """Checks the fakes' coverage and diversity, and the discriminator's accuracy.
 
-    A saturated discriminator is only a warning: its gradient to the generator fades (Arjovsky &
-    Bottou 2017, arXiv:1701.04862, section 2), but fakes may be good and diverse for long.
+    A saturated discriminator only causes a warning: its gradient to the generator vanishes
+    (Arjovsky & Bottou 2017, arXiv:1701.04862, section 2), but the fakes may stay good and diverse
+    for a long time.
 
     Args:
       config: the thresholds, and whether to roll back.
-      backup: whose last checkpoint is gone back to.
+      backup: restores the last checkpoint; needed with `config.rollback`.
 
     Raises (from `step_end`):
-      CollapseError: at one collapse more than the configuration's max_rollbacks.
+      CollapseError: if training collapses after `max_rollbacks` rollbacks.
     """
 
     def __init__(self, config: WatchConfig, backup: BackupAndRestore | None = None) -> None:
@@ -68,13 +76,12 @@ class CollapseWatch(Callback):
         if step.measurement is None or step.images < self._config.grace_images:
             return
         collapse = self.collapse(step.measurement)
-        for warning in (*collapse, *self.saturation(step.confidence)):
+        for warning in (*collapse, *self.saturation(step.discriminator_accuracy)):
             trainer.warn(f"{step.images:,} images: {warning}")
         if collapse and self._config.rollback:
             self._roll_back(trainer, step)
 
     def _roll_back(self, trainer: GANTrainer, step: StepEnd) -> None:
-        """Goes back to the last checkpoint, with lower learning rates."""
         assert self._backup
         config = self._config
         count, factor = int(trainer.rollbacks) + 1, float(trainer.learning_rate_factor)
@@ -88,12 +95,12 @@ class CollapseWatch(Callback):
         trainer.learning_rate_factor.assign(factor * config.learning_rate_factor)
         trainer.rewind()
         trainer.warn(
-            f"training collapsed at step {step.step}: back at step {int(trainer.step)}, with "
-            f"learning rates times {float(trainer.learning_rate_factor):g}"
+            f"training collapsed at step {step.step}: rolled back to step {int(trainer.step)}, "
+            f"with learning rates multiplied by {float(trainer.learning_rate_factor):g}"
         )
 
     def saturation(self, accuracy: float) -> list[str]:
-        """Warnings about a discriminator that has won, a line each.
+        """Warnings about a saturated discriminator, one line each.
 
         Args:
           accuracy: share of pairs (real_i, fake_i) in which the discriminator gave the real one
@@ -102,14 +109,13 @@ class CollapseWatch(Callback):
         if accuracy <= self._config.max_confidence:
             return []
         return [
-            f"the discriminator ranks {accuracy:.4g} of all pairs right, more than "
-            f"watch.max_confidence {self._config.max_confidence:.4g}: it is saturated and teaches "
-            "the generator little; add the penalty r1, or lower discriminator_optimizer's "
-            "learning_rate"
+            f"discriminator accuracy {accuracy:.4g} is above watch.max_confidence "
+            f"{self._config.max_confidence:.4g}: it is saturated and gives the generator little "
+            "gradient; add the penalty r1, or lower discriminator_optimizer's learning_rate"
         ]
 
     def collapse(self, measurement: Measurement) -> list[str]:
-        """Signs of a collapse, a line each: what was measured, the threshold, what would help."""
+        """Signs of a collapse, one line each: the measurement, the threshold and a remedy."""
         lines = []
         if measurement.coverage < self._config.min_coverage:
             lines.append(
@@ -121,7 +127,7 @@ class CollapseWatch(Callback):
         if measurement.diversity < self._config.min_diversity:
             lines.append(
                 f"diversity {measurement.diversity:.4g} is below watch.min_diversity "
-                f"{self._config.min_diversity:.4g}: the fakes are too much alike; lower "
+                f"{self._config.min_diversity:.4g}: the fakes are too similar; lower "
                 "generator_optimizer's learning_rate, or add the penalty r1"
             )
         return lines

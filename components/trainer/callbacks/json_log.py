@@ -1,4 +1,4 @@
-"""The numbers of a training as JSON lines: log.jsonl and warnings.jsonl."""
+"""Training metrics and warnings as JSON lines: log.jsonl and warnings.jsonl."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ T = TypeVar("T")
 
 
 class JsonLog(Callback):
-    """Means of the losses and what was measured, continued where an interrupted training stopped.
+    """Logs mean losses and measurements; a resumed training continues its log.
 
     Args:
       folder: path or URI for log.jsonl and warnings.jsonl; None to write nothing.
-      every_images: between two lines; a measurement adds one, too.
+      every_images: images between lines; each measurement adds one too.
 
     Attributes:
       folder: as given.
-      values: of the last line: means since the line before, scheduled hyperparameters, what was
-        measured, the share of the time that was spent waiting for input, and peak memory.
+      values: the last line: means since the previous line, scheduled hyperparameters, measurements,
+        the share of time spent waiting for input, and peak memory.
     """
 
     def __init__(self, folder: str | None, every_images: int) -> None:
@@ -83,19 +83,19 @@ class JsonLog(Callback):
         self._warnings.add({"images": trainer.images_seen, "warning": text})
 
     def last(self, name: str) -> float | None:
-        """The last value of that name; None where no line has one."""
+        """The most recent value logged under `name`, or None."""
         return next((line[name] for line in reversed(self._lines.all) if name in line), None)
 
 
 class Means:
-    """Means of dictionaries of scalars, fetched from the device when they are asked for."""
+    """Means of dictionaries of scalars, which stay on the device until `pop`."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[Mapping[str, tf.Tensor], int]] = []
 
     def add(self, values: Mapping[str, tf.Tensor], weight: int = 1) -> None:
-        """Adds scalars, each standing for `weight` of them."""
-        # Kept as they are: small operations, one by one, cost as much as a small network's step.
+        """Adds scalars, each the mean of `weight` values."""
+        # Not summed here: many small ops would cost as much as a small network's step.
         self._rows.append((values, weight))
 
     def pop(self) -> dict[str, float]:
@@ -103,7 +103,7 @@ class Means:
         sums: dict[str, float] = {}
         weights: dict[str, int] = {}
         for values, weight in self._rows:
-            # A lazy penalty is there in some steps only.
+            # A lazy penalty is only computed in some steps.
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * weight
                 weights[name] = weights.get(name, 0) + weight
@@ -112,7 +112,7 @@ class Means:
 
 
 class _Lines:
-    """A file of JSON lines, each with `images`; without a path they are kept in memory only."""
+    """A file of JSON lines, each with `images`; without a path they stay in memory."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -134,18 +134,14 @@ class _Lines:
         self._save()
 
     def _save(self) -> None:
-        # Rewritten whole: object stores cannot append, and no line is ever cut.
+        # Rewritten in full: object stores cannot append, and a crash leaves no partial line.
         if self._path:
             lines = "".join(json.dumps(line) + "\n" for line in self.all)
             files.write(self._path, lines.encode())
 
 
 class Waiting(Generic[T]):
-    """The batches of a training, and which share of the time it waits for them.
-
-    Args:
-      batches: endless.
-    """
+    """Iterates over batches, and measures the share of time spent waiting for them."""
 
     def __init__(self, batches: Iterator[T]) -> None:
         self._batches = batches
@@ -162,7 +158,7 @@ class Waiting(Generic[T]):
         return batch
 
     def pop(self) -> float:
-        """The share, in [0, 1], since the last call."""
+        """The share of time spent waiting since the last call, in [0, 1]."""
         share = self._waited / max(time.monotonic() - self._started, 1e-9)
         self._start()
         return share

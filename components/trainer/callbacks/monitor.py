@@ -1,4 +1,4 @@
-"""How good the generator is while it learns: the best one is kept, and training may stop early."""
+"""Measures the generator during training, keeps the best one, and stops training early."""
 
 from __future__ import annotations
 
@@ -9,35 +9,33 @@ import tensorflow as tf
 
 from components.trainer.callbacks.callback import Callback, StepEnd
 from components.trainer.callbacks.json_log import Means
+from components.trainer.callbacks.quality import QualityConfig
 
 if TYPE_CHECKING:
     from components.trainer.training import GANTrainer
 
 
 class QualityMonitor(Callback):
-    """Measures the averaged generator, and keeps it where it is the best so far.
+    """Measures the averaged generator, and keeps a copy when it is the best so far.
 
     Args:
-      every_images: between two measurements; None: never, but for those before checkpoints.
-      before_checkpoints: their length in images, where what is saved has to be known to be good.
-      select_by: the score that orders generators, `fid` or `kid`.
+      config: how often to measure, and the score to select by.
+      checkpoint_every_images: measure before each checkpoint too; None: don't.
     """
 
-    def __init__(
-        self, every_images: int | None, before_checkpoints: int | None, select_by: str
-    ) -> None:
-        self.every_images = every_images
-        self._before_checkpoints = before_checkpoints
-        self._select_by = select_by
+    def __init__(self, config: QualityConfig, checkpoint_every_images: int | None) -> None:
+        self.every_images = config.every_images
+        self._checkpoint_every_images = checkpoint_every_images
+        self._select_by = config.select_by
         self._since_measured = Means()
 
     def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
-        if self.every_images is None and self._before_checkpoints is None:
+        if self.every_images is None and self._checkpoint_every_images is None:
             return
-        self._since_measured.add({"confidence": step.terms["confidence"]})
-        if not (step.is_due(self.every_images) or step.is_due(self._before_checkpoints)):
+        self._since_measured.add({"accuracy": step.terms["confidence"]})
+        if not (step.is_due(self.every_images) or step.is_due(self._checkpoint_every_images)):
             return
-        step.confidence = self._since_measured.pop()["confidence"]
+        step.discriminator_accuracy = self._since_measured.pop()["accuracy"]
         step.measurement = trainer.measure()
         score = getattr(step.measurement, self._select_by)
         if trainer.selection.offer(score, step.images):
@@ -45,7 +43,7 @@ class QualityMonitor(Callback):
 
 
 class EarlyStopping(Callback):
-    """Stops after `patience` measurements in a row without a better one; None: never."""
+    """Stops after `patience` consecutive measurements without improvement; None: never."""
 
     def __init__(self, patience: int | None) -> None:
         self._patience = patience
@@ -61,18 +59,18 @@ class EarlyStopping(Callback):
         if trainer.selection.exhausted(self._patience):
             trainer.stop_training = True
             trainer.warn(
-                f"stopped at {trainer.images_seen:,} images: {self._patience} measurements in a "
-                "row were no better than the best"
+                f"stopped early at {trainer.images_seen:,} images: no improvement in "
+                f"{self._patience} measurements (quality.patience)"
             )
 
 
 class Selection(tf.Module):
-    """Which point of a training was the best so far, as variables, so that it is checkpointed.
+    """The best measurement so far, in variables so that it is checkpointed.
 
     Attributes:
-      score: the best, lower is better; infinity before the first.
-      images: images seen at the best.
-      worse: scores in a row, since the best, that were no better.
+      score: the best score (lower is better); infinity before the first.
+      images: images seen at the best score.
+      worse: measurements since then, none of them better.
     """
 
     def __init__(self) -> None:
@@ -83,11 +81,11 @@ class Selection(tf.Module):
 
     @property
     def made(self) -> bool:
-        """Whether there is a best yet."""
+        """Whether there is a best score yet."""
         return math.isfinite(float(self.score))
 
     def offer(self, score: float, images: int) -> bool:
-        """Takes note of a score at `images`; whether it is the best, which NaN never is."""
+        """Records a score at `images`; returns whether it is the best, which NaN never is."""
         if score < float(self.score):
             self.score.assign(score)
             self.images.assign(images)
@@ -97,5 +95,5 @@ class Selection(tf.Module):
         return False
 
     def exhausted(self, patience: int | None) -> bool:
-        """Whether `patience` scores in a row were no better; None is endless patience."""
+        """Whether `patience` consecutive scores were no better; never for None."""
         return patience is not None and int(self.worse) >= patience

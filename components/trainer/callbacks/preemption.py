@@ -1,4 +1,4 @@
-"""SIGTERM, with which clusters take a machine back: finish the step, save, and say "resume me"."""
+"""Preemption: on SIGTERM, finish the step, save, and exit with a code that means "resume me"."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from components.trainer.callbacks.terminate_on_nan import TerminateOnNaN
 if TYPE_CHECKING:
     from components.trainer.training import GANTrainer
 
-# EX_TEMPFAIL of sysexits.h: not a failure, try again later.
+# EX_TEMPFAIL in sysexits.h: a temporary failure, try again later.
 RESUME_EXIT_CODE = 75
 
 
 class Preempted(SystemExit):
-    """Ends the process with `RESUME_EXIT_CODE`; a checkpoint of this very step exists."""
+    """Exits with `RESUME_EXIT_CODE`, after the current step has been saved."""
 
     def __init__(self, message: str) -> None:
         super().__init__(RESUME_EXIT_CODE)
@@ -29,10 +29,10 @@ class Preempted(SystemExit):
 
 @contextlib.contextmanager
 def sigterm() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether SIGTERM was received; it has no other effect inside.
+    """Defers SIGTERM, and yields a function that returns whether it was received.
 
-    A SIGTERM that is received after the last check is re-raised on exit. Outside the main thread,
-    where Python installs no signal handlers, the answer is always no.
+    A SIGTERM that arrives after the last call is re-raised on exit. Outside the main thread, where
+    Python cannot install signal handlers, the function always returns False.
     """
     received = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -48,12 +48,12 @@ def sigterm() -> Iterator[Callable[[], bool]]:
 
 
 class Preemption(Callback):
-    """Saves and ends the process after the step in which SIGTERM was received.
+    """Saves and exits after the step in which SIGTERM was received.
 
     Args:
       terminated: from `sigterm`.
-      nan: checks what is about to be saved.
-      backup: saves; None: there is no folder to save to.
+      nan: checks the weights before they are saved.
+      backup: saves them; None if there is no folder to save to.
 
     Raises (from `step_end`):
       Preempted: after SIGTERM.
@@ -76,6 +76,6 @@ class Preemption(Callback):
         if self._backup:
             self._backup.save(trainer)
         text = f"SIGTERM at step {step.step} ({step.images:,} images)"
-        saved = "the same command resumes from here" if self._backup else "nothing is saved"
+        saved = "the same command resumes from here" if self._backup else "nothing was saved"
         trainer.warn(f"{text}: {saved}")
         raise Preempted(f"{text}: {saved}")

@@ -1,4 +1,4 @@
-"""How far a training is, on a terminal or in a log of plain lines."""
+"""Training progress, as a bar on a terminal or as plain lines."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _log = logging.getLogger(__name__)
 
 
 class ProgressBar(Callback):
-    """A bar on a terminal, else a plain line now and then.
+    """A progress bar on a terminal; elsewhere a plain line every 10 seconds.
 
     Args:
-      log: whose lines it shows.
-      console: where; default: standard error.
+      log: the log whose values are shown.
+      console: where to write; default: standard error.
     """
 
     def __init__(self, log: JsonLog, console: Console | None = None) -> None:
@@ -70,7 +70,7 @@ class ProgressBar(Callback):
             )
 
     def warn(self, trainer: GANTrainer, text: str) -> None:
-        # Handlers write to the terminal as they like; the bar makes room for them.
+        # Log handlers write to the terminal directly, so hide the bar meanwhile.
         if not self._progress.disable:
             self._progress.stop()
         _log.warning(text)

@@ -1,7 +1,7 @@
-"""How good the fakes are while training goes on: few images, one extractor, numbers in a second.
+"""Fast quality metrics for use during training: few images, one extractor, about a second.
 
-They order the checkpoints of one training and show a collapse. They do not compare with published
-scores, or with the evaluator's: those take more images, and others.
+They rank the checkpoints of one training and reveal mode collapse. They are not comparable with
+published scores or with the evaluator's, which use more images, and held-out ones.
 """
 
 import dataclasses
@@ -18,29 +18,29 @@ from components.common.config import Config
 from components.features import Extractor, distances
 from components.trainer.data.scaling import Scaling
 
-# Data [n, ...] to `features` [n, d] and, where it classifies, `probabilities` [n, classes].
+# Maps data [n, ...] to `features` [n, d] and, if it has classes, `probabilities` [n, classes].
 Extract = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 _PIXELS = 8
 _FEWEST = 10
-# A mode that the data have fewer of is missed by chance: by a perfect generator too, in 0.7 % of
-# all measurements, if 5 are expected.
+# Even a perfect generator misses a mode by chance: in 0.7 % of measurements if 5 samples are
+# expected.
 _FEWEST_OF_A_MODE = 5
-_COVERED_FROM = 10  # One in 10 of what the data have.
+_COVERED_FROM = 10  # A mode is covered from a tenth of its share in the data.
 
 
 class QualityConfig(Config):
-    """What is measured while training goes on, and what follows from it."""
+    """Quality measurements during training, and what they decide."""
 
     every_images: int | None = Field(
-        10_000, ge=1, description="fakes are compared with real data this often; null: never"
+        10_000, ge=1, description="images between measurements; null: never measure"
     )
-    samples: int = Field(1000, ge=50, description="fakes, and real data, of one measurement")
+    samples: int = Field(1000, ge=50, description="number of fakes, and of real data, to compare")
     select_by: Literal["fid", "kid"] = Field(
-        "fid", description="the generator with the best score is the one that is exported"
+        "fid", description="score that selects the generator to export"
     )
     patience: int | None = Field(
-        None, ge=1, description="stop after so many measurements without a better one; null: never"
+        None, ge=1, description="stop after this many measurements without improvement; null: never"
     )
 
     @model_validator(mode="after")
@@ -55,14 +55,14 @@ class QualityConfig(Config):
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What one set of fakes is worth.
+    """The quality of one set of fakes.
 
     Attributes:
-      fid: Fréchet distance of the features, 0 is best.
-      kid: polynomial MMD of the features, around 0 is best; may be negative.
-      coverage: share of the data's modes that the fakes have too, in [0, 1].
-      diversity: mean distance of two fakes over that of two real data: 1 is as diverse as the
-        data, 0 all the same.
+      fid: Fréchet distance of the features; 0 is best.
+      kid: polynomial MMD of the features; around 0 is best, may be negative.
+      coverage: share of the data's modes that the fakes cover, in [0, 1].
+      diversity: mean distance between two fakes over that between two real data: 1 is as diverse as
+        the data, 0 means all fakes are the same.
     """
 
     fid: float
@@ -74,20 +74,20 @@ class Measurement:
 class Quality:
     """Compares fakes with a fixed set of real data, whose statistics are computed once.
 
-    The modes of the data are the classes that the extractor predicts, or, where it predicts none
-    (or hardly ever the same), the clusters of the features by k-means. A mode is covered if the
-    fakes have at least a tenth of its share in the data. Modes that few of the data are in say
-    nothing, and are left out.
+    The modes of the data are the classes that the extractor predicts or, if it predicts none (or
+    too few real data per class), k-means clusters of the features. A mode is covered if its share
+    among the fakes is at least a tenth of its share in the data. Modes with too few real data are
+    ignored.
 
     Args:
-      real: uint8 images [n, height, width, channels] or vectors [n, d], 10 rows or more.
+      real: uint8 images [n, height, width, channels] or vectors [n, d], at least 10 rows.
       extract: see `load_extractor`, `pixels` and `identity`.
-      clusters: at most so many; there are 10 data to a cluster or more.
-      seed: of the clusters and of the pairs whose distance is taken.
+      clusters: maximum number of clusters; each has 10 real data on average, or more.
+      seed: for the clusters, and for the pairs whose distances are averaged.
 
     Raises:
-      ValueError: for too few data, features that are NaN or infinite, and data that are all the
-        same in them.
+      ValueError: for too few data, for features that are NaN or infinite, and if all real features
+        are the same.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Quality:
         self._statistics = _statistics(self._real)
         self._spread = _mean_distance(self._real, seed)
         if self._spread == 0:
-            raise ValueError("real: all features are the same, so that nothing is like them")
+            raise ValueError("real: all features are the same, so fakes cannot be compared to them")
         self._centres: np.ndarray | None = None
         modes = self._modes_of(found, self._real) if "probabilities" in found else None
         if modes is None or np.count_nonzero(np.bincount(modes) >= _FEWEST_OF_A_MODE) < 2:
@@ -112,10 +112,10 @@ class Quality:
         self._counts = np.where(counts >= _FEWEST_OF_A_MODE, counts, 0)
 
     def measure(self, fake: np.ndarray) -> Measurement:
-        """The scores of fakes [m, ...] as the real data, 2 or more.
+        """The scores of fakes [m, ...] of the same type and shape as the real data, m ≥ 2.
 
         Raises:
-          ValueError: for features of another length than the real ones', NaN or infinity.
+          ValueError: for features of a different length than the real ones', NaN or infinity.
         """
         found = self._extract(fake)
         _, features = distances.matrix_pair(self._real, found["features"], at_least=2)
@@ -129,7 +129,7 @@ class Quality:
     def _coverage(self, modes: np.ndarray) -> float:
         there = self._counts > 0
         fakes = np.bincount(modes, minlength=len(there))[: len(there)]
-        # Shares, multiplied out: whole numbers have no rounding at the border.
+        # Shares compared by cross-multiplication: integers have no rounding at the threshold.
         covered = _COVERED_FROM * fakes * len(self._real) >= self._counts * len(modes)
         return float(np.mean(covered[there]))
 
@@ -140,10 +140,10 @@ class Quality:
 
 
 def load_extractor(path: str) -> Extract:
-    """The extractor in a folder, its artifact's or a bare SavedModel's: `components.features`.
+    """Loads the extractor in a folder, an artifact or a bare SavedModel; see `components.features`.
 
     Raises:
-      FileNotFoundError, ValueError: for a folder that holds none.
+      FileNotFoundError, ValueError: if the folder holds no extractor.
     """
     extractor = Extractor(path)
 
@@ -161,15 +161,15 @@ def identity(data: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def scaled(scaling: Scaling) -> Extract:
-    """Vectors in [-1, 1] as features, so that no column outweighs the others by its units."""
+    """Vectors scaled to [-1, 1] as features, so that units do not weight the columns."""
     return lambda data: identity(scaling.to_unit(data))
 
 
 def pixels(data: np.ndarray) -> dict[str, np.ndarray]:
-    """What data look like from afar, float64 [n, d]: features where there is no extractor.
+    """Downsampled data, float64 [n, d]: the features if there is no extractor.
 
-    Images [n, height, width, channels] are shrunk to at most 8×8 by the means of areas: coarse
-    enough for covariances of a thousand images, and blind to detail. Vectors are their own.
+    Images [n, height, width, channels] are area-averaged to at most 8×8: small enough to estimate
+    covariances from a thousand images, but blind to detail. Vectors are returned as they are.
     """
     if data.ndim != 4:
         return identity(data)
@@ -184,8 +184,8 @@ def _statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mean_distance(features: np.ndarray, seed: int) -> float:
-    """Over n random pairs of different rows."""
-    # Not neighbours in the set: it may be in the order of its classes.
+    """Mean distance over n random pairs of different rows."""
+    # Random pairs, because adjacent rows may be of the same class.
     order = np.random.default_rng(seed).permutation(len(features))
     apart = features[order] - features[np.roll(order, 1)]
     return float(np.linalg.norm(apart, axis=1).mean())
@@ -194,6 +194,6 @@ def _mean_distance(features: np.ndarray, seed: int) -> float:
 def _centres(features: np.ndarray, clusters: int, seed: int) -> np.ndarray:
     count = max(2, min(clusters, len(features) // 10, len(np.unique(features, axis=0))))
     with warnings.catch_warnings():
-        # A cluster that runs empty keeps its centre, and is no mode of the data.
+        # An empty cluster keeps its centre, and does not count as a mode.
         warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
         return kmeans2(features, count, iter=50, minit="++", seed=seed)[0]

@@ -1,4 +1,4 @@
-"""Samples of the averaged generator as training goes on, of the same latents each time."""
+"""Sample grids of the averaged generator during training, always from the same latents."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _COUNT = 64
 
 
 class SampleGrids(Callback):
-    """Writes grids/<images seen>.png, of images only: a table has nothing to draw.
+    """Writes grids/<images seen>.png; does nothing for vectors.
 
     Args:
       folder: path or URI.
-      every_images: between two grids.
+      every_images: images between grids.
     """
 
     def __init__(self, folder: str, every_images: int) -> None:

@@ -1,4 +1,4 @@
-"""A training as TensorBoard shows it."""
+"""Writes the training log for TensorBoard."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _HISTOGRAM_BINS = 30
 
 
 class TensorBoard(Callback):
-    """Lines of the log as scalars, grids as images, weights as histograms; steps are images seen.
+    """Log lines as scalars, grids as images, weights as histograms; its steps are images seen.
 
     Args:
-      folder: path or URI; event files are written to its tensorboard/.
-      every_images: between two histograms of all weights.
+      folder: path or URI; event files are written to its subfolder tensorboard/.
+      every_images: images between histograms of all weights.
     """
 
     def __init__(self, folder: str, every_images: int) -> None:
@@ -61,15 +61,15 @@ class TensorBoard(Callback):
 
 
 class _Events:
-    """One TensorBoard event file in `folder`: TFRecords of Event messages. Steps are images seen.
+    """One TensorBoard event file in `folder`: TFRecords of Event messages.
 
-    Not by tf.summary, which cannot say that a file goes on from an earlier step. TensorBoard then
-    drops the later steps of the files before it.
+    Written directly because tf.summary cannot write the session log that makes TensorBoard drop
+    the later steps of earlier files.
     """
 
     def __init__(self, folder: str) -> None:
         tf.io.gfile.makedirs(folder)
-        # TensorBoard reads the files of a folder in the order of their names.
+        # TensorBoard reads the files in order of their names.
         path = os.path.join(folder, f"events.out.tfevents.{time.time_ns()}")
         self._writer = tf.io.TFRecordWriter(path)
         self._add(0, file_version="brain.Event:2")

@@ -1,4 +1,4 @@
-"""Ends a training as soon as a loss or a weight is not finite."""
+"""Ends training as soon as a loss or a weight is not finite."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class TerminateOnNaN(Callback):
-    """Checks the step before the last one, so that no GPU is waited for.
+    """Checks each step one step late, so that the GPU need not be waited for.
 
-    Where another callback is about to look at the weights, it checks the last one.
+    If another callback is about to read the weights, the current step is checked too.
 
     Raises (from `step_end` and `check`):
       FloatingPointError: naming the terms, the step and the last good checkpoint.
@@ -33,7 +33,7 @@ class TerminateOnNaN(Callback):
             self.check(trainer)
 
     def check(self, trainer: GANTrainer) -> None:
-        """Checks the last step that has not been checked."""
+        """Checks the last step, if it has not been checked yet."""
         step, self._unchecked = self._unchecked, None
         if step is None or step.all_finite:
             return
@@ -46,6 +46,5 @@ class TerminateOnNaN(Callback):
         latest = backups[0].latest if backups else None
         raise FloatingPointError(
             f"{', '.join(found)} at step {step.step} ({step.images:,} images); last good "
-            f"checkpoint: {latest or 'none'}; lower the learning rate, or clip "
-            "the gradient"
+            f"checkpoint: {latest or 'none'}; lower the learning rate or set clip_norm"
         )

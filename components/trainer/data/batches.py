@@ -1,4 +1,4 @@
-"""The input of training: batches and latents that follow from seed and step."""
+"""Training input: batches and latents, as functions of seed and step."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from components.trainer.data.sources import Source
 
-# Apart from the stream of `sources`.
+# `sources` and `gan.rng` use other streams.
 _LATENTS_STREAM = 1
 
 
 def latents(seed: int, index: tf.Tensor | int, shape: tuple[int, ...]) -> tf.Tensor:
-    """N(0, I) latents, float32 `shape`; the same for the same (seed, index) on every device."""
+    """N(0, I) latents, float32 of `shape`; a function of (seed, index) on every device."""
     stream = tf.random.experimental.stateless_fold_in([seed, _LATENTS_STREAM], index)
     return tf.random.stateless_normal(shape, stream)
 
@@ -29,22 +29,22 @@ def step_batches(
     replica_range: tuple[int, int] = (0, 1),
     with_labels: bool = False,
 ) -> tf.data.Dataset:
-    """Endless input of one training step each, one element a replica.
+    """Endless training input, with one element per step and replica.
 
-    The global batch of a step follows from (seed, step), and each replica has its rows of it.
-    Training that starts at `first_step`, or on another number of devices, therefore sees what it
-    would have seen. Batches run across the ends of epochs, so that nothing is left out.
+    The global batch of a step is a function of (seed, step), and each replica gets its rows of it.
+    So training that resumes at `first_step`, or on another number of devices, sees the same data.
+    Batches continue across epochs, so no data are dropped.
 
     Args:
       source: from `sources.open_source`.
-      batch_size: data a discriminator update, over all replicas together.
-      discriminator_steps: discriminator updates a step.
+      batch_size: data per discriminator update, over all replicas.
+      discriminator_steps: discriminator updates per step.
       latent_dim: size of one latent vector.
       seed: of order and latents.
       first_step: step of the first element.
-      replicas: how many share a batch.
+      replicas: number of replicas that share a batch.
       replica_range: [first, last) of the replicas to make input for, in turn.
-      with_labels: whether elements have the labels of the real data.
+      with_labels: whether elements include the labels of the real data.
 
     Returns:
       Elements {"real": [batch_size / replicas, discriminator_steps, *data_shape] of the data's
@@ -52,8 +52,8 @@ def step_batches(
       `with_labels`, "labels": int32 [batch_size / replicas, discriminator_steps].
 
     Raises:
-      ValueError: for a batch that is larger than the dataset or that the replicas cannot share,
-        and where labels are asked for that the dataset does not have.
+      ValueError: if the batch is larger than the dataset or not divisible by the replicas, or if
+        the dataset lacks the requested labels.
     """
     if with_labels and not source.has_labels:
         raise ValueError("conditioning: the dataset has no labels; give pairs (data, labels)")
@@ -63,7 +63,7 @@ def step_batches(
     share = batch_size // replicas
     first, last = (index * share for index in replica_range)
     local = replica_range[1] - replica_range[0]
-    # One replica needs no axis that is taken apart again, which would copy every batch.
+    # No replica axis for a single replica: unbatching it would copy every batch.
     split = (*((local,) if local > 1 else ()), share, discriminator_steps)
 
     def step_of(step: tf.Tensor, columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -92,14 +92,14 @@ def distributed_batches(
     source: Source,
     **options: Any,  # noqa: ANN401
 ) -> Iterator[dict[str, Any]]:
-    """`step_batches` over the replicas of `strategy`, for `strategy.run`.
+    """`step_batches` distributed over the replicas of `strategy`, for `strategy.run`.
 
     Each worker makes the global batch and keeps the rows of its own replicas.
 
     Args:
-      strategy: of one or several workers, each with as many replicas.
+      strategy: of one or more workers with equal numbers of replicas.
       source: from `sources.open_source`; the same on every worker.
-      options: of `step_batches`, without the replicas.
+      options: further arguments of `step_batches`, except those about replicas.
     """
 
     def worker_batches(context: tf.distribute.InputContext) -> tf.data.Dataset:

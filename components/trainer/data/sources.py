@@ -1,4 +1,4 @@
-"""What a user calls a dataset, checked and ready to be read in batches."""
+"""Opens and checks the kinds of dataset that a user may pass, and reads them in batches."""
 
 import abc
 import dataclasses
@@ -10,26 +10,26 @@ import tensorflow as tf
 
 from components.data import examples, mapped
 
-# Random streams are kept apart by what they are for; `data` and `draws` have the others.
+# The random stream of the data order; `batches` and `gan.rng` use other streams.
 _ORDER_STREAM = 0
 
-# Floats beyond this were not scaled to [-1, 1]; a little above 1 is what resampling leaves.
+# Floats beyond this were not scaled to [-1, 1]; resampled images may slightly exceed 1.
 _LARGEST_FLOAT = 1.5
-# Data of a tf.data.Dataset that are looked at before training starts.
-_LOOKED_AT = 256
+# Data of a tf.data.Dataset that are checked before training starts.
+_CHECKED = 256
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source(abc.ABC):
-    """Real data, checked, wherever they come from.
+    """Checked real data.
 
     Attributes:
       data_shape: of one datum.
       dtype: uint8 (images) or float32 (in [-1, 1]).
-      count: how many there are; None where a tf.data.Dataset does not say.
+      count: number of data; None for a tf.data.Dataset of unknown length.
       has_labels: whether each datum has a class.
       num_classes: the highest label + 1; 0 without labels, and for a tf.data.Dataset.
-      class_shares: float64 [num_classes], the share of each class; None where num_classes is 0.
+      class_shares: float64 [num_classes], the share of each class; None if num_classes is 0.
     """
 
     data_shape: tuple[int, ...]
@@ -41,42 +41,42 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def take(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """At most `count` real data, the same for the same arguments.
+        """At most `count` real data; equal arguments give equal data.
 
-        A random choice without repetition; the first ones of a tf.data.Dataset.
+        A random sample without replacement; of a tf.data.Dataset, the first ones.
 
         Returns:
-          Data [n, *data_shape] and their labels, int32 [n], or None where there are none.
+          Data [n, *data_shape], and their labels int32 [n] or None.
         """
 
     @abc.abstractmethod
     def batches(self, size: int, first: int, seed: int, own: slice) -> tf.data.Dataset:
-        """Endless batches: the data of this source, over and over.
+        """Endless batches that repeat the data.
 
         Args:
-          size: data a batch; batches run across the ends of epochs.
+          size: data per batch; batches continue across epochs.
           first: index of the first batch.
           seed: of the order.
-          own: which of the `size` data of a batch to keep.
+          own: which of a batch's `size` data to keep.
 
         Returns:
-          Elements {"real": [n, *data_shape]} and, where there are labels, "labels": int32 [n].
+          Elements {"real": [n, *data_shape]} and, with labels, "labels": int32 [n].
         """
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Raises ValueError where there are fewer data than one batch."""
+        """Raises ValueError if there are fewer data than one batch."""
         count = len(self.take(batch_size, seed=0)[0]) if self.count is None else self.count
         if count < batch_size:
             raise ValueError(
-                f"batch_size: {batch_size} is more than the {count} data of the dataset"
+                f"batch_size: {batch_size} is more than the {count} data in the dataset"
             )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _ArraySource(Source):
-    """Data in memory or in a mapped file, as they are: images stay uint8.
+    """Data in memory or in a memory-mapped file; images stay uint8.
 
-    Each epoch has an order of its own, a permutation of all data.
+    Each epoch is a different permutation of all data.
     """
 
     data: np.ndarray = dataclasses.field(kw_only=True, repr=False)
@@ -105,13 +105,13 @@ class _ArraySource(Source):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _StreamSource(Source):
-    """A tf.data.Dataset, in the order its owner gave it, from the start again at its end."""
+    """A tf.data.Dataset, repeated in the order it comes in."""
 
     dataset: tf.data.Dataset = dataclasses.field(kw_only=True, repr=False)
     batched: bool = dataclasses.field(kw_only=True)
 
     def take(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        del seed  # The order of the dataset is its owner's.
+        del seed  # The dataset determines its order.
         batches = _rebatch(self.dataset, self.batched, count).map(self._columns)
         first = next(batches.as_numpy_iterator())
         return first["real"], first.get("labels")
@@ -132,24 +132,24 @@ class _StreamSource(Source):
 
 
 def open_source(dataset: Any, data_shape: tuple[int, ...] | None = None) -> Source:  # noqa: ANN401
-    """Makes training input of what a user calls a dataset.
+    """Opens and checks a dataset.
 
     Args:
       dataset: one of
         - an array [n, ...], uint8 images or floats in [-1, 1] (kept as float32);
         - a pair (array, labels), labels int [n] or [n, 1] from 0;
-        - a tf.data.Dataset of data, or of (data, label), one by one or in batches. Its order is
-          kept: it is repeated, and training that resumes skips what it has seen, so shuffles need
-          seeds for a resumed training, or for the workers of one, to see the same order;
-        - a path of gzipped TFRecords of the contract in `components.data.examples`: a file, a
-          folder or a glob;
-        - a Source, which is returned as it is.
-      data_shape: of one datum; default: what the data have. Of a tf.data.Dataset whose data have
-        neither 1 (vectors) nor 3 (images) axes it must be given.
+        - a tf.data.Dataset of data or (data, label), batched or not. It is repeated in its own
+          order, and resumed training skips what it has seen: shuffle it with a fixed seed, so that
+          resumed runs, and all workers of a distributed one, see the same order;
+        - a path of gzipped TFRecords as described in `components.data.examples`: a file, a folder
+          or a glob;
+        - a Source, which is returned unchanged.
+      data_shape: of one datum; default: inferred. Required for a tf.data.Dataset whose data have
+        neither 1 axis (vectors) nor 3 (images).
 
     Raises:
-      ValueError: for no data, floats that are not finite or not in [-1, 1], another dtype or
-        shape, labels that are not classes of the data, and a path with nothing to read.
+      ValueError: for an empty dataset or path, floats that are not finite or not in [-1, 1], any
+        other dtype or an unexpected shape, and invalid labels.
     """
     if isinstance(dataset, Source):
         return dataset
@@ -167,7 +167,7 @@ def open_source(dataset: Any, data_shape: tuple[int, ...] | None = None) -> Sour
 def _from_arrays(data: Any, labels: Any, data_shape: tuple[int, ...] | None) -> Source:  # noqa: ANN401
     data = _array("dataset", data)
     if not data.ndim or not data.size:
-        raise ValueError(f"dataset: {list(data.shape)} holds no data")
+        raise ValueError(f"dataset: an array of shape {list(data.shape)} holds no data")
     data = _checked_data(data, data_shape)
     if labels is None:
         return _ArraySource(data.shape[1:], data.dtype, len(data), False, data=data, labels=None)
@@ -206,25 +206,25 @@ def _from_stream(dataset: tf.data.Dataset, data_shape: tuple[int, ...] | None) -
     specs = spec if isinstance(spec, tuple) else (spec,)
     if len(specs) > 2 or not all(isinstance(part, tf.TensorSpec) for part in specs):
         raise ValueError(
-            f"dataset: elements are {spec}, expected data or (data, label); map them first"
+            f"dataset: elements are {spec}, expected data or (data, label); convert them with map()"
         )
     batched = _is_batched(specs[0], data_shape)
     if len(specs) == 2 and specs[1].shape.rank not in (None, int(batched)):
         raise ValueError(
-            f"labels: {_axes(specs[1].shape)} for data {_axes(specs[0].shape)}, "
-            "expected one a datum"
+            f"labels: shape {_axes(specs[1].shape)} for data of shape {_axes(specs[0].shape)}, "
+            "expected one per datum"
         )
-    looked_at = next(_rebatch(dataset, batched, _LOOKED_AT).as_numpy_iterator(), None)
-    if looked_at is None:
+    first = next(_rebatch(dataset, batched, _CHECKED).as_numpy_iterator(), None)
+    if first is None:
         raise ValueError("dataset: holds no data")
-    real, *labels = looked_at if isinstance(spec, tuple) else (looked_at,)
+    real, *labels = first if isinstance(spec, tuple) else (first,)
     real = _checked_data(real, data_shape)
     if labels:
         _check_labels(labels[0], len(real))
     return _StreamSource(
         real.shape[1:],
         real.dtype,
-        len(real) if len(real) < _LOOKED_AT else _count(dataset, batched),
+        len(real) if len(real) < _CHECKED else _count(dataset, batched),
         bool(labels),
         dataset=dataset,
         batched=batched,
@@ -241,12 +241,12 @@ def _is_batched(spec: tf.TensorSpec, data_shape: tuple[int, ...] | None) -> bool
     expected = "vectors, images" if data_shape is None else f"data {list(data_shape)}"
     raise ValueError(
         f"dataset: elements of shape {_axes(spec.shape)}, expected {expected} or batches of them"
-        + ("; for other data give data_shape" if data_shape is None else "")
+        + ("; for other data set data_shape" if data_shape is None else "")
     )
 
 
 def _count(dataset: tf.data.Dataset, batched: bool) -> int | None:
-    """How many data, where the dataset knows."""
+    """The number of data, if the dataset knows it."""
     elements = int(dataset.cardinality())
     if elements < 0:
         return None
@@ -268,21 +268,23 @@ def _array(what: str, values: Any) -> np.ndarray:  # noqa: ANN401
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"{what}: {type(values).__name__} is not one array: {error}") from error
+        raise ValueError(
+            f"{what}: {type(values).__name__} cannot be converted to an array: {error}"
+        ) from error
     if array.dtype == object:
         raise ValueError(f"{what}: {type(values).__name__} of objects, expected an array")
     return array
 
 
 def _checked_data(data: np.ndarray, data_shape: tuple[int, ...] | None) -> np.ndarray:
-    """The data as uint8 or float32; raises ValueError for what no network can learn."""
+    """The data as uint8 or float32; raises ValueError if they are not valid training data."""
     if data_shape is not None and data.shape[1:] != tuple(data_shape):
         raise ValueError(
             f"dataset: data of shape {list(data.shape[1:])}, expected {list(data_shape)}"
         )
     if data.dtype == np.uint8:
         return data
-    # bfloat16 is not a NumPy type of its own kind.
+    # NumPy does not count bfloat16 as floating.
     if not (np.issubdtype(data.dtype, np.floating) or data.dtype == tf.bfloat16):
         raise ValueError(f"dataset: {data.dtype} data, expected uint8 images or floats in [-1, 1]")
     data = data.astype(np.float32, copy=False)
@@ -292,7 +294,7 @@ def _checked_data(data: np.ndarray, data_shape: tuple[int, ...] | None) -> np.nd
         raise ValueError(f"dataset: {wrong} of {data.size} values are NaN or infinite")
     if max(-low, high) > _LARGEST_FLOAT:
         raise ValueError(
-            f"dataset: floats from {low:g} to {high:g}; scale to [-1, 1], or give uint8 images"
+            f"dataset: floats from {low:g} to {high:g}; scale them to [-1, 1], or pass uint8 images"
         )
     return data
 
@@ -303,7 +305,7 @@ def _check_labels(labels: np.ndarray, count: int) -> None:
             f"labels: {labels.dtype} {list(labels.shape)}, expected integers [{count}]"
         )
     if len(labels) != count:
-        raise ValueError(f"labels: {len(labels)} for {count} data, expected one a datum")
+        raise ValueError(f"labels: {len(labels)} for {count} data, expected one per datum")
     if labels.min() < 0:
         first = int(np.argmax(labels < 0))
         raise ValueError(f"labels: {labels[first]} at index {first}, expected classes from 0")

@@ -1,1 +1,1 @@
-"""The algorithm: the alternating update and what it is made of."""
+"""The GAN algorithm: the alternating update and its parts."""

@@ -1,7 +1,7 @@
-"""Random transforms of all that the discriminator sees, real and fake, that the generator's
-gradient passes through: they stop a discriminator from learning a small data set by heart.
+"""Differentiable augmentation of everything that the discriminator sees, real and fake.
 
-Zhao et al. 2020 (DiffAugment), arXiv:2006.10738; Karras et al. 2020 (ADA), arXiv:2006.06676.
+It keeps the discriminator from memorising a small dataset: Zhao et al. 2020 (DiffAugment),
+arXiv:2006.10738; Karras et al. 2020 (ADA), arXiv:2006.06676.
 """
 
 import math
@@ -16,16 +16,16 @@ from components.trainer.gan.rng import StatelessRng
 
 Transform = Callable[[tf.Tensor, StatelessRng], tf.Tensor]
 
-# A transform takes float32 images [n, h, w, c] in [-1, 1] and changes each in a way of its own. All
-# of ours are linear in the pixels, up to a constant, so that gradient penalties pass through them.
+# A transform changes float32 images [n, h, w, c] in [-1, 1], each independently. The built-in ones
+# are affine in the pixels, so gradient penalties can be computed through them.
 AUGMENTATIONS: Registry[Transform] = Registry("augmentation")
 
 
 class Augmentation:
-    """Transforms one after the other, each applied to each image with a given probability.
+    """A sequence of transforms, each applied to each image with a given probability.
 
     Args:
-      names: of `AUGMENTATIONS`, in the order of application.
+      names: names in `AUGMENTATIONS`, in order of application.
 
     Raises:
       ValueError: for an unknown name.
@@ -40,7 +40,7 @@ class Augmentation:
 
     @staticmethod
     def check_shape(data_shape: Sequence[int]) -> None:
-        """Raises ValueError for data that are not images."""
+        """Raises ValueError if the data are not images."""
         if len(data_shape) != 3:
             raise ValueError(
                 f"augmentation: data have shape {list(data_shape)}, "
@@ -54,11 +54,11 @@ class Augmentation:
 
         Args:
           images: float [n, h, w, c] in [-1, 1], n known.
-          probability: in [0, 1], scalar; an image may be transformed by all, some or none.
+          probability: scalar in [0, 1]; drawn independently for each image and transform.
           rng: random numbers of the step.
 
         Returns:
-          float32 [n, h, w, c]; colours may leave [-1, 1].
+          float32 [n, h, w, c]; may leave [-1, 1].
         """
         images = tf.cast(images, tf.float32)
         for transform in self._transforms:
@@ -73,7 +73,7 @@ def color(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     count, *_, channels = images.shape
 
     def spread(values: tf.Tensor, axes: Sequence[int], low: float, high: float) -> tf.Tensor:
-        """Distances from the mean over `axes`, times a factor from `low` to `high`."""
+        """Scales the distances from the mean over `axes` by a factor from `low` to `high`."""
         mean = tf.reduce_mean(values, axis=axes, keepdims=True)
         factor = low + (high - low) * rng.uniform(count, 1, 1, 1)
         return mean + factor * (values - mean)
@@ -88,12 +88,12 @@ def color(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
 def translation(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     """Shifts by up to 1/8 of the size, in whole pixels, as in DiffAugment.
 
-    What comes in is 0, the grey in the middle of [-1, 1].
+    Vacated pixels become 0, mid-grey.
     """
     count, height, width, _ = images.shape
 
     def sources(size: int) -> tf.Tensor:
-        """Where each pixel along an axis comes from, [n, size]."""
+        """The source index of each pixel along an axis, [n, size]."""
         largest = int(size / 8 + 0.5)
         shift = _integers(rng, count, -largest, largest)
         return tf.range(size) - shift
@@ -108,14 +108,14 @@ def translation(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
 
 @AUGMENTATIONS.register("cutout")
 def cutout(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
-    """Sets a rectangle of half the height and width to 0, the grey in the middle of [-1, 1].
+    """Sets a rectangle of half the height and width to 0, mid-grey.
 
-    Its centre is anywhere in the image, so that part of it may be outside, as in DiffAugment.
+    Its centre is anywhere in the image, so part of it may lie outside, as in DiffAugment.
     """
     count, height, width, _ = images.shape
 
     def covered(size: int) -> tf.Tensor:
-        """Which pixels along an axis are, [n, size]."""
+        """Which pixels along an axis are covered, [n, size]."""
         side = int(size / 2 + 0.5)
         start = _integers(rng, count, 0, size - side % 2) - side // 2
         return (tf.range(size) >= start) & (tf.range(size) < start + side)
@@ -126,17 +126,17 @@ def cutout(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
 
 @AUGMENTATIONS.register("flip")
 def flip(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
-    """Mirrors left and right or not, one image in two: always would teach mirrored images."""
+    """Flips each image horizontally with probability 1/2: always would teach mirror images."""
     mirrored = rng.uniform(images.shape[0], 1, 1, 1) < 0.5
     return tf.where(mirrored, tf.reverse(images, axis=[2]), images)
 
 
 @AUGMENTATIONS.register("rotate")
 def rotate(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
-    """Turns by any angle about the centre; reflected at the borders, as in ADA.
+    """Rotates by a uniform angle about the centre, with reflection padding, as in ADA.
 
-    With a probability of 1 no image stands upright, and the generator cannot know how it should:
-    ADA keeps below 0.8.
+    At a probability of 1 the discriminator never sees upright images, so the generator cannot learn
+    to make them: ADA stays below 0.8.
     """
     angle = 2.0 * math.pi * rng.uniform(images.shape[0])
     return _about_centre(images, tf.cos(angle), tf.sin(angle))
@@ -144,18 +144,18 @@ def rotate(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
 
 @AUGMENTATIONS.register("scale")
 def scale(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
-    """Zooms by 2^N(0, 0.2²) about the centre; reflected at the borders, as in ADA."""
+    """Zooms by 2^N(0, 0.2²) about the centre, with reflection padding, as in ADA."""
     zoom = tf.pow(2.0, 0.2 * rng.normal(images.shape[0]))
     return _about_centre(images, 1.0 / zoom, tf.zeros_like(zoom))
 
 
 def _integers(rng: StatelessRng, count: int, low: int, high: int) -> tf.Tensor:
-    """int32 [count, 1], uniform from `low` to `high`, both included."""
+    """int32 [count, 1], uniform from `low` to `high` inclusive."""
     return low + tf.cast(rng.uniform(count, 1) * (high - low + 1), tf.int32)
 
 
 def _gather(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Pixels of each image, at int32 indices that broadcast to [n, h, w]."""
+    """Pixels of each image at int32 indices that broadcast to [n, h, w]."""
     count, height, width, channels = images.shape
     indices = tf.reshape(rows * width + columns, (count, height * width))
     pixels = tf.reshape(images, (count, height * width, channels))
@@ -165,8 +165,8 @@ def _gather(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor
 def _about_centre(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
     """Images whose pixel at (x, y) is that at (along x + across y, along y - across x).
 
-    Bilinear, with coordinates from the centre and numbers `along`, `across` [n]. Made of gathers:
-    the gradient of TensorFlow's projective transform is not that of its values.
+    Coordinates are relative to the centre, `along` and `across` are [n], interpolation is bilinear.
+    Uses gathers, because the gradient of TensorFlow's projective transform is wrong.
     """
     _, height, width, _ = images.shape
     along, across = along[:, tf.newaxis, tf.newaxis], across[:, tf.newaxis, tf.newaxis]
@@ -184,7 +184,7 @@ def _about_centre(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.
 
 
 def _reflected(index: tf.Tensor, size: int) -> tf.Tensor:
-    """Whole numbers as indices of an axis that goes on reflected: ... 1 0 | 0 1 ... n | n ..."""
+    """Integers as indices of an axis with reflection padding: ... 1 0 | 0 1 ... n | n ..."""
     index = tf.math.floormod(tf.cast(index, tf.int32), 2 * size)
     return tf.minimum(index, 2 * size - 1 - index)
 
@@ -192,22 +192,26 @@ def _reflected(index: tf.Tensor, size: int) -> tf.Tensor:
 class AdaptiveConfig(Config):
     """Adaptive discriminator augmentation (Karras et al. 2020, arXiv:2006.06676, section 3)."""
 
-    target: float = Field(0.6, gt=0, lt=1, description="mean sign of the logits on real images")
-    images: int = Field(500_000, ge=1, description="the probability goes from 0 to 1 in so many")
-    every_steps: int = Field(4, ge=1, description="steps between two changes")
+    target: float = Field(
+        0.6, gt=0, lt=1, description="target for the mean sign of the logits on real images"
+    )
+    images: int = Field(
+        500_000, ge=1, description="images in which the probability can rise from 0 to 1"
+    )
+    every_steps: int = Field(4, ge=1, description="steps between adjustments")
 
 
 class AdaptiveProbability(tf.Module):
-    """The probability that keeps the discriminator from overfitting, from 0.
+    """Controls the augmentation probability by the discriminator's overfitting, starting from 0.
 
-    An overfitting discriminator's logits on real data turn positive for all of them. The
-    probability rises by a fixed step where their mean sign is above a target, and falls where it
-    is below (Karras et al. 2020, arXiv:2006.06676, section 3.1, r_t). Its state is in variables, to
-    be checkpointed; it is made in the strategy's scope.
+    As a discriminator overfits, its logits turn positive for all real data. The probability rises
+    by a fixed step while their mean sign is above a target, and falls while it is below (Karras et
+    al. 2020, arXiv:2006.06676, section 3.1, r_t). The state is in variables, which are
+    checkpointed; make it in the strategy's scope.
 
     Args:
       config: target and speed.
-      batch_size: real images per step, over all devices together.
+      batch_size: global batch size, in real images per step.
 
     Attributes:
       probability: float32 scalar in [0, 1].
@@ -222,10 +226,11 @@ class AdaptiveProbability(tf.Module):
         self.steps = tf.Variable(0, trainable=False, dtype=tf.int64)
 
     def observe(self, mean_sign: tf.Tensor) -> None:
-        """Takes in one step's mean sign of the logits on real images; in a cross-replica context.
+        """Updates the probability after a step; call it in a cross-replica context.
 
         Args:
-          mean_sign: float32 scalar in [-1, 1], over the batch of all devices.
+          mean_sign: mean sign of the logits on the global batch of real images, float32 scalar in
+            [-1, 1].
         """
         total, steps = self.sum_of_signs + mean_sign, self.steps + 1
         due = steps >= self._config.every_steps

@@ -1,4 +1,4 @@
-"""The averaged generator, and whether weights are finite: what follows each step."""
+"""After each step: the averaged generator, and a check that weights are finite."""
 
 import keras
 import tensorflow as tf
@@ -10,7 +10,7 @@ def update_average(
     network: keras.Model,
     decay: tf.Tensor | tf.Variable,
 ) -> None:
-    """Moves the weights of `average` towards those of `network`; in a cross-replica context.
+    """Exponential moving average of the weights; call it in a cross-replica context.
 
     average ← decay · average + (1 - decay) · network: Karras et al. 2018 (arXiv:1710.10196),
     section 6.1. Seed states and other counters are not averaged.
@@ -25,6 +25,6 @@ def update_average(
 
 
 def weights_are_finite(network: keras.Model) -> tf.Tensor:
-    """Whether no weight is NaN or infinite, as a scalar."""
+    """Whether all weights are finite, as a scalar."""
     sums = [tf.reduce_sum(w.value) for w in network.weights if w.dtype == "float32"]
     return tf.math.is_finite(tf.add_n(sums))

@@ -1,4 +1,4 @@
-"""Scheduled hyperparameters: variables that are set before each training step."""
+"""Scheduled hyperparameters: variables that are updated before each training step."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class _Entry(NamedTuple):
 
 
 class ScheduledHyperparameters:
-    """Variables that follow schedules: functions of the images seen, so that resuming is exact."""
+    """Variables that follow schedules: functions of the images seen, so resuming is exact."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
@@ -30,13 +30,13 @@ class ScheduledHyperparameters:
         variable: tf.Variable | None = None,
         transform: Transform = lambda value, images_seen: value,
     ) -> tf.Variable:
-        """Lets a variable follow a schedule.
+        """Makes a variable follow a schedule.
 
         Args:
-          name: for the log.
+          name: its key in the log.
           scheduled: a number or a schedule.
-          variable: default: a new float32 scalar.
-          transform: (value of the schedule, images seen) to what the variable is set to.
+          variable: the variable to set; default: a new float32 scalar.
+          transform: maps (scheduled value, images seen) to the value to set.
 
         Returns:
           The variable.
@@ -47,16 +47,16 @@ class ScheduledHyperparameters:
         return variable
 
     def start(self, total_images: int) -> None:
-        """Sets the length of training, which schedules without a length of their own take."""
+        """Sets the length of training, which is the length of schedules that specify none."""
         self._entries = {
             name: entry._replace(scheduled=over(entry.scheduled, total_images))
             for name, entry in self._entries.items()
         }
-        # What was set may have been overwritten, by a checkpoint say.
+        # The variables may have been overwritten, e.g. by restoring a checkpoint.
         self._set = {}
 
     def set(self, images_seen: int) -> None:
-        """Sets every variable whose value is another one than before."""
+        """Sets every variable whose value has changed."""
         for name, entry in self._entries.items():
             value = entry.transform(value_at(entry.scheduled, images_seen), images_seen)
             if self._set.get(name) != value:
@@ -65,7 +65,7 @@ class ScheduledHyperparameters:
 
     @property
     def scheduled(self) -> dict[str, float]:
-        """Name to present value of what follows a schedule."""
+        """Current values by name, without constant ones."""
         return {
             name: self._set[name]
             for name, entry in self._entries.items()
@@ -74,7 +74,7 @@ class ScheduledHyperparameters:
 
     @property
     def open_ended(self) -> bool:
-        """Whether a schedule takes its length from that of training."""
+        """Whether any schedule takes its length from the training."""
         return any(
             isinstance(entry.scheduled, Schedule) and entry.scheduled.images is None
             for entry in self._entries.values()

@@ -1,7 +1,7 @@
 """Adversarial losses: pairs of pure functions of logits.
 
-r and f are the discriminator's logits on real and on fake images, of any shape (a patch
-discriminator returns [n, h, w, 1]); every loss is the float32 mean over all of them.
+r and f are the discriminator's logits for real and fake images, of any shape (a patch discriminator
+returns [n, h, w, 1]); every loss is a float32 mean over all of them.
 """
 
 import dataclasses
@@ -11,21 +11,21 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from components.common.registry import Registry
-from components.trainer import replicas
+from components.trainer.devices import mean_over_replicas
 
 LogitsLoss = Callable[..., tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """The two sides of a game; both take (real_logits, fake_logits) and return a float32 scalar.
+    """The losses of both players, functions of (real_logits, fake_logits) to a float32 scalar.
 
     Attributes:
       discriminator: what the discriminator minimises.
       generator: what the generator minimises.
-      has_labels: whether the discriminator learns the label of real images, which can be smoothed;
-        its function then takes `label_smoothing`.
-      relativistic: whether the generator's side depends on the real logits.
+      has_labels: whether the discriminator's loss has labels that can be smoothed; it then takes
+        `label_smoothing`.
+      relativistic: whether the generator's loss depends on the real logits.
       has_sign: whether logits above 0 mean "real".
     """
 
@@ -48,8 +48,8 @@ def get(name: str, label_smoothing: float = 0.0) -> Loss:
         and fake ones 0 (one-sided; Salimans et al. 2016, arXiv:1606.03498, section 3.4).
 
     Raises:
-      ValueError: for an unknown name, smoothing out of range, and smoothing for a loss without
-        labels.
+      ValueError: for an unknown name, for smoothing out of range, and for smoothing with a loss
+        that has no labels.
 
     >>> loss = get("hinge")
     >>> float(loss.discriminator(tf.constant([2.0, 0.5]), tf.constant([-1.0, -1.0])))
@@ -63,19 +63,20 @@ def get(name: str, label_smoothing: float = 0.0) -> Loss:
     if not loss.has_labels:
         labelled = [other for other in LOSSES.names() if LOSSES.get(other).has_labels]
         raise ValueError(
-            f"label_smoothing: the loss {name!r} has no labels; 0, or one of {', '.join(labelled)}"
+            f"label_smoothing: the loss {name!r} has no labels to smooth; set it to 0, or use one "
+            f"of {', '.join(labelled)}"
         )
     smoothed = functools.partial(loss.discriminator, label_smoothing=label_smoothing)
     return dataclasses.replace(loss, discriminator=smoothed)
 
 
 def check_sign(name: str, option: str) -> None:
-    """Raises ValueError, naming `option`, for a loss under which a logit's sign means nothing."""
+    """Raises ValueError, naming `option`, if the sign of the loss's logits has no meaning."""
     if not LOSSES.get(name).has_sign:
         signed = [other for other in LOSSES.names() if LOSSES.get(other).has_sign]
         raise ValueError(
-            f"{option}: the sign of the loss {name!r}'s logits does not say what is real; "
-            f"leave it out, or use one of {', '.join(signed)}"
+            f"{option}: with the loss {name!r} the sign of a logit does not mean real or fake; "
+            f"remove it, or use one of {', '.join(signed)}"
         )
 
 
@@ -84,7 +85,7 @@ def _mean(values: tf.Tensor) -> tf.Tensor:
 
 
 def _float(logits: tf.Tensor) -> tf.Tensor:
-    # Half-precision logits overflow in exponentials and squares.
+    # Exponentials and squares of half-precision logits would overflow.
     return tf.cast(logits, tf.float32)
 
 
@@ -110,9 +111,9 @@ def non_saturating_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor
 
 
 def minimax_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    """Mean -softplus(f): the discriminator's term with its sign turned.
+    """Mean -softplus(f): the discriminator's term, negated.
 
-    Goodfellow et al. 2014, arXiv:1406.2661, eq. 1. Vanishes where the discriminator is sure.
+    Goodfellow et al. 2014, arXiv:1406.2661, eq. 1. Vanishes where the discriminator is confident.
     """
     del real
     return -_mean(tf.nn.softplus(_float(fake)))
@@ -155,16 +156,16 @@ def hinge_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 def relativistic_average_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """Mean softplus(-(r - mean f)) + softplus(f - mean r).
 
-    Jolicoeur-Martineau 2019, arXiv:1807.00734, section 4.2. The inner means are over the batch of
-    all replicas.
+    Jolicoeur-Martineau 2019, arXiv:1807.00734, section 4.2. The inner means are over the global
+    batch.
     """
     real, fake = _float(real), _float(fake)
-    mean_real, mean_fake = replicas.mean(_mean(real)), replicas.mean(_mean(fake))
+    mean_real, mean_fake = mean_over_replicas(_mean(real)), mean_over_replicas(_mean(fake))
     return _mean(tf.nn.softplus(mean_fake - real)) + _mean(tf.nn.softplus(fake - mean_real))
 
 
 def relativistic_average_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    """The discriminator's with the two swapped."""
+    """The discriminator's loss with real and fake swapped."""
     return relativistic_average_discriminator_loss(real=fake, fake=real)
 
 
@@ -174,7 +175,7 @@ def relativistic_pairing_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) ->
 
 
 def relativistic_pairing_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    """The discriminator's with the two swapped."""
+    """The discriminator's loss with real and fake swapped."""
     return relativistic_pairing_discriminator_loss(real=fake, fake=real)
 
 

@@ -1,4 +1,4 @@
-"""Generator and discriminator: how they are called, and whether they fit each other."""
+"""A generator and a discriminator: calling them, and checking that they fit each other."""
 
 import re
 
@@ -17,11 +17,11 @@ class Pair:
       generator, discriminator: see `GANTrainer`.
       latent_dim: size of one latent vector.
       data_shape: of one datum.
-      conditioning: the discriminator's, "projection", "auxiliary" or None.
-      num_classes: how many classes; 0 without conditioning.
+      conditioning: of the discriminator: "projection", "auxiliary" or None.
+      num_classes: number of classes; 0 without conditioning.
 
     Raises:
-      ValueError: where the networks do not fit each other or the data; it names the network.
+      ValueError: if the networks do not fit each other or the data; it names the network.
     """
 
     def __init__(
@@ -41,22 +41,18 @@ class Pair:
         self.num_classes = num_classes
         self._projects = conditioning == "projection"
         self._classifies = conditioning == "auxiliary"
-        # Running both once makes their variables, too.
+        # Calling both once also creates their variables.
         self._check_discriminator(self._check_generator())
 
-    def copy_generator(self) -> keras.Model:
-        """A generator with the same weights, computing in the same dtypes."""
-        return self.copy_of(self.generator)
-
     def copy_of(self, generator: keras.Model, dtype: str | None = None) -> keras.Model:
-        """A copy of a generator of this architecture, computing in `dtype`; None: unchanged."""
+        """A copy of a generator of this architecture; `dtype` is its new policy, None: the same."""
         copy = networks.copy(generator, dtype)
         copy(self._example_latents())
         copy.set_weights(generator.get_weights())
         return copy
 
     def float32_discriminator(self) -> keras.Model:
-        """The discriminator if it computes in float32, else an untrained copy that does."""
+        """The discriminator if it computes in float32, else an untrained float32 copy."""
         if networks.compute_dtypes(self.discriminator) == {"float32"}:
             return self.discriminator
         copy = networks.copy(self.discriminator, "float32")
@@ -69,7 +65,7 @@ class Pair:
     def logits(
         self, values: tf.Tensor, labels: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Logits and class logits (None without auxiliary classifier), with moving statistics."""
+        """Logits and class logits (None without an auxiliary classifier), in inference mode."""
         return logits_of(self.discriminator(self._inputs(values, labels), training=False))
 
     def _example_latents(self) -> tf.Tensor | list[tf.Tensor]:
@@ -80,15 +76,15 @@ class Pair:
         try:
             fakes = tf.cast(self.generator(self._example_latents(), training=False), tf.float32)
         except _MISFITS as error:
-            wanted = "latents and labels" if self.num_classes else "latents"
+            expected = "latents and labels" if self.num_classes else "latents"
             raise ValueError(
-                f"networks.generator: does not take {wanted} [n, {self.latent_dim}]: "
+                f"networks.generator: does not take {expected} [n, {self.latent_dim}]: "
                 f"{_one_line(error)}"
             ) from error
         if tuple(fakes.shape[1:]) != self.data_shape:
             raise ValueError(
                 f"networks.generator: makes data of shape {list(fakes.shape[1:])}, "
-                f"the dataset has {list(self.data_shape)}"
+                f"but the dataset has {list(self.data_shape)}"
             )
         return fakes
 
@@ -96,37 +92,36 @@ class Pair:
         try:
             logits, classes = self.logits(fakes, tf.zeros([2], tf.int32))
         except _MISFITS as error:
-            wanted = "data and labels" if self._projects else "data"
+            expected = "data and labels" if self._projects else "data"
             raise ValueError(
-                f"networks.discriminator: does not take {wanted} {list(fakes.shape)}: "
+                f"networks.discriminator: does not take {expected} {list(fakes.shape)}: "
                 f"{_one_line(error)}"
             ) from error
         if logits.shape[:1] != (2,):
             raise ValueError(
-                f"networks.discriminator: gives logits of shape {list(logits.shape)} for 2 data; "
+                f"networks.discriminator: returns logits of shape {list(logits.shape)} for 2 data; "
                 "the first axis must be the batch"
             )
-        expected = (2, self.num_classes)
-        if self._classifies and (classes is None or tuple(classes.shape) != expected):
-            found = "none" if classes is None else f"of shape {list(classes.shape)}"
+        shape = None if classes is None else list(classes.shape)
+        if self._classifies and shape != [2, self.num_classes]:
             raise ValueError(
                 f"networks.discriminator: conditioning.discriminator is auxiliary, which needs "
-                f"class logits [n, {self.num_classes}] beside the logits; found {found}"
+                f"class logits [n, {self.num_classes}] besides the logits; found {shape or 'none'}"
             )
 
 
 def with_labels(values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:
-    """The inputs of a network that may be conditional."""
+    """The inputs of a network, which is conditional if there are labels."""
     return values if labels is None else [values, labels]
 
 
 def logits_of(outputs: tf.Tensor | list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Logits and class logits, in float32; the latter are None without auxiliary classifier."""
+    """Logits and class logits in float32; the latter are None without an auxiliary classifier."""
     logits, classes = outputs if isinstance(outputs, list | tuple) else (outputs, None)
     classes = None if classes is None else tf.cast(classes, tf.float32)
     return tf.cast(logits, tf.float32), classes
 
 
 def _one_line(error: Exception) -> str:
-    # Keras colours its messages.
+    # Keras messages contain colour codes.
     return " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:300]

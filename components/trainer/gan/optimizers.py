@@ -1,4 +1,4 @@
-"""Optimizers by name, and how the trainer drives them: schedules, clipping, loss scaling."""
+"""Optimizers by name, with schedules, gradient clipping and loss scaling."""
 
 import functools
 import inspect
@@ -15,8 +15,8 @@ from components.trainer.networks import fused
 
 OPTIMIZERS: Registry[type[keras.optimizers.Optimizer]] = Registry("optimizer")
 OPTIMIZERS.register("adam")(fused.Adam)
-# Those that update on their own and that every Keras of the support matrix has. Not Muon: it looks
-# its variables up by a path that they do not have under TensorFlow.
+# Optimizers available in every supported version of Keras. Not Muon: it looks up variables by a
+# path that they do not have under TensorFlow.
 for _class in (
     keras.optimizers.Adadelta,
     keras.optimizers.Adafactor,
@@ -32,7 +32,7 @@ for _class in (
 ):
     OPTIMIZERS.register(_class.__name__.lower())(_class)
 
-# What the trainer does itself, over all replicas: averaging, clipping, accumulation, loss scaling.
+# The trainer does these itself, over all replicas.
 _OF_THE_TRAINER = {
     "clipnorm",
     "clipvalue",
@@ -51,11 +51,11 @@ _SCHEDULABLE = ("learning_rate", "beta_1", "beta_2")
 
 @functools.lru_cache
 def _options(name: str) -> type[Config]:
-    """The options of the optimizer called `name`, read off its constructor."""
+    """The options of the optimizer called `name`, from its constructor's signature."""
     fields: Any = {
         option: (_type(parameter.default), parameter.default)
         for option, parameter in inspect.signature(OPTIMIZERS.get(name)).parameters.items()
-        # The op that `fused.Adam` is made of knows no AMSGrad.
+        # The op behind `fused.Adam` does not support AMSGrad.
         if option not in _NO_OPTIONS and (name, option) != ("adam", "amsgrad")
     }
     return pydantic.create_model(name, __base__=Config, **fields)
@@ -68,20 +68,20 @@ def _type(default: object) -> object:
 
 
 def takes(name: str, option: str) -> bool:
-    """Whether the optimizer called `name` has such an option."""
+    """Whether the optimizer called `name` has this option."""
     return option in _options(name).model_fields
 
 
 def make(name: str, **options: Any) -> keras.optimizers.Optimizer:  # noqa: ANN401
-    """A new optimizer.
+    """Makes an optimizer.
 
     Args:
       name: one of `OPTIMIZERS.names()`.
-      **options: numbers and flags of the Keras constructor, e.g. learning_rate, beta_1,
-        weight_decay; but averaging, clipping, accumulation and loss scaling are the trainer's.
+      **options: arguments of the Keras constructor, e.g. learning_rate, beta_1, weight_decay;
+        except averaging, clipping, accumulation and loss scaling, which the trainer does.
 
     Raises:
-      ValueError: for an unknown name or option, and for a value of another type or out of range.
+      ValueError: for an unknown name or option, and for a value of the wrong type or out of range.
     """
     arguments = check(name, **options)
     try:
@@ -91,9 +91,9 @@ def make(name: str, **options: Any) -> keras.optimizers.Optimizer:  # noqa: ANN4
 
 
 def check(name: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The options for the constructor; raises as `make`, but for a range that only Keras knows.
+    """The options for the constructor; raises as `make`, except for ranges that Keras checks.
 
-    Makes no variables: a recipe is read before TensorFlow learns of its devices.
+    Creates no variables, because recipes are read before TensorFlow initialises its devices.
     """
     section = _options(name)
     try:
@@ -103,17 +103,17 @@ def check(name: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def schedulable(optimizer: keras.optimizers.Optimizer, option: str) -> tf.Variable:
-    """The scalar variable that `optimizer` reads `option` from at every update.
+    """The scalar variable from which `optimizer` reads `option` at every update.
 
-    To be called in the scope of the strategy, before the first update is traced. The variable is
-    part of the optimizer's checkpoint.
+    Call it in the strategy's scope, before the first update is traced. The variable is part of the
+    optimizer's checkpoint.
 
     Args:
-      optimizer: may be one with loss scaling.
+      optimizer: with or without loss scaling.
       option: learning_rate, beta_1 or beta_2.
 
     Raises:
-      ValueError: for an option that is not among these, or that the optimizer does not have.
+      ValueError: for any other option, and for one that the optimizer does not have.
     """
     optimizer = _inner(optimizer)
     has = [name for name in _SCHEDULABLE if hasattr(optimizer, name)]
@@ -133,16 +133,16 @@ def schedulable(optimizer: keras.optimizers.Optimizer, option: str) -> tf.Variab
 def with_loss_scaling(
     optimizer: keras.optimizers.Optimizer,
 ) -> keras.optimizers.LossScaleOptimizer:
-    """`optimizer` for float16: its loss is scaled up (see `scaled`), its gradients down again.
+    """`optimizer` with dynamic loss scaling for float16; differentiate the loss from `scaled`.
 
-    A gradient that is not finite halves the scale and updates nothing, 2000 finite ones in a row
-    double it (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2).
+    A non-finite gradient halves the scale and skips the update; 2000 finite ones in a row double it
+    (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2).
     """
     return keras.optimizers.LossScaleOptimizer(optimizer)
 
 
 def scaled(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
-    """The loss to differentiate for `optimizer`: `loss` itself without loss scaling."""
+    """The loss to differentiate for `optimizer`: `loss` itself if it has no loss scaling."""
     return optimizer.scale_loss(loss)
 
 
@@ -152,30 +152,30 @@ def apply(
     variables: Sequence[keras.Variable],
     clip_norm: float | None = None,
 ) -> None:
-    """Updates `variables` by the sum of the replicas' gradients; in a replica context.
+    """Updates `variables` with the replicas' summed gradients; call it in a replica context.
 
     Args:
       optimizer: if it has loss scaling, `gradients` are those of the scaled loss.
-      gradients: of this replica, one for each variable; None where there is none.
-      variables: of the optimizer.
-      clip_norm: largest norm of the sum of the gradients, over all variables together (Pascanu et
-        al. 2013, arXiv:1211.5063, algorithm 1), loss scale taken off; None: not clipped.
+      gradients: this replica's, one per variable, each a tensor or None.
+      variables: those that the optimizer was built with.
+      clip_norm: maximum global norm of the summed gradients, before loss scaling (Pascanu et al.
+        2013, arXiv:1211.5063, algorithm 1); None: no clipping.
     """
     scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     replicas = tf.distribute.get_replica_context()
     count = replicas.num_replicas_in_sync
-    # Loss scaling asks one replica whether the gradient is finite: they must all have the same.
+    # Loss scaling checks a single replica's gradient for finiteness, so all must have the same.
     if clip_norm is not None or (scaling and count > 1):
         present = [gradient is not None for gradient in gradients]
-        # Rows of an embedding may come several times, and count once in the norm.
+        # Sparse gradients of an embedding may repeat a row, which must be summed before the norm.
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
         if count > 1:
             dense = replicas.all_reduce(tf.distribute.ReduceOp.SUM, dense)
         if clip_norm is not None:
             scale = tf.convert_to_tensor(optimizer.dynamic_scale) if scaling else 1.0
-            # Makes all of it NaN where any is not finite, and loss scaling then skips the update.
+            # If any gradient is not finite, all become NaN, and loss scaling skips the update.
             dense, _ = tf.clip_by_global_norm(dense, clip_norm * scale)
-        # Keras sums over the replicas again.
+        # Keras will sum over the replicas again.
         shares = iter([gradient / count for gradient in dense])
         gradients = [next(shares) if is_there else None for is_there in present]
     optimizer.apply(gradients, variables)

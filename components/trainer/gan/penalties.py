@@ -1,8 +1,8 @@
-"""Penalties of the discriminator, added to its loss.
+"""Penalties that are added to the discriminator's loss.
 
-Those on gradients are about D's slope with respect to the data: for a patch discriminator, the
-gradient of the sum of its logits. Norms are over all axes but the first, in float32: squares of
-slopes overflow in half precision.
+Gradient penalties use the gradient of D with respect to the data; for a patch discriminator, of the
+sum of its logits. Norms are over all axes but the first, in float32, because squared gradients
+overflow in half precision.
 """
 
 import abc
@@ -14,22 +14,22 @@ from pydantic import Field
 
 from components.common.config import Config, validate
 from components.common.registry import Registry
-from components.trainer import replicas
+from components.trainer.devices import mean_over_replicas
 from components.trainer.gan.rng import StatelessRng
 
 Score = Callable[[tf.Tensor], tf.Tensor]
 
-# Keeps the slope of a root finite where the discriminator is flat.
+# Keeps the gradient of the square root finite if the discriminator is flat.
 _EPSILON = 1e-12
 
 
 class PenaltyBatch(NamedTuple):
-    """What a penalty is computed from.
+    """The input of a penalty.
 
     Attributes:
       real: float32 data [n, ...] in [-1, 1].
       fake: float32 data of the same shape; no gradient flows to the generator.
-      real_logits, fake_logits: the discriminator's, of the augmented data.
+      real_logits, fake_logits: the discriminator's logits for the augmented data.
     """
 
     real: tf.Tensor
@@ -41,18 +41,18 @@ class PenaltyBatch(NamedTuple):
 class Penalty(tf.Module, abc.ABC):
     """A term of the discriminator's loss, without its weight.
 
-    Variables of a penalty are its state, to be checkpointed; under a strategy, penalties that have
-    some are made in its scope.
+    A penalty's variables are its state, which is checkpointed; make penalties in the strategy's
+    scope.
 
     Args:
-      options: of the class's `Options`; default: all defaults.
+      options: an instance of the class's `Options`; default: all defaults.
 
     Attributes:
-      default_weight: of the paper.
+      default_weight: the paper's weight.
     """
 
     class Options(Config):
-        """What a recipe can set."""
+        """Options that a recipe can set."""
 
     default_weight: ClassVar[float]
 
@@ -62,11 +62,12 @@ class Penalty(tf.Module, abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
-        """The mean penalty of a batch, a float32 scalar; in a replica context.
+        """The mean penalty of a batch, a float32 scalar; call it in a replica context.
 
         Args:
-          score: the discriminator in float32, float32 data [n, ...] to logits; updates no state.
-          batch: the data, and the logits that the loss is computed from.
+          score: the discriminator in float32: maps float32 data [n, ...] to logits, updates no
+            state.
+          batch: the data, and the logits that enter the loss.
           rng: random numbers of the step.
         """
 
@@ -75,16 +76,16 @@ PENALTIES: Registry[type[Penalty]] = Registry("penalty")
 
 
 def make(name: str, **options: Any) -> Penalty:  # noqa: ANN401
-    """A new penalty.
+    """Makes a penalty.
 
     Args:
       name: one of `PENALTIES.names()`.
-      **options: of the penalty's `Options`.
+      **options: fields of the penalty's `Options`.
 
     Raises:
       ValueError: for an unknown name or option, and for a value that is out of range.
 
-    D(x) = 3 x has a slope of 3 everywhere, so that R1 is 3²/2:
+    D(x) = 3 x has a slope of 3 everywhere, so R1 is 3²/2:
 
     >>> batch = PenaltyBatch(tf.ones([4, 1]), tf.zeros([4, 1]), tf.ones([4, 1]), tf.ones([4, 1]))
     >>> float(make("r1")(lambda x: 3.0 * x, batch, StatelessRng(seed=0, step=0)))
@@ -94,7 +95,7 @@ def make(name: str, **options: Any) -> Penalty:  # noqa: ANN401
 
 
 def check(name: str, **options: Any) -> Config:  # noqa: ANN401
-    """The `Options` of the penalty called `name`; raises as `make`, and makes no variables."""
+    """The `Options` of the penalty called `name`; raises as `make`, but creates no variables."""
     try:
         return validate(PENALTIES.get(name).Options, options)
     except ValueError as error:
@@ -124,15 +125,15 @@ def _one_per_datum(rng: StatelessRng, data: tf.Tensor) -> tf.Tensor:
 class GradientPenalty(Penalty):
     """Mean (||∇D(x)|| - target)² between real and fake: x = α real + (1 - α) fake, α ~ U(0, 1).
 
-    Gulrajani et al. 2017 (WGAN-GP), arXiv:1704.00028, algorithm 1; one-sided, only slopes above
-    the target count: Petzka et al. 2018 (WGAN-LP), arXiv:1709.08894, eq. 8.
+    Gulrajani et al. 2017 (WGAN-GP), arXiv:1704.00028, algorithm 1. If one-sided, only slopes above
+    the target are penalised: Petzka et al. 2018 (WGAN-LP), arXiv:1709.08894, eq. 8.
     """
 
     class Options(Config):
         """Options of the gradient penalty."""
 
-        target: float = Field(1.0, ge=0, description="slope that costs nothing")
-        one_sided: bool = Field(False, description="slopes below the target cost nothing either")
+        target: float = Field(1.0, ge=0, description="slope without a penalty")
+        one_sided: bool = Field(False, description="do not penalise slopes below the target")
 
     default_weight = 10.0
 
@@ -172,22 +173,21 @@ class R2(Penalty):
 class DRAGAN(Penalty):
     """Mean (||∇D(x)|| - 1)² around real data: x = real + α noise_scale std(real) u.
 
-    α ~ U(0, 1) is one number a datum, u ~ U(0, 1) one a pixel; the standard deviation is over all
-    pixels of the batch of all replicas. Kodali et al. 2017, arXiv:1705.07215, section 2.3 and the
-    authors' code.
+    α ~ U(0, 1) is drawn per datum, u ~ U(0, 1) per pixel; the standard deviation is over all pixels
+    of the global batch. Kodali et al. 2017, arXiv:1705.07215, section 2.3 and the authors' code.
     """
 
     class Options(Config):
         """Options of DRAGAN."""
 
-        noise_scale: float = Field(0.5, gt=0, description="of the noise, in standard deviations")
+        noise_scale: float = Field(0.5, gt=0, description="noise scale in standard deviations")
 
     default_weight = 10.0
 
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
         real = batch.real
-        mean = replicas.mean(tf.reduce_mean(real))
-        deviation = tf.sqrt(replicas.mean(tf.reduce_mean(tf.square(real - mean))))
+        mean = mean_over_replicas(tf.reduce_mean(real))
+        deviation = tf.sqrt(mean_over_replicas(tf.reduce_mean(tf.square(real - mean))))
         noise = self.options.noise_scale * deviation * rng.uniform(*real.shape)
         around = real + _one_per_datum(rng, real) * noise
         return tf.reduce_mean(tf.square(_slopes(score, around) - 1.0))
@@ -195,17 +195,17 @@ class DRAGAN(Penalty):
 
 @PENALTIES.register("lecam")
 class LeCam(Penalty):
-    """Mean relu(r - a_F)² + relu(a_R - f)², for small data sets.
+    """Mean relu(r - a_F)² + relu(a_R - f)², for small datasets.
 
-    a_R and a_F are the moving averages of the logits r on real and f on fake data, of the batches
-    of all replicas up to this one; the first batch starts them. Tseng et al. 2021,
+    a_R and a_F are moving averages of the logits r on real and f on fake data, over global batches
+    up to and including this one; the first batch initialises them. Tseng et al. 2021,
     arXiv:2104.03310, section 3.2; relu and weight as in the authors' code for CIFAR-10.
     """
 
     class Options(Config):
         """Options of LeCam."""
 
-        decay: float = Field(0.99, ge=0, lt=1, description="of the moving averages, per batch")
+        decay: float = Field(0.99, ge=0, lt=1, description="decay of the moving averages per batch")
 
     default_weight = 0.3
 
@@ -217,7 +217,7 @@ class LeCam(Penalty):
 
     @staticmethod
     def _state(value: float | bool) -> tf.Variable:
-        # All replicas assign the same value.
+        # All replicas assign the same value, so any one will do.
         aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
         return tf.Variable(value, trainable=False, aggregation=aggregation)
 
@@ -232,8 +232,8 @@ class LeCam(Penalty):
         )
 
     def _averaged(self, average: tf.Variable, logits: tf.Tensor) -> tf.Tensor:
-        """The average with this batch in it, which is assigned."""
-        mean = replicas.mean(tf.stop_gradient(tf.reduce_mean(logits)))
+        """Updates the average with this batch, and returns it."""
+        mean = mean_over_replicas(tf.stop_gradient(tf.reduce_mean(logits)))
         moved = self.options.decay * average + (1.0 - self.options.decay) * mean
         value = tf.where(self.started, moved, mean)
         average.assign(value)

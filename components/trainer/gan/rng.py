@@ -1,29 +1,28 @@
-"""The random numbers of a training step: functions of the seed and the step, so that a resumed
-training draws the same numbers."""
+"""Stateless random numbers of a training step, so that a resumed training draws the same ones."""
 
 import tensorflow as tf
 
-# Apart from the streams of `sources` and `data`.
+# `data.sources` and `data.batches` use other streams.
 _STEP_STREAM = 2
 
 
 class StatelessRng:
-    """Random numbers of one step, the same however many replicas share its batch.
+    """Random numbers of one step, independent of the number of replicas.
 
-    Each call takes the next stream of the step: the n-th call of a step gives the same numbers in
-    every run. All replicas draw for the global batch and keep their own rows.
+    The n-th call in a step returns the same numbers in every run. All replicas draw for the global
+    batch and keep their own rows.
 
     Args:
       seed: of the training.
       step: integer scalar.
       replica: index of this replica, int32 scalar.
-      replicas: how many share a batch.
+      replicas: number of replicas that share the batch.
     """
 
     def __init__(
         self, seed: int, step: tf.Tensor | int, replica: tf.Tensor | int = 0, replicas: int = 1
     ) -> None:
-        # The dtype of what is folded in changes the numbers.
+        # The numbers depend on the dtype that is folded in.
         step = tf.cast(step, tf.int64)
         self._step_seed = tf.random.experimental.stateless_fold_in([seed, _STEP_STREAM], step)
         self._replica = replica
@@ -31,12 +30,12 @@ class StatelessRng:
         self._calls = 0
 
     def uniform(self, count: int, *shape: int) -> tf.Tensor:
-        """float32 [count, *shape] in [0, 1): one row for each of this replica's `count` data."""
+        """float32 [count, *shape] from U[0, 1), a row for each of this replica's `count` data."""
         size = (count * self._replicas, *shape)
         return self._own(tf.random.stateless_uniform(size, self._next_seed()), count)
 
     def normal(self, count: int, *shape: int) -> tf.Tensor:
-        """float32 [count, *shape] from N(0, 1): one row for each of this replica's data."""
+        """float32 [count, *shape] from N(0, 1), a row for each of this replica's `count` data."""
         size = (count * self._replicas, *shape)
         return self._own(tf.random.stateless_normal(size, self._next_seed()), count)
 

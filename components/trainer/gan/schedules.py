@@ -1,4 +1,4 @@
-"""Hyperparameters that change while training goes on; progress is counted in images."""
+"""Schedules of hyperparameters, as functions of the images seen."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, FiniteFloat, Tag
 from components.common.config import NUMBER_TAG, SECTION_TAG, Config, name_in
 from components.common.registry import Registry
 
-# A shape rises from 0 to 1 as progress does.
+# A shape maps progress in [0, 1] to [0, 1], monotonically.
 SHAPES: Registry[Callable[[float], float]] = Registry("schedule shape")
 
 
@@ -36,35 +36,35 @@ class Schedule(Config):
     start: FiniteFloat = Field(description="value at the beginning")
     end: FiniteFloat = Field(description="value at the end")
     shape: Annotated[str, name_in(SHAPES)] = Field(
-        "cosine", description="shape of the way from start to end"
+        "cosine", description="shape of the curve from start to end"
     )
     images: int | None = Field(
-        None, ge=1, description="images seen on the way; default: to the end of training"
+        None, ge=1, description="length in images; default: to the end of training"
     )
-    after_images: int = Field(0, ge=0, description="images seen before the value leaves start")
+    after_images: int = Field(0, ge=0, description="images to wait before leaving start")
 
     def at(self, images_seen: float) -> float:
         """The value after `images_seen` images of training, between `start` and `end`.
 
         Raises:
-          ValueError: where `images` is not known; see `over`.
+          ValueError: if `images` is not set; see `over`.
         """
         if self.images is None:
             raise ValueError("images: not set, expected the length of the schedule; see over()")
         progress = (images_seen - self.after_images) / self.images
         if progress <= 0:
             return self.start
-        # The ends are exact, which rounding would not promise.
+        # Exact, without rounding.
         if progress >= 1:
             return self.end
         value = self.start + (self.end - self.start) * SHAPES.get(self.shape)(progress)
         return min(max(value, min(self.start, self.end)), max(self.start, self.end))
 
     def over(self, total_images: int) -> "Schedule":
-        """This schedule in a training of `total_images` images: `images` is filled in.
+        """This schedule with `images` filled in, for a training of `total_images` images.
 
         Raises:
-          ValueError: for a schedule to the end of training that would start after it.
+          ValueError: if the schedule runs to the end of training but would start after it.
         """
         if self.images is not None:
             return self
@@ -80,7 +80,8 @@ def _tag(value: object) -> str:
     return SECTION_TAG if isinstance(value, Mapping | Schedule) else NUMBER_TAG
 
 
-# A finite number, or a schedule. Only one kind is tried, so that an error is about what was meant.
+# A finite number or a schedule. Pydantic tries only the alternative that matches the tag, so errors
+# concern the one that was meant.
 Scheduled = Annotated[
     Annotated[FiniteFloat, Tag(NUMBER_TAG)] | Annotated[Schedule, Tag(SECTION_TAG)],
     Discriminator(_tag),
@@ -88,17 +89,17 @@ Scheduled = Annotated[
 
 
 def value_at(scheduled: Scheduled, images_seen: float) -> float:
-    """The value after `images_seen` images; a number stays what it is."""
+    """The value after `images_seen` images; a number is constant."""
     return scheduled.at(images_seen) if isinstance(scheduled, Schedule) else float(scheduled)
 
 
 def start_of(scheduled: Scheduled) -> float:
-    """The value before training; a number stays what it is."""
+    """The initial value; a number is constant."""
     return scheduled.start if isinstance(scheduled, Schedule) else float(scheduled)
 
 
 def over(scheduled: Scheduled, total_images: int) -> Scheduled:
-    """See `Schedule.over`; a number stays what it is."""
+    """See `Schedule.over`; a number is returned unchanged."""
     return scheduled.over(total_images) if isinstance(scheduled, Schedule) else scheduled
 
 
@@ -109,12 +110,12 @@ def scheduled(
     lt: float | None = None,
     le: float | None = None,
 ) -> AfterValidator:
-    """Checks that a number, or both ends of a schedule, keep to bounds.
+    """Checks that a number, or both ends of a schedule, are within bounds.
 
     For fields: `Annotated[Scheduled, scheduled(gt=0)]`.
 
     Args:
-      gt, ge, lt, le: the value is greater, greater or equal, less, less or equal.
+      gt, ge, lt, le: the bounds, as in pydantic's `Field`.
     """
     bounds = [
         (gt, "greater than", lambda value: value > gt),

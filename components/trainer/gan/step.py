@@ -1,19 +1,24 @@
 """One training step: the alternating update of Goodfellow et al. 2014 (arXiv:1406.2661)."""
 
-import functools
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from components.data import examples
-from components.trainer import replicas
+from components.trainer import devices
 from components.trainer.gan import optimizers
 from components.trainer.gan.losses import Loss
 from components.trainer.gan.network_pair import logits_of, with_labels
 from components.trainer.gan.penalties import Penalty, PenaltyBatch, Score
 from components.trainer.gan.rng import StatelessRng
+
+if TYPE_CHECKING:
+    from components.trainer.config import TrainingConfig
 
 Tensors = dict[str, tf.Tensor]
 Augment = Callable[[tf.Tensor, StatelessRng], tf.Tensor]
@@ -28,6 +33,11 @@ class Player(NamedTuple):
     optimizer: keras.optimizers.Optimizer
     clip_norm: float | None = None
 
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The trainable variables of the network."""
+        return self.network.trainable_variables
+
 
 class WeightedPenalty(NamedTuple):
     """A penalty of the discriminator.
@@ -36,7 +46,7 @@ class WeightedPenalty(NamedTuple):
       name: its key in the log.
       penalty: computes it.
       weight: a number, or the variable that a schedule sets before each step.
-      interval: steps between two computations; the weight is multiplied by it.
+      interval: the penalty is computed every `interval` steps, with its weight multiplied by it.
     """
 
     name: str
@@ -56,16 +66,28 @@ class _Fakes(NamedTuple):
     tape: tf.GradientTape
 
 
+class _Term(NamedTuple):
+    """A term of a player's loss; logged without its weight."""
+
+    name: str
+    value: tf.Tensor
+    weight: Any = 1.0
+
+
+_Gradients = tuple[Tensors, list[tf.Tensor], _Fakes]
+
+
 class Step:
     """Updates the discriminator `discriminator_steps` times, then the generator once.
 
     Algorithm 1 of the paper, except that the generator's update reuses the last fakes: the
-    generator runs once per step and its gradient is pulled through the kept tape. With
-    `gradient_accumulation` the fakes are generated again, because keeping them takes the memory.
+    generator runs once per step, and its gradient is backpropagated through the tape kept from that
+    pass. With `gradient_accumulation` the fakes are generated again, as keeping them would cost the
+    memory that accumulation saves.
 
     Args:
       generator, discriminator: the players.
-      options: the training options; see `config.TrainingConfig`.
+      options: the training options.
       float32_discriminator: computes the penalties, with the discriminator's weights; the
         discriminator itself if that computes in float32.
       loss: the adversarial loss.
@@ -78,7 +100,7 @@ class Step:
         self,
         generator: Player,
         discriminator: Player,
-        options: "StepOptions",
+        options: TrainingConfig,
         *,
         float32_discriminator: keras.Model,
         loss: Loss,
@@ -98,66 +120,57 @@ class Step:
         rng = self._rng(step)
         for update in range(self._options.discriminator_steps):
             batches = self._batches(inputs, update)
-            compute = functools.partial(self._discriminator_gradients, rng=rng, due=due)
-            terms, fakes = self._update(self._discriminator, compute, batches)
+            gradients = partial(self._discriminator_gradients, rng=rng, due=due)
+            discriminator_terms, fakes = self._update(self._discriminator, gradients, batches)
             self._clip_weights()
-        compute = functools.partial(self._generator_gradients, rng=rng, fakes=fakes)
-        return terms | self._update(self._generator, compute, batches)[0]
+        gradients = partial(self._generator_gradients, rng=rng, fakes=fakes)
+        generator_terms, _ = self._update(self._generator, gradients, batches)
+        return discriminator_terms | generator_terms
 
     def _discriminator_gradients(
         self, batch: _Batch, rng: StatelessRng, due: tuple[bool, ...]
-    ) -> tuple[Tensors, list[tf.Tensor], _Fakes]:
+    ) -> _Gradients:
         fakes = self._generate(batch)
         fake = tf.stop_gradient(fakes.data)
         with tf.GradientTape() as tape:
             # Two passes: batch statistics of reals and fakes must not mix.
             real_logits, real_classes = self._score(batch.real, batch.labels, rng)
             fake_logits, fake_classes = self._score(fake, batch.labels, rng)
-            loss = self._loss.discriminator(real_logits, fake_logits)
-            terms = {"discriminator_loss": loss}
-            if real_classes is not None:
-                terms["discriminator_class_loss"] = _cross_entropy(
-                    batch.labels, real_classes
-                ) + _cross_entropy(batch.labels, fake_classes)
-                loss += self._conditioning.auxiliary_weight * terms["discriminator_class_loss"]
             data = PenaltyBatch(batch.real, fake, real_logits, fake_logits)
-            for name, weight, value in self._penalise(data, batch.labels, rng, due):
-                terms[name] = value
-                loss += weight * value
-            scaled = self._scaled(self._discriminator, loss)
-        terms["real_sign"] = tf.reduce_mean(tf.sign(real_logits))
-        terms["confidence"] = discriminator_accuracy(real_logits, fake_logits)
-        variables = self._discriminator.network.trainable_variables
-        return terms, tape.gradient(scaled, variables, **_ZERO), fakes
+            terms = [
+                _Term("discriminator_loss", self._loss.discriminator(real_logits, fake_logits)),
+                *self._class_loss("discriminator", batch.labels, real_classes, fake_classes),
+                *self._penalise(data, batch.labels, rng, due),
+            ]
+            loss = self._replica_loss(self._discriminator, terms)
+        logged = {term.name: term.value for term in terms}
+        logged["real_sign"] = tf.reduce_mean(tf.sign(real_logits))
+        logged["confidence"] = discriminator_accuracy(real_logits, fake_logits)
+        return logged, tape.gradient(loss, self._discriminator.variables, **_ZERO), fakes
 
-    def _generator_gradients(
-        self, batch: _Batch, rng: StatelessRng, fakes: _Fakes
-    ) -> tuple[Tensors, list[tf.Tensor], _Fakes]:
+    def _generator_gradients(self, batch: _Batch, rng: StatelessRng, fakes: _Fakes) -> _Gradients:
         if self._options.gradient_accumulation > 1:
             fakes = self._generate(batch)
-        real_logits = None
-        if self._loss.relativistic:
-            real_logits, _ = self._score(batch.real, batch.labels, rng)
+        score_real = self._loss.relativistic
+        real_logits = self._score(batch.real, batch.labels, rng)[0] if score_real else None
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fakes.data)
             fake_logits, fake_classes = self._score(fakes.data, batch.labels, rng)
-            loss = self._loss.generator(real_logits, fake_logits)
-            terms = {"generator_loss": loss}
-            if fake_classes is not None:
-                terms["generator_class_loss"] = _cross_entropy(batch.labels, fake_classes)
-                loss += self._conditioning.auxiliary_weight * terms["generator_class_loss"]
-            scaled = self._scaled(self._generator, loss)
-        slope = tape.gradient(scaled, fakes.data)
-        variables = self._generator.network.trainable_variables
+            terms = [
+                _Term("generator_loss", self._loss.generator(real_logits, fake_logits)),
+                *self._class_loss("generator", batch.labels, fake_classes),
+            ]
+            loss = self._replica_loss(self._generator, terms)
+        variables, slope = self._generator.variables, tape.gradient(loss, fakes.data)
         gradients = fakes.tape.gradient(fakes.data, variables, output_gradients=slope, **_ZERO)
-        return terms, gradients, fakes
+        return {term.name: term.value for term in terms}, gradients, fakes
 
     def due(self, step: int) -> tuple[bool, ...]:
         """Which penalties are computed at `step`."""
         return tuple(step % penalty.interval == 0 for penalty in self._penalties)
 
     def __call__(self, inputs: Tensors, step: tf.Tensor, due: tuple[bool, ...]) -> Tensors:
-        """Runs one step; in a cross-replica context.
+        """Runs one step; call it in a cross-replica context.
 
         Args:
           inputs: real [n, discriminator_steps, ...], latents [n, discriminator_steps, latent_dim]
@@ -168,11 +181,9 @@ class Step:
         Returns:
           Scalars, means over the global batch: discriminator_loss, generator_loss, each penalty
           that was due, the auxiliary losses, real_sign (mean sign of the logits on real data) and
-          confidence (the discriminator's accuracy: the share of the pairs of real and fake that it
-          ranks right).
+          confidence (see `discriminator_accuracy`).
         """
-        run = functools.partial(self._run, due=due)
-        per_replica = self._strategy.run(run, args=(inputs, step))
+        per_replica = self._strategy.run(partial(self._run, due=due), args=(inputs, step))
         mean = tf.distribute.ReduceOp.MEAN
         return {
             name: self._strategy.reduce(mean, value, axis=None)
@@ -198,26 +209,25 @@ class Step:
     def _update(
         self,
         player: Player,
-        compute: Callable[[_Batch], tuple[Tensors, list[tf.Tensor], _Fakes]],
+        compute: Callable[[_Batch], _Gradients],
         batches: Iterable[_Batch],
     ) -> tuple[Tensors, _Fakes]:
-        """Moves a player's weights by the sum of the parts' gradients.
+        """Updates a player with the accumulated gradients of the parts of a batch.
 
         Returns:
-          The means of the terms, and the fakes of the last part.
+          The mean terms, and the fakes of the last part.
         """
         terms: list[Tensors] = []
         total: list[tf.Tensor] = []
         for batch in batches:
-            # Each part is computed after the gradients of the one before: that saves memory.
+            # To save memory, each part waits for the gradients of the previous one.
             with tf.control_dependencies(total):
                 part, gradients, fakes = compute(batch)
                 terms.append(part)
                 if total:
                     gradients = [a + b for a, b in zip(total, gradients, strict=True)]
                 total = gradients
-        variables = player.network.trainable_variables
-        optimizers.apply(player.optimizer, total, variables, player.clip_norm)
+        optimizers.apply(player.optimizer, total, player.variables, player.clip_norm)
         means = {name: tf.add_n([part[name] for part in terms]) / len(terms) for name in terms[0]}
         return means, fakes
 
@@ -230,27 +240,35 @@ class Step:
     def _score(
         self, values: tf.Tensor, labels: tf.Tensor | None, rng: StatelessRng
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Logits of augmented data, and the class logits of an auxiliary classifier or None."""
+        """Logits of the augmented data; class logits, or None without an auxiliary classifier."""
         inputs = self._discriminator_inputs(values, labels, rng)
         logits, classes = logits_of(self._discriminator.network(inputs, training=True))
         auxiliary = self._conditioning and self._conditioning.discriminator == "auxiliary"
         return logits, classes if auxiliary else None
 
+    def _class_loss(
+        self, player: str, labels: tf.Tensor | None, *class_logits: tf.Tensor | None
+    ) -> Iterator[_Term]:
+        """The cross-entropy of the auxiliary classifier, if there is one."""
+        if self._conditioning and class_logits[0] is not None:
+            value = tf.add_n([_cross_entropy(labels, logits) for logits in class_logits])
+            yield _Term(f"{player}_class_loss", value, self._conditioning.auxiliary_weight)
+
     def _penalise(
         self,
-        batch: PenaltyBatch,
+        data: PenaltyBatch,
         labels: tf.Tensor | None,
         rng: StatelessRng,
         due: tuple[bool, ...],
-    ) -> Iterator[tuple[str, Any, tf.Tensor]]:
-        """Name, weight and value of the penalties that are due."""
-        for (name, penalty, weight, interval), now in zip(self._penalties, due, strict=True):
-            if now:
-                value = penalty(self._float32_score(labels, rng), batch, rng)
-                yield name, interval * weight, value
+    ) -> Iterator[_Term]:
+        """The penalties that are due."""
+        for (name, penalty, weight, interval), is_due in zip(self._penalties, due, strict=True):
+            if is_due:
+                value = penalty(self._float32_score(labels, rng), data, rng)
+                yield _Term(name, value, interval * weight)
 
     def _float32_score(self, labels: tf.Tensor | None, rng: StatelessRng) -> Score:
-        """The discriminator in float32, as a function that does not update its state."""
+        """The discriminator in float32, as a stateless function."""
         network = self._discriminator.network
         trainable = [tf.convert_to_tensor(variable) for variable in network.trainable_variables]
         fixed = [tf.convert_to_tensor(variable) for variable in network.non_trainable_variables]
@@ -272,15 +290,16 @@ class Step:
         projects = self._conditioning and self._conditioning.discriminator == "projection"
         return with_labels(values, labels if projects else None)
 
-    def _scaled(self, player: Player, loss: tf.Tensor) -> tf.Tensor:
-        """This part's and this replica's share of the global loss, scaled for float16."""
+    def _replica_loss(self, player: Player, terms: Sequence[_Term]) -> tf.Tensor:
+        """This replica's and this part's share of a player's global loss, scaled for float16."""
+        loss = sum(term.weight * term.value for term in terms)
         shares = self._strategy.num_replicas_in_sync * self._options.gradient_accumulation
         return optimizers.scaled(player.optimizer, loss / shares)
 
     def _clip_weights(self) -> None:
-        """Bounds the discriminator's weights (Arjovsky et al. 2017, arXiv:1701.07875, alg. 1)."""
+        """Clips the discriminator's weights (Arjovsky et al. 2017, arXiv:1701.07875, alg. 1)."""
         bound = self._options.weight_clip
-        variables = self._discriminator.network.trainable_variables
+        variables = self._discriminator.variables
         if not bound:
             return
 
@@ -290,32 +309,15 @@ class Step:
                     variable.value, lambda v: v.assign(tf.clip_by_value(v, -bound, bound))
                 )
 
-        if replicas.alone():
+        if devices.is_only_replica():
             for variable in variables:
                 variable.assign(tf.clip_by_value(tf.convert_to_tensor(variable), -bound, bound))
         else:
             tf.distribute.get_replica_context().merge_call(clip_all)
 
 
-class StepOptions(Protocol):
-    """The training options that a step reads."""
-
-    @property
-    def conditioning(self) -> Any: ...  # noqa: ANN401
-    @property
-    def discriminator_steps(self) -> int: ...
-    @property
-    def gradient_accumulation(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def weight_clip(self) -> float | None: ...
-    @property
-    def xla(self) -> bool: ...
-
-
 def to_float(values: tf.Tensor) -> tf.Tensor:
-    """uint8 images to [-1, 1]; floats as they are."""
+    """uint8 images to floats in [-1, 1]; floats are returned unchanged."""
     return examples.to_float(values) if values.dtype == tf.uint8 else values
 
 
@@ -325,5 +327,5 @@ def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def discriminator_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """Share of the pairs (real_i, fake_i) that are ranked right; ties count one half."""
+    """Share of the pairs (real_i, fake_i) that are ranked correctly; ties count one half."""
     return 0.5 + 0.5 * tf.reduce_mean(tf.sign(real_logits - fake_logits))

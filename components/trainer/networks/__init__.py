@@ -1,4 +1,4 @@
-"""The networks that a recipe can name."""
+"""Built-in networks, and a user's own."""
 
 from components.trainer.networks import dcgan, mlp, r3gan, resnet
 from components.trainer.networks.base import DISCRIMINATORS, GENERATORS, Discriminator, Generator

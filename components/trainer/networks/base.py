@@ -1,4 +1,4 @@
-"""What every generator and every discriminator is."""
+"""Base classes of generators and discriminators."""
 
 import abc
 from collections.abc import Sequence
@@ -13,38 +13,38 @@ from components.trainer.networks import fused, layers, maps, spectral
 GENERATORS: Registry[type["Generator"]] = Registry("generator")
 DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")
 
-# What a network may support beyond the plain game; see `Network.supports`.
+# Optional features of networks; see `Network.supports`.
 NORMALIZATION, SELF_ATTENTION, SPECTRAL_NORM = "normalization", "self_attention", "spectral_norm"
 
 
 class Network(keras.Model, abc.ABC):
-    """A stack of layers that knows the shape of the data it is for.
+    """Base class of generators and discriminators.
 
-    Subclasses define their layers (`make_layers`), whether they make only images (`images_only`),
-    how their kernels start (`initializer`) and which options they have (`supports`).
+    Subclasses define their layers (`make_layers`), whether they take only images (`images_only`),
+    their kernel initializer (`initializer`) and the optional features they support (`supports`).
 
     Args:
       data_shape: shape of one datum: [height, width, channels], or [columns] for vectors.
       num_classes: of a class-conditional network; 0: unconditional.
-      conditioning: how the labels come in, default the first of `conditionings`; ignored by an
-        unconditional network.
-      width: filters of the largest map (units of the narrower hidden layer of an mlp); None: the
+      conditioning: how the network is conditioned, default the first of `conditionings`; ignored by
+        an unconditional network.
+      width: filters of the largest map (in an mlp, units of the narrower hidden layer); None: the
         network's default.
-      self_attention: one block of self-attention at a middle map.
-      spectral_norm: every kernel is divided by its largest singular value.
-      seed: of the initial weights; the same seed gives the same weights.
+      self_attention: add one self-attention block, at a map of medium size.
+      spectral_norm: divide every kernel by its largest singular value.
+      seed: of the initial weights; equal seeds give equal weights.
       dtype: Keras dtype policy, e.g. "float32" or "mixed_bfloat16". Weights and the network's
-        output are float32 under all of them.
+        output are always float32.
 
     Raises:
-      ValueError: for a shape or an option that this network does not have.
+      ValueError: for an unsupported shape or option.
     """
 
-    # A subclass's: its name in the registry, and which of the options above it has.
+    # Set by each subclass: its name in the registry, and the features it supports.
     kind: str
     supports: frozenset[str] = frozenset()
     images_only = False
-    # Those of all generators, of all discriminators.
+    # Set by Generator and Discriminator.
     registry: Registry
     conditionings: tuple[str, ...]
 
@@ -74,23 +74,23 @@ class Network(keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def make_layers(self) -> list[keras.layers.Layer]:
-        """The layers from input to output (a discriminator's: to its features, [n, d])."""
+        """The layers from input to output (of a discriminator: to its features, [n, d])."""
 
     def initializer(self) -> keras.initializers.Initializer:
-        """A new initializer of kernels, with a seed of its own; default: Glorot uniform."""
+        """A new kernel initializer with its own seed; default: Glorot uniform."""
         return keras.initializers.GlorotUniform(seed=self.next_seed())
 
     @classmethod
     def check_shape(cls, data_shape: Sequence[int]) -> None:
-        """Raises ValueError for a shape that this network cannot have; it names those it can."""
+        """Raises ValueError for an unsupported shape; it names the supported ones."""
         if cls.images_only:
             maps.check_images(cls.kind, data_shape)
 
     @classmethod
     def check_width(cls, width: int) -> None:
-        """Raises ValueError, saying which would do, for a width this network cannot have."""
+        """Raises ValueError for an unsupported width; it names the supported ones."""
         if width < 1:
-            raise ValueError(f"width: {width} is no number of filters; 1 or more would do")
+            raise ValueError(f"width: {width} is not a number of filters, expected 1 or more")
 
     def next_seed(self) -> int:
         """The seed of the next initializer."""
@@ -121,11 +121,11 @@ class Network(keras.Model, abc.ABC):
         return layers.SelfAttention(seeds, dtype=self.dtype_policy)
 
     def build(self, input_shape: object = None) -> None:
-        # The layers are built by the first call.
+        # The first call builds the layers.
         pass
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments; `type(network).from_config` makes an untrained copy."""
+        """The constructor's arguments, from which `from_config` makes an untrained copy."""
         return {
             "data_shape": self.data_shape,
             "num_classes": self.num_classes,
@@ -152,12 +152,12 @@ class Network(keras.Model, abc.ABC):
             return inputs, None
         if not isinstance(inputs, list | tuple) or len(inputs) != 2:
             raise ValueError(f"{self.name} is class-conditional: call it with [inputs, labels]")
-        # Keras traces a model that is saved once more, with all of its inputs as floats.
+        # When saving a model, Keras traces it again with all inputs as floats.
         return inputs[0], tf.cast(inputs[1], tf.int32)
 
     def _check_options(self) -> None:
         if self.num_classes < 0:
-            raise ValueError(f"num_classes: {self.num_classes} is negative; 0 is unconditional")
+            raise ValueError(f"num_classes: {self.num_classes} is negative; 0 means unconditional")
         if self.num_classes and self.conditioning not in self.conditionings:
             known = nearest(self.conditioning, self.conditionings)
             raise ValueError(f"conditioning: unknown {self.conditioning!r}: {known}")
@@ -167,21 +167,21 @@ class Network(keras.Model, abc.ABC):
             if getattr(self, option) and option not in self.supports:
                 able = [n for n in self.registry.names() if option in self.registry.get(n).supports]
                 raise ValueError(
-                    f"{option}: {self.registry.kind} {self.kind} has none; "
-                    f"{' or '.join(able)} would do"
+                    f"{option}: not supported by {self.registry.kind} {self.kind}; "
+                    f"use {' or '.join(able)}"
                 )
 
 
 class Generator(Network):
     """Latents [n, latent_dim] to data [n, *data_shape] in [-1, 1].
 
-    With `num_classes`, it is called with [latents, labels], labels int [n] in [0, num_classes).
+    With `num_classes`, call it with [latents, labels], labels int [n] in [0, num_classes).
 
     Args:
       latent_dim: size of one latent vector, drawn from N(0, I).
       data_shape, num_classes, width, self_attention, seed, dtype: as for `Network`.
-      conditioning: "concatenation" of an embedding of the label to the latents (Mirza & Osindero
-        2014, arXiv:1411.1784), or class-conditional batch "normalization" (Miyato & Koyama 2018,
+      conditioning: "concatenation" of a label embedding with the latents (Mirza & Osindero 2014,
+        arXiv:1411.1784), or class-conditional batch "normalization" (Miyato & Koyama 2018,
         arXiv:1802.05637, section 5).
     """
 
@@ -193,20 +193,20 @@ class Generator(Network):
         self.latent_dim = latent_dim
         self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
         if self.num_classes and not self._normalises_by_class:
-            # As long as the latents and, at first, distributed like them.
+            # Of the same size and, initially, the same distribution as the latents.
             spread = keras.initializers.RandomNormal(stddev=1.0, seed=self.next_seed())
             self.embedding = keras.layers.Dense(
                 latent_dim, use_bias=False, kernel_initializer=spread, dtype=self.dtype_policy
             )
 
     def batch_norm(self) -> keras.layers.Layer:
-        """Batch normalisation; class-conditional where that is how the labels come in."""
+        """Batch normalisation; class-conditional if `conditioning` is "normalization"."""
         if self._normalises_by_class:
             return layers.ConditionalBatchNormalization(self.num_classes, dtype=self.dtype_policy)
         return fused.BatchNormalization(dtype=self.dtype_policy)
 
     def call(self, inputs: tf.Tensor | list[tf.Tensor], training: bool = False) -> tf.Tensor:
-        """float32 data [n, *data_shape] of latents, or of [latents, labels]."""
+        """float32 data [n, *data_shape] from latents, or from [latents, labels]."""
         latents, labels = self._split_labels(inputs, bool(self.num_classes))
         if labels is not None and not self._normalises_by_class:
             embedded = self.embedding(tf.one_hot(labels, self.num_classes))
@@ -224,23 +224,23 @@ class Generator(Network):
         super()._check_options()
         if self._normalises_by_class and NORMALIZATION not in self.supports:
             raise ValueError(
-                f"conditioning.generator: {self.kind} has no normalisation; concatenation would do"
+                f"conditioning.generator: {self.kind} has no normalisation layers; "
+                "use concatenation"
             )
 
 
 class Discriminator(Network):
-    """Data [n, *data_shape] in [-1, 1] to float32 logits [n, 1]: above 0 for what looks real.
+    """Data [n, *data_shape] in [-1, 1] to float32 logits [n, 1], positive for data that look real.
 
-    The layers of the subclass end in features [n, d]; a dense head makes the logit of them.
+    The subclass's layers end in features [n, d], from which a dense head computes the logit.
 
     Args:
       data_shape, num_classes, width, self_attention, seed, dtype: as for `Network`.
-      conditioning: "projection": called with [data, labels], labels int [n], the inner product of
+      conditioning: "projection": call it with [data, labels], labels int [n]; the inner product of
         the features and an embedding of the label is added to the logit (Miyato & Koyama 2018,
-        arXiv:1802.05637, section 3). "auxiliary": called with data, gives [logits, class logits
-        [n, num_classes]] (Odena et al. 2017, arXiv:1610.09585).
-      spectral_norm: every kernel is divided by its largest singular value; see
-        `spectral.SpectralNorm`.
+        arXiv:1802.05637, section 3). "auxiliary": call it with data; it returns [logits, class
+        logits [n, num_classes]] (Odena et al. 2017, arXiv:1610.09585).
+      spectral_norm: divide every kernel by its largest singular value; see `spectral.SpectralNorm`.
     """
 
     registry = DISCRIMINATORS
@@ -257,13 +257,13 @@ class Discriminator(Network):
             self.class_head = self.make_head(self.num_classes)
 
     def make_head(self, units: int) -> keras.layers.Layer:
-        """A dense layer from the features, in float32."""
+        """A dense layer on the features, in float32."""
         return self.dense(units, dtype="float32")
 
     def call(
         self, inputs: tf.Tensor | list[tf.Tensor], training: bool = False
     ) -> tf.Tensor | list[tf.Tensor]:
-        """Logits [n, 1] of data or of [data, labels]; with an auxiliary head, class logits too."""
+        """Logits [n, 1] for data or [data, labels]; with an auxiliary head, class logits too."""
         data, labels = self._split_labels(inputs, self._projects)
         features = self.body(data, training=training)
         logits = self.head(features, training=training)

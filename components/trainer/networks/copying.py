@@ -1,4 +1,4 @@
-"""Untrained copies and descriptions of any network, ours or a user's."""
+"""Untrained copies and descriptions of any network, built-in or a user's."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ def copy(model: keras.Model, dtype: str | None = "float32") -> keras.Model:
     """An untrained network of the same architecture, which shares no weights with `model`.
 
     Args:
-      model: a `Network`, a functional or Sequential model (with models inside), or a subclassed
-        model with `get_config`.
-      dtype: Keras dtype policy of every layer that computes in floats; None: as they are.
+      model: a `Network`, a functional or Sequential model (possibly nested), or a subclassed model
+        with `get_config`.
+      dtype: Keras dtype policy of every layer that computes in floats; None: unchanged.
 
     Returns:
-      The copy. It may have no variables yet: calling it makes them.
+      The copy. It may have no variables until it is called.
 
     Raises:
-      ValueError: for a subclassed model whose `get_config` does not give its arguments.
+      ValueError: for a subclassed model whose `get_config` does not return its arguments.
     """
-    # A subclassed model may leave the policy of its layers to the default.
+    # The layers of a subclassed model may use the default policy.
     with default_policy(dtype or model.dtype_policy):
         # A functional model is a keras.Function too.
         if isinstance(model, keras.Sequential | keras.Function):
@@ -35,7 +35,7 @@ def copy(model: keras.Model, dtype: str | None = "float32") -> keras.Model:
 
 @contextmanager
 def default_policy(dtype: str | keras.DTypePolicy | None) -> Iterator[None]:
-    """Layers that are made inside and name no dtype policy have `dtype`; None: no change."""
+    """Sets the default dtype policy of layers made inside; None: no change."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype or before)
     try:
@@ -45,7 +45,7 @@ def default_policy(dtype: str | keras.DTypePolicy | None) -> Iterator[None]:
 
 
 def compute_dtypes(network: keras.Model) -> set[str]:
-    """The dtypes that its layers compute in, e.g. {"bfloat16", "float32"}."""
+    """The compute dtypes of its layers, e.g. {"bfloat16", "float32"}."""
     found, layers = set(), [network]
     while layers:
         layer = layers.pop()
@@ -55,7 +55,7 @@ def compute_dtypes(network: keras.Model) -> set[str]:
 
 
 def describe(network: keras.Model) -> dict[str, Any]:
-    """What tells its architecture from another one; JSON. The network is built."""
+    """Identifies the architecture of a built network, as JSON."""
     if isinstance(network, Network):
         return {"class": type(network).__name__, **network.get_config()}
     weights = "\n".join(f"{weight.name} {weight.shape}" for weight in network.weights)
@@ -86,7 +86,7 @@ def _from_config(model: keras.Model, dtype: str | None) -> keras.Model:
 
 
 def _with_policy(config: Any, dtype: str | None) -> Any:  # noqa: ANN401
-    """The configuration of a layer, and of the layers that it wraps, with another dtype policy."""
+    """The configuration of a layer, and of the layers it wraps, with another dtype policy."""
     if dtype is None:
         return config
     if isinstance(config, list | tuple):

@@ -4,44 +4,34 @@ from collections.abc import Sequence
 
 import keras
 
-from components.trainer.networks import fused, maps
-from components.trainer.networks.base import (
-    DISCRIMINATORS,
-    GENERATORS,
-    NORMALIZATION,
-    SELF_ATTENTION,
-    SPECTRAL_NORM,
-    Discriminator,
-    Generator,
-    Network,
-)
+from components.trainer.networks import base, fused, maps
 
 _WIDTH = 64
 
 
 def _halvings(data_shape: Sequence[int]) -> int:
-    """Twice (28 → 7), and on while even and above 8 (64 → 8)."""
+    """Twice (28 → 7), then while even and above 8 (64 → 8)."""
     return maps.halvings(data_shape, smallest=5, at_least=2)
 
 
 def _widths(levels: int, width: int | None) -> list[int]:
-    """Channels from the largest feature map to the smallest: 64, 128, … at most 512."""
+    """Channels from the largest feature map to the smallest: 64, 128, … up to 512."""
     width = width or _WIDTH
     return [min(width << level, 8 * width) for level in range(levels)]
 
 
-@GENERATORS.register("dcgan")
-class DCGANGenerator(Generator):
-    """Dense to the smallest map, then transposed 5×5 convolutions that widen it.
+@base.GENERATORS.register("dcgan")
+class DCGANGenerator(base.Generator):
+    """Dense to the smallest map, then transposed 5×5 convolutions that upsample it.
 
     For 28×28: latents → Dense 7·7·256 → ConvT 128 s1 → ConvT 64 s2, each followed by BN and
     LeakyReLU(0.2), → ConvT channels s2, tanh.
     """
 
     kind = "dcgan"
-    supports = frozenset({NORMALIZATION, SELF_ATTENTION})
+    supports = frozenset({base.NORMALIZATION, base.SELF_ATTENTION})
     images_only = True
-    initializer = Network.normal
+    initializer = base.Network.normal
 
     def make_layers(self) -> list[keras.layers.Layer]:
         height, width, channels = self.data_shape
@@ -68,7 +58,7 @@ class DCGANGenerator(Generator):
             keras.layers.Reshape(small, dtype=self.dtype_policy),
         ]
         for level in reversed(range(halvings)):
-            # The first convolution stays at the smallest map, which is halved most often.
+            # The first convolution keeps the resolution of the smallest map.
             strides = 1 if level == halvings - 1 else 2
             stack += [
                 upscale(filters[level], strides, use_bias=False),
@@ -80,14 +70,14 @@ class DCGANGenerator(Generator):
         return [*stack, upscale(channels, 2), keras.layers.Activation("tanh", dtype="float32")]
 
 
-@DISCRIMINATORS.register("dcgan")
-class DCGANDiscriminator(Discriminator):
-    """Strided 5×5 convolutions 64, 128, … with LeakyReLU(0.2), BN on all but the first; head."""
+@base.DISCRIMINATORS.register("dcgan")
+class DCGANDiscriminator(base.Discriminator):
+    """Strided 5×5 convolutions 64, 128, … with LeakyReLU(0.2), BN on all but the first."""
 
     kind = "dcgan"
-    supports = frozenset({SELF_ATTENTION, SPECTRAL_NORM})
+    supports = frozenset({base.SELF_ATTENTION, base.SPECTRAL_NORM})
     images_only = True
-    initializer = Network.normal
+    initializer = base.Network.normal
 
     def make_layers(self) -> list[keras.layers.Layer]:
         halvings = _halvings(self.data_shape)

@@ -1,4 +1,4 @@
-"""Networks by name: one of the registry, or `module:function` for a function of the user's."""
+"""Networks by name: one in the registry, or `module:function` for a user's function."""
 
 import dataclasses
 import inspect
@@ -14,15 +14,15 @@ from components.trainer.networks.copying import default_policy
 
 @dataclasses.dataclass(frozen=True)
 class Factory:
-    """A user's function that makes a network, called as the classes of the registry are.
+    """A user's function that makes a network, with the interface of the registry's classes.
 
-    The function is given those of the arguments that its signature names. Without `dtype` among
-    them, it runs with that as Keras's default dtype policy.
+    The function is passed the arguments that its signature names. If `dtype` is not among them, it
+    runs with that as Keras's default dtype policy.
 
     Attributes:
       path: module:function.
-      registry: of what the function makes, a generator or a discriminator.
-      function: what `path` names.
+      registry: GENERATORS or DISCRIMINATORS, whichever the function makes.
+      function: the function at `path`.
     """
 
     path: str
@@ -30,14 +30,14 @@ class Factory:
     function: Callable[..., keras.Model]
 
     def __call__(self, *sizes: object, **options: object) -> keras.Model:
-        """The network.
+        """Makes the network.
 
         Args:
-          *sizes: latent_dim (of a generator) and data_shape.
-          **options: as for the classes of the registry.
+          *sizes: latent_dim (generators only) and data_shape.
+          **options: as for the registry's classes.
 
         Raises:
-          ValueError: where the function needs another argument or returns no keras.Model.
+          ValueError: if the function needs other arguments or does not return a keras.Model.
         """
         first = ("latent_dim", "data_shape") if self.registry is GENERATORS else ("data_shape",)
         arguments = {**dict(zip(first, sizes, strict=False)), **options}
@@ -52,7 +52,7 @@ class Factory:
         except TypeError as error:
             raise ValueError(
                 f"{self.registry.kind} {self.path!r} cannot be called: {error}; "
-                f"it may name {', '.join(arguments)}"
+                f"its possible arguments are {', '.join(arguments)}"
             ) from error
         policy = None if "dtype" in taken else arguments.get("dtype")
         with default_policy(policy):
@@ -68,7 +68,7 @@ class Factory:
 def check_name(name: str, registry: Registry) -> None:
     """Raises ValueError unless `name` is in the registry or has the form module:function.
 
-    Nothing is imported: the user's module need not be there yet.
+    Imports nothing: the user's module need not exist yet.
     """
     try:
         known = plugins.is_import_path(name) or name in registry.names()
@@ -77,23 +77,23 @@ def check_name(name: str, registry: Registry) -> None:
     if not known:
         raise ValueError(
             f"unknown {registry.kind} {name!r}: {nearest(name, registry.names())}, "
-            f"or {plugins.FORM} for one of yours"
+            f"or {plugins.FORM} for your own"
         )
 
 
 def resolve(name: str, registry: Registry) -> Callable[..., keras.Model]:
-    """What makes the network that `name` names: a class of the registry or a `Factory`.
+    """The class or `Factory` that makes the network called `name`.
 
     Args:
-      name: of the registry, or module:function.
+      name: a name in the registry, or module:function.
       registry: GENERATORS or DISCRIMINATORS.
 
     Returns:
-      Called as `(latent_dim, data_shape, **options)` for a generator and `(data_shape, **options)`
-      for a discriminator; options are those of `Generator` and `Discriminator`.
+      A callable with arguments `(latent_dim, data_shape, **options)` for a generator and
+      `(data_shape, **options)` for a discriminator; options as for `Generator` and `Discriminator`.
 
     Raises:
-      ValueError: for an unknown name, no such module and no such function.
+      ValueError: for an unknown name, module or function.
     """
     check_name(name, registry)
     if not plugins.is_import_path(name):

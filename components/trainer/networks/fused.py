@@ -1,7 +1,7 @@
-"""Layers and optimizers of Keras in the form that TensorFlow runs as one op each.
+"""Keras layers and optimizers that run as one fused TensorFlow op each.
 
-Keras 3 writes batch normalisation and Adam as dozens of small ops; on a CPU they cost as much as
-a convolution. The classes here compute the same values behind the same interfaces.
+Keras 3 implements batch normalisation and Adam with dozens of small ops, which on a CPU cost as
+much as a convolution. The classes here compute the same values behind the same interfaces.
 """
 
 import keras
@@ -12,9 +12,9 @@ import tensorflow as tf
 class BatchNormalization(keras.layers.Layer):
     """Batch normalisation over all axes but the last (Ioffe & Szegedy 2015, arXiv:1502.03167).
 
-    Statistics and parameters are float32 whatever the compute dtype. Where replicas share a batch
-    (a replica context of a `tf.distribute` strategy), the statistics are those of the global batch,
-    so that the number of devices does not change what is learnt; replicas bring equally many data.
+    Statistics and parameters are float32 whatever the compute dtype. In a replica context of a
+    `tf.distribute` strategy the statistics are those of the global batch, so results do not depend
+    on the number of devices; all replicas must have equal batch sizes.
 
     Args:
       momentum: of the moving averages, in [0, 1).
@@ -27,7 +27,7 @@ class BatchNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Makes gamma and beta of `parameter_shape`, and the moving averages [channels]."""
+        """Creates gamma and beta of `parameter_shape`, and the moving averages [channels]."""
         channels = input_shape[-1]
 
         def weight(
@@ -49,7 +49,7 @@ class BatchNormalization(keras.layers.Layer):
         self.moving_variance = weight("moving_variance", "ones", (channels,), trainable=False)
 
     def parameter_shape(self, channels: int) -> tuple[int, ...]:
-        """Of gamma and of beta."""
+        """The shape of gamma and of beta."""
         return (channels,)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -60,15 +60,15 @@ class BatchNormalization(keras.layers.Layer):
     def normalise(
         self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, training: bool
     ) -> tf.Tensor:
-        """`inputs` normalised, times gamma [channels] plus beta [channels]; updates the averages.
+        """Normalises `inputs`, multiplies by gamma and adds beta.
 
         Args:
           inputs: [n, channels] or [n, height, width, channels].
-          gamma, beta: float32.
-          training: with the statistics of the batch rather than the moving averages.
+          gamma, beta: float32 [channels].
+          training: use the statistics of the batch, and update the moving averages with them.
 
         Returns:
-          The shape and dtype of `inputs`.
+          A tensor with the shape and dtype of `inputs`.
         """
         context = tf.distribute.get_replica_context()
         if training and context is not None and context.num_replicas_in_sync > 1:
@@ -83,7 +83,7 @@ class BatchNormalization(keras.layers.Layer):
     def _on_one_device(
         self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        # The op takes images; to it a vector is an image of one pixel.
+        # The op expects images, so pass a vector as an image of one pixel.
         flat = inputs.shape.rank == 2
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs[:, tf.newaxis, tf.newaxis, :] if flat else inputs,
@@ -109,16 +109,15 @@ class BatchNormalization(keras.layers.Layer):
 
         values = tf.cast(inputs, tf.float32)
         mean = global_mean(values)
-        # About the global mean: E[x^2] - E[x]^2 would cancel in float32.
+        # Around the global mean, because E[x^2] - E[x]^2 would cancel in float32.
         variance = global_mean(tf.square(values - mean))
         outputs = tf.nn.batch_normalization(values, mean, variance, beta, gamma, self.epsilon)
-        # The fused op hands out the unbiased variance (Bessel's correction).
+        # The fused op returns the unbiased variance (Bessel's correction).
         data = tf.cast(tf.size(values) / values.shape[-1], tf.float32)
         count = data * context.num_replicas_in_sync
         return tf.cast(outputs, inputs.dtype), mean, variance * count / tf.maximum(count - 1.0, 1.0)
 
     def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
 
 

@@ -1,4 +1,4 @@
-"""Layers that several networks are made of."""
+"""Layers shared by several networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from components.trainer.networks import fused, spectral
 
 
 class Stack(keras.layers.Layer):
-    """Layers one after another; those with `takes_labels` are handed the labels too."""
+    """A sequence of layers; those with `takes_labels` also get the labels."""
 
     takes_labels = True
 
@@ -25,7 +25,7 @@ class Stack(keras.layers.Layer):
     def call(
         self, inputs: tf.Tensor, labels: tf.Tensor | None = None, training: bool = False
     ) -> tf.Tensor:
-        """What the last layer makes of `inputs`; labels int [n], or None."""
+        """The output of the last layer; labels int [n], or None."""
         outputs = inputs
         for layer in self.stack:
             given = {"labels": labels} if getattr(layer, "takes_labels", False) else {}
@@ -34,7 +34,7 @@ class Stack(keras.layers.Layer):
 
 
 class Residual(keras.layers.Layer):
-    """The sum of two stacks over the same input; an empty shortcut is the input itself."""
+    """The sum of two stacks on the same input; an empty shortcut is the identity."""
 
     takes_labels = True
 
@@ -61,7 +61,7 @@ class Residual(keras.layers.Layer):
 
 
 class ConditionalBatchNormalization(fused.BatchNormalization):
-    """Batch normalisation with a gamma and a beta for every class.
+    """Batch normalisation with a gamma and a beta per class.
 
     Dumoulin et al. 2017, arXiv:1610.07629, section 2.2, as in the generator of Miyato & Koyama
     2018, arXiv:1802.05637, section 5.
@@ -77,7 +77,7 @@ class ConditionalBatchNormalization(fused.BatchNormalization):
         self.num_classes = num_classes
 
     def parameter_shape(self, channels: int) -> tuple[int, ...]:
-        """A row for every class."""
+        """[classes, channels]."""
         return (self.num_classes, channels)
 
     def call(self, inputs: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:  # type: ignore[override]
@@ -95,15 +95,15 @@ class ConditionalBatchNormalization(fused.BatchNormalization):
         return plain * of_class(self.gamma) + of_class(self.beta)
 
     def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
         return {**super().get_config(), "num_classes": self.num_classes}
 
 
 class GroupedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` with groups that can be trained on a CPU; stride 1, channels last.
 
-    TensorFlow's grouped convolution has no gradient on a CPU in float16, nor in any dtype without
-    oneDNN; there, one convolution a group takes the same time (measured: 0.8 to 1.4 of it).
+    On a CPU, TensorFlow's grouped convolution has no gradient in float16, nor in any dtype without
+    oneDNN. There, one convolution per group is used, which takes 0.8 to 1.4 times as long
+    (measured).
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -125,14 +125,14 @@ class SumOverPlaces(keras.layers.Layer):
     """[n, height, width, channels] to float32 [n, channels]."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The sum over height and width, in float32: half precision would round it."""
+        """The sum over height and width, in float32 because half precision would round it."""
         return tf.reduce_sum(tf.cast(inputs, tf.float32), [1, 2])
 
 
 class BlurUpsample(keras.layers.Layer):
-    """Twice the height and width: zeros between the places, then the filter [1, 2, 1] / 2.
+    """Doubles height and width: inserts zeros between pixels, then filters by [1, 2, 1] / 2.
 
-    The filter runs along both axes; beyond the border are zeros.
+    The filter is applied along both axes, with zero padding.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -150,10 +150,10 @@ class BlurUpsample(keras.layers.Layer):
 
 
 class BlurDownsample(keras.layers.Layer):
-    """Half the height and width (both even): the filter [1, 2, 1] / 4, then every second place.
+    """Halves height and width (both even): filters by [1, 2, 1] / 4, then keeps every second pixel.
 
-    The filter runs along both axes; beyond the border are zeros. Kept are the odd places, those
-    that `BlurUpsample` puts its inputs at: the two are each other's transpose, times 4.
+    The filter is applied along both axes, with zero padding. It keeps the odd pixels, at which
+    `BlurUpsample` puts its inputs: the two are each other's transpose, up to a factor of 4.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -171,15 +171,15 @@ class BlurDownsample(keras.layers.Layer):
 
 
 class SelfAttention(keras.layers.Layer):
-    """Every place of a map looks at all others (Zhang et al. 2019, arXiv:1805.08318, section 3).
+    """Self-attention over the positions of a map (Zhang et al. 2019, arXiv:1805.08318, section 3).
 
-    Queries and keys have an eighth of the channels, values half of them; keys and values are
-    max-pooled by 2, as in the authors' code, where both sides are even. The 1x1 convolutions have
-    a spectral norm of 1. What was seen is added to the map times `gamma`, which starts at 0: at
-    first the block does nothing.
+    Queries and keys have an eighth of the channels, values half of them. If both sides are even,
+    keys and values are max-pooled by 2, as in the authors' code. The 1x1 convolutions have spectral
+    normalisation. The output is added to the map times `gamma`, which starts at 0, so initially the
+    block is the identity.
 
     Args:
-      seeds: four, of the initial kernels.
+      seeds: four seeds, of the initial kernels.
     """
 
     def __init__(self, seeds: Sequence[int], **kwargs: object) -> None:
@@ -208,20 +208,20 @@ class SelfAttention(keras.layers.Layer):
         )
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[n, height, width, channels] to the same."""
+        """[n, height, width, channels] to the same shape."""
         _, height, width, _ = inputs.shape
         even = height % 2 == width % 2 == 0
 
         def rows(layer: keras.layers.Layer, pooled: bool) -> tf.Tensor:
             values = layer(inputs, training=training)
             if pooled and even:
-                # XLA has no second derivative of the max-pooling op in half precision.
+                # Not max_pool: XLA lacks its second derivative in half precision.
                 squares = [-1, height // 2, 2, width // 2, 2, values.shape[-1]]
                 values = tf.reduce_max(tf.reshape(values, squares), [2, 4])
             return tf.reshape(values, [-1, values.shape[1] * values.shape[2], values.shape[3]])
 
         query, key = rows(self.query, pooled=False), rows(self.key, pooled=True)
-        # A softmax over hundreds of places loses its small terms in half precision.
+        # In half precision, a softmax over hundreds of positions loses its small terms.
         scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32)
         weights = tf.cast(tf.nn.softmax(scores), inputs.dtype)
         seen = tf.matmul(weights, rows(self.value, pooled=True))
@@ -230,7 +230,7 @@ class SelfAttention(keras.layers.Layer):
 
 
 def _shifted(values: tf.Tensor, axis: int, forward: bool = True) -> tf.Tensor:
-    """Maps moved by one place along `axis`, with zeros moved in."""
+    """Maps shifted by one pixel along `axis`, with zero padding."""
     padding = [[0, 0]] * 4
     padding[axis] = [1, 0] if forward else [0, 1]
     rows = [slice(None)] * 4

@@ -1,13 +1,13 @@
-"""The feature maps of image networks: their number, their filters, and where attention goes."""
+"""Feature maps of image networks: how many, how wide, and where to put attention."""
 
 from collections.abc import Sequence
 
 
 def check_images(kind: str, data_shape: Sequence[int]) -> None:
-    """Raises ValueError for anything but images of multiples of 4 from 8 to 256."""
+    """Raises ValueError unless the data are images of sides from 8 to 256 that 4 divides."""
     if len(data_shape) != 3:
         raise ValueError(
-            f"{kind} makes images [height, width, channels], not {list(data_shape)}; mlp would do"
+            f"{kind} makes images [height, width, channels], not {list(data_shape)}; use mlp"
         )
     if any(size % 4 or not 8 <= size <= 256 for size in data_shape[:2]):
         raise ValueError(
@@ -17,9 +17,9 @@ def check_images(kind: str, data_shape: Sequence[int]) -> None:
 
 
 def halvings(data_shape: Sequence[int], smallest: int, at_least: int = 1) -> int:
-    """How often an image [height, width, channels] is halved.
+    """How many times to halve an image [height, width, channels].
 
-    `at_least` times, and on while both sides are even and would not fall below `smallest`.
+    `at_least` times, then while both sides are even and do not fall below `smallest`.
     """
     count = at_least
     while all(
@@ -30,10 +30,10 @@ def halvings(data_shape: Sequence[int], smallest: int, at_least: int = 1) -> int
 
 
 def filters(data_shape: Sequence[int], levels: int, width: int) -> list[int]:
-    """Filters of the maps that are halved 0, 1, … levels - 1 times: `width` of the largest.
+    """Filters of the maps that are halved 0, 1, … levels - 1 times; the largest map has `width`.
 
-    They double with each halving down to maps of 32x32 and stay the same below, as in the CIFAR
-    and FFHQ tables of SNGAN (arXiv:1802.05957, appendix B) and R3GAN (arXiv:2501.05441, appendix).
+    They double with each halving down to 32x32 and stay the same below, as in the CIFAR and FFHQ
+    tables of SNGAN (arXiv:1802.05957, appendix B) and R3GAN (arXiv:2501.05441, appendix).
     """
     doublings, side = 0, max(data_shape[:2])
     counts = []
@@ -44,9 +44,9 @@ def filters(data_shape: Sequence[int], levels: int, width: int) -> list[int]:
 
 
 def attention_level(data_shape: Sequence[int], levels: int) -> int:
-    """How often the map that attention goes to is halved: the largest of at most 16x16.
+    """How many times the map with attention is halved: the largest map of at most 16x16.
 
-    Where the smallest map is larger, it is that one.
+    If there is none, the smallest map.
     """
     side = max(data_shape[:2])
     return next((level for level in range(1, levels + 1) if side >> level <= 16), levels)

@@ -1,22 +1,16 @@
-"""Multi-layer perceptrons, for small images and for plain vectors."""
+"""Multilayer perceptrons, for small images and vectors."""
 
 import math
 
 import keras
 
-from components.trainer.networks.base import (
-    DISCRIMINATORS,
-    GENERATORS,
-    SPECTRAL_NORM,
-    Discriminator,
-    Generator,
-)
+from components.trainer.networks import base
 
 _WIDTH = 64
 
 
-@GENERATORS.register("mlp")
-class MLPGenerator(Generator):
+@base.GENERATORS.register("mlp")
+class MLPGenerator(base.Generator):
     """Latents → Dense 64 → Dense 128 → Dense d, tanh; any data shape."""
 
     kind = "mlp"
@@ -34,12 +28,12 @@ class MLPGenerator(Generator):
         ]
 
 
-@DISCRIMINATORS.register("mlp")
-class MLPDiscriminator(Discriminator):
-    """Data, flattened → Dense 128 → Dense 64 → head; any data shape."""
+@base.DISCRIMINATORS.register("mlp")
+class MLPDiscriminator(base.Discriminator):
+    """Flatten → Dense 128 → Dense 64; any data shape."""
 
     kind = "mlp"
-    supports = frozenset({SPECTRAL_NORM})
+    supports = frozenset({base.SPECTRAL_NORM})
 
     def make_layers(self) -> list[keras.layers.Layer]:
         width = self.width or _WIDTH

@@ -1,9 +1,9 @@
 """R3GAN's networks (Huang et al. 2024, arXiv:2501.05441, section 3 and appendix).
 
-Residual networks without normalisation: blocks of 1×1, grouped 3×3 and 1×1 convolutions, twice as
-wide inside, LeakyReLU(0.2). The last convolution of a block starts at 0, the others are He-normal
-over L^(1/4) for the L blocks of the network (fix-up initialisation, Zhang et al. 2019,
-arXiv:1901.09321, for blocks of three convolutions). Maps are resampled by [1, 2, 1].
+Residual networks without normalisation. Blocks have 1×1, grouped 3×3 and 1×1 convolutions, twice
+as wide inside, with LeakyReLU(0.2). The last convolution of a block is initialised to 0, the others
+to He-normal over L^(1/4) for the L blocks of the network (Fixup initialisation, Zhang et al. 2019,
+arXiv:1901.09321, for blocks of three convolutions). Maps are resampled with the filter [1, 2, 1].
 
 The paper's networks have 768 filters at maps up to 32×32; the default here is 128.
 """
@@ -14,14 +14,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from components.trainer.networks import layers, maps
-from components.trainer.networks.base import (
-    DISCRIMINATORS,
-    GENERATORS,
-    Discriminator,
-    Generator,
-    Network,
-)
+from components.trainer.networks import base, layers, maps
 
 _WIDTH = 128
 _BLOCKS = 2
@@ -30,9 +23,7 @@ _GROUP_SIZE = 16
 _LEAKY_GAIN = math.sqrt(2 / (1 + 0.2**2))
 
 
-class _R3Network(Network):
-    """What the two networks share."""
-
+class _R3Network(base.Network):
     kind = "r3gan"
     images_only = True
 
@@ -40,10 +31,10 @@ class _R3Network(Network):
     def check_width(cls, width: int) -> None:
         multiple = _GROUP_SIZE // _EXPANSION
         if width < 1 or width % multiple:
-            raise ValueError(f"width: r3gan's is a multiple of {multiple}, not {width}")
+            raise ValueError(f"width: {width}, expected a multiple of {multiple} for r3gan")
 
     def initializer(self) -> keras.initializers.Initializer:
-        """N(0, 1 / fan_in), for what no LeakyReLU follows."""
+        """N(0, 1 / fan_in), for layers that no LeakyReLU follows."""
         return self._msr(1.0)
 
     def _msr(self, gain: float) -> keras.initializers.Initializer:
@@ -52,12 +43,12 @@ class _R3Network(Network):
         )
 
     def _levels(self) -> tuple[int, list[int]]:
-        """How often the image is halved, and the filters from the largest map to the smallest."""
+        """The number of halvings, and the filters from the largest map to the smallest."""
         halvings = maps.halvings(self.data_shape, smallest=4)
         return halvings, maps.filters(self.data_shape, halvings + 1, self.width or _WIDTH)
 
     def _blocks(self, filters: int, levels: int) -> list[keras.layers.Layer]:
-        """The residual blocks of one map; `levels` of the whole network."""
+        """The residual blocks of one map; `levels` is the network's number of maps."""
         gain = _LEAKY_GAIN * (_BLOCKS * levels) ** -0.25
         inner = _EXPANSION * filters
 
@@ -82,15 +73,15 @@ class _R3Network(Network):
         return [block() for _ in range(_BLOCKS)]
 
     def _transition(self, before: int, after: int) -> list[keras.layers.Layer]:
-        """A 1x1 convolution where the number of filters changes."""
+        """A 1x1 convolution, if the number of filters changes."""
         return [] if before == after else [self.conv(after, 1, use_bias=False)]
 
 
-@GENERATORS.register("r3gan")
-class R3GANGenerator(_R3Network, Generator):
-    """A learned smallest map, modulated by the latents; two blocks at every map; 1×1, tanh.
+@base.GENERATORS.register("r3gan")
+class R3GANGenerator(_R3Network, base.Generator):
+    """A learned smallest map, modulated by the latents; two blocks per map; 1×1, tanh.
 
-    The tanh is ours: the paper's generator ends in the convolution, our data are in [-1, 1].
+    The paper's generator ends in the convolution; tanh is added because our data are in [-1, 1].
     """
 
     def make_layers(self) -> list[keras.layers.Layer]:
@@ -115,11 +106,11 @@ class R3GANGenerator(_R3Network, Generator):
         ]
 
 
-@DISCRIMINATORS.register("r3gan")
-class R3GANDiscriminator(_R3Network, Discriminator):
-    """1×1, two blocks at every map, a depthwise convolution over the smallest; head without bias.
+@base.DISCRIMINATORS.register("r3gan")
+class R3GANDiscriminator(_R3Network, base.Discriminator):
+    """1×1, two blocks per map, a depthwise convolution over the smallest; head without bias.
 
-    There is no spectral norm: a kernel that starts at 0 has none.
+    Has no spectral normalisation, which is undefined for kernels that are initialised to 0.
     """
 
     def make_head(self, units: int) -> keras.layers.Layer:
@@ -152,11 +143,11 @@ class R3GANDiscriminator(_R3Network, Discriminator):
 
 
 class Basis(keras.layers.Layer):
-    """A learned map [height, width, channels], each channel times its input.
+    """A learned map [height, width, channels], whose channels are scaled by the input.
 
     Args:
       shape: of the map.
-      seed: of its initial values, from N(0, 1).
+      seed: of its initial values from N(0, 1).
     """
 
     def __init__(self, shape: Sequence[int], seed: int, **kwargs: object) -> None:

@@ -2,37 +2,27 @@
 
 import keras
 
-from components.trainer.networks import layers, maps
-from components.trainer.networks.base import (
-    DISCRIMINATORS,
-    GENERATORS,
-    NORMALIZATION,
-    SELF_ATTENTION,
-    SPECTRAL_NORM,
-    Discriminator,
-    Generator,
-    Network,
-)
+from components.trainer.networks import base, layers, maps
 
 _GENERATOR_WIDTH = 256
 _DISCRIMINATOR_WIDTH = 128
 
 
-def _residual_kernel(network: Network) -> keras.initializers.Initializer:
-    """Glorot uniform with a gain of sqrt(2), for the convolutions between ReLUs."""
+def _residual_kernel(network: base.Network) -> keras.initializers.Initializer:
+    """Glorot uniform with a gain of sqrt(2), for convolutions between ReLUs."""
     return keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform", seed=network.next_seed())
 
 
-@GENERATORS.register("resnet")
-class ResNetGenerator(Generator):
-    """Dense to the smallest map, a residual block to each larger one, BN, ReLU, conv, tanh.
+@base.GENERATORS.register("resnet")
+class ResNetGenerator(base.Generator):
+    """Dense to the smallest map, an upsampling residual block per larger map, BN, ReLU, conv, tanh.
 
-    For 32×32: latents → Dense 4·4·256 → three blocks of 256 filters that double the side. Filters
-    halve above 32×32.
+    For 32×32: latents → Dense 4·4·256 → three upsampling blocks of 256 filters. Filters halve with
+    each doubling above 32×32.
     """
 
     kind = "resnet"
-    supports = frozenset({NORMALIZATION, SELF_ATTENTION})
+    supports = frozenset({base.NORMALIZATION, base.SELF_ATTENTION})
     images_only = True
 
     def make_layers(self) -> list[keras.layers.Layer]:
@@ -79,16 +69,16 @@ class ResNetGenerator(Generator):
         return keras.layers.UpSampling2D(2, dtype=self.dtype_policy)
 
 
-@DISCRIMINATORS.register("resnet")
-class ResNetDiscriminator(Discriminator):
-    """Residual blocks that halve the side to 5 to 8, two more, ReLU, the sum over places; head.
+@base.DISCRIMINATORS.register("resnet")
+class ResNetDiscriminator(base.Discriminator):
+    """Downsampling residual blocks to a side of 5 to 8, two more blocks, ReLU, sum over positions.
 
     For 32×32: four blocks of 128 filters, the first two with average pooling. Filters double with
     each halving above 32×32.
     """
 
     kind = "resnet"
-    supports = frozenset({SELF_ATTENTION, SPECTRAL_NORM})
+    supports = frozenset({base.SELF_ATTENTION, base.SPECTRAL_NORM})
     images_only = True
 
     def make_layers(self) -> list[keras.layers.Layer]:
@@ -104,10 +94,10 @@ class ResNetDiscriminator(Discriminator):
         return [*stack, self._relu(), layers.SumOverPlaces(dtype=self.dtype_policy)]
 
     def _block(self, filters: int, first: bool = False, halve: bool = False) -> keras.layers.Layer:
-        # A block that keeps the side keeps the filters too, and its shortcut is the input.
+        # A block without pooling keeps the number of filters, so its shortcut is the identity.
         pool = [keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)] if halve else []
         main = [
-            # There is nothing negative to cut off an image's colours.
+            # No ReLU on the image itself.
             *([] if first else [self._relu()]),
             self.conv(filters, 3, kernel_initializer=_residual_kernel(self)),
             self._relu(),

@@ -1,4 +1,4 @@
-"""Layers whose kernels have a spectral norm of 1."""
+"""Layers with spectral normalisation."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ import tensorflow as tf
 class SpectralNorm(keras.layers.Layer):
     """Divides a layer's `kernel` [..., out] by its largest singular value as an [in, out] matrix.
 
-    Miyato et al. 2018, arXiv:1802.05957, sections 2.1 to 2.3 and algorithm 1: one step of the
-    power iteration a training pass, which `u` [out] carries on from pass to pass; u and v are
-    constants to the gradient, which flows through the kernel and through the singular value. The
-    stored kernel is not touched, unlike in `keras.layers.SpectralNormalization`. A pass
-    that does not train makes the step too, without keeping it: a fresh layer is near its norm.
+    Miyato et al. 2018, arXiv:1802.05957, sections 2.1 to 2.3 and algorithm 1. Each training pass
+    does one step of power iteration, starting from the `u` [out] of the previous pass. The gradient
+    treats u and v as constants, and flows through the kernel and the singular value. Unlike
+    `keras.layers.SpectralNormalization`, it does not modify the stored kernel. Inference does the
+    step too, without storing u, so an untrained layer is close to its norm.
 
-    The initial kernel must not be 0, which has no direction to normalise.
+    The kernel must not be initialised to 0.
     """
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes `u` after the weights of the layer."""
+        """Creates `u` after the weights of the layer."""
         super().build(input_shape)
         self.u = self.add_weight(
             shape=(self.kernel.shape[-1],),
@@ -28,7 +28,7 @@ class SpectralNorm(keras.layers.Layer):
             dtype="float32",
             trainable=False,
             autocast=False,
-            # Replicas have the same kernel, and so the same step.
+            # All replicas have the same kernel, and thus compute the same u.
             aggregation="only_first_replica",
         )
 
@@ -50,7 +50,7 @@ class Dense(SpectralNorm, keras.layers.Dense):
     """`keras.layers.Dense` with a kernel of spectral norm 1."""
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[n, units] of [n, columns]."""
+        """[n, columns] to [n, units]."""
         outputs = tf.matmul(inputs, self.normalised_kernel(training))
         if self.use_bias:
             outputs = outputs + tf.convert_to_tensor(self.bias)
@@ -62,7 +62,7 @@ class Conv2D(SpectralNorm, keras.layers.Conv2D):
     """`keras.layers.Conv2D` with a kernel of spectral norm 1; channels last, one group."""
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[n, height, width, filters] of [n, height, width, channels]."""
+        """[n, height, width, channels] to [n, height, width, filters]."""
         outputs = tf.nn.conv2d(
             inputs,
             self.normalised_kernel(training),

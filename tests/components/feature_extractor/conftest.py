@@ -34,7 +34,7 @@ def few(digits):
 
 @pytest.fixture(scope="session")
 def gray():
-    """Splits of four images that are all the same, of two classes: training is deterministic."""
+    """Splits of four equal images of two classes, so training is deterministic."""
     images = np.full((4, 8, 8, 1), 128, np.uint8)
     return dict.fromkeys(("train", "eval"), examples.Split(images, np.arange(4) % 2))
 
@@ -45,7 +45,7 @@ def own_module(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def write(source):
-        # A module of its own a test: Python keeps what it has imported.
+        # A new module name per test, because Python caches imports.
         monkeypatch.delitem(sys.modules, "their_features", raising=False)
         importlib.invalidate_caches()
         path = tmp_path / "their_features.py"

@@ -5,7 +5,7 @@ from components.feature_extractor import base
 
 
 def network(scale=1 / 127.5, strides=1, dtype="float32", branch="left"):
-    """Two branches of equal layers, with a model inside."""
+    """Two branches of equal layers, with a nested model."""
     images = base.inputs((8, 8, 1))
     inner = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, padding="same")])
     hidden = inner(keras.layers.Rescaling(scale)(images))

@@ -64,7 +64,7 @@ def test_a_seed_decides_the_extractor(some):
         for seed in (0, 0, 1)
     )
 
-    # Threads add up in any order, so that equal seeds give nearly equal weights.
+    # Threads sum in any order, so equal seeds give only nearly equal weights.
     np.testing.assert_allclose(first, again, atol=1e-3)
     assert np.abs(first - other).max() > 0.1
 

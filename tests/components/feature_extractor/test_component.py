@@ -88,7 +88,7 @@ def split_examples(digits, tmp_path_factory):
 
 @pytest.fixture
 def anomalies(tmp_path):
-    """Makes the ExampleValidator's artifact; `found` is what it says about split `eval`."""
+    """Makes an anomalies artifact; `found` are the anomalies of split `eval`."""
 
     def make(found=None):
         artifact = standard_artifacts.ExampleAnomalies()
@@ -171,7 +171,7 @@ def test_the_features_of_both_splits_are_stored(run, anomalies, digits):
         stored = extractor.stored(split, content.data)
         assert stored.features.shape == (len(content), 64)
         np.testing.assert_array_equal(stored.labels, content.labels)
-    # A property has no null: the identity has no classes.
+    # Properties cannot be null, and the identity has no classes.
     assert artifact.get_string_custom_property("kind") == "identity"
     assert artifact.get_int_custom_property("classes_are_labels") == 0
     assert not artifact.has_custom_property("num_classes")

@@ -19,7 +19,7 @@ def test_images_are_flattened_in_the_generators_range():
 
 
 def _vectors(rows, test):
-    """The features of vectors by a model that was made for the rows."""
+    """Features of vectors, from a model made for the rows."""
     splits = {"train": Split(rows, None), "eval": Split(test, None)}
     built = identity.build(splits, FeatureExtractorConfig(kind="identity"), "wines")
     assert built.name == "wines standardised columns"

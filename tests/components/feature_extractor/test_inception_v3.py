@@ -1,4 +1,4 @@
-"""Inception with random weights: the preprocessing and the way of the weights, not their worth."""
+"""Inception with random weights: tests preprocessing and loading, not feature quality."""
 
 import os
 import subprocess
@@ -15,9 +15,13 @@ from components.feature_extractor import inception_v3, making
 from components.feature_extractor.config import FeatureExtractorConfig
 
 DOWNLOAD = """
+import numpy as np
+from components.data.examples import Split
 from components.feature_extractor import inception_v3
+from components.feature_extractor.config import FeatureExtractorConfig
+train = Split(np.zeros((1, 8, 8, 3), np.uint8), None)
 try:
-    inception_v3._inception("imagenet")
+    inception_v3.build({"train": train}, FeatureExtractorConfig(kind="inception_v3"), "data")
 except ValueError as error:
     print(error)
 """
@@ -42,7 +46,7 @@ def config(weights):
 
 
 def blocks(height, width, channels):
-    """Two images of 2×2 blocks, which resizing does not average away."""
+    """Two images of 2×2 blocks, which survive resizing."""
     rng = np.random.default_rng(0)
     values = rng.integers(0, 256, (2, 2, 2, channels), np.uint8)
     return values.repeat(height // 2, axis=1).repeat(width // 2, axis=2)
@@ -53,7 +57,7 @@ SMALL, LARGE = blocks(8, 8, 1), blocks(340, 420, 3)
 
 @pytest.fixture(scope="session")
 def artifact(config, tmp_path_factory):
-    """Of small gray images; the folder and what is known about it."""
+    """An extractor of small grey images: its folder and description."""
     folder = str(tmp_path_factory.mktemp("artifact"))
     splits = {"train": Split(SMALL, None), "eval": Split(SMALL[:1], None)}
     return folder, making.make(folder, splits, config, "noise")
@@ -66,7 +70,7 @@ def large(config):
 
 
 def by_hand(inception, images):
-    """What the network makes of the images, resized by Pillow, channel by channel."""
+    """The network's output for images resized by Pillow, channel by channel."""
     resized = [
         [
             np.asarray(Image.fromarray(channel).resize((299, 299), Image.Resampling.BILINEAR))
@@ -82,7 +86,7 @@ def by_hand(inception, images):
 def assert_same(found, probabilities, expected):
     pooled, of_classes = expected
     scale = np.abs(pooled).max()
-    # So that the tolerance is a small part of what tells the two images apart.
+    # The tolerance must be small compared to the difference between the two images.
     assert np.abs(pooled[0] - pooled[1]).max() > 0.1 * scale
     np.testing.assert_allclose(found / scale, pooled / scale, atol=2e-3)
     np.testing.assert_allclose(probabilities, of_classes, atol=1e-5)
@@ -121,22 +125,27 @@ def test_the_architecture_has_the_preprocessing_and_no_counted_names(large, conf
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """One network for all attempts to load weights, for building it takes seconds."""
+    """One network for all attempts to load weights, because building it takes seconds."""
     made = keras.applications.InceptionV3(weights=None)
     monkeypatch.setattr(keras.applications, "InceptionV3", lambda weights: made)
 
 
 def test_files_that_are_not_its_weights_are_refused(untrained, tmp_path):
     broken, other = (str(tmp_path / f"{name}.weights.h5") for name in ("broken", "other"))
+    splits = {"train": Split(np.zeros((1, 8, 8, 3), np.uint8), None)}
+
+    def build(path):
+        config = FeatureExtractorConfig(kind="inception_v3", weights=path)
+        return inception_v3.build(splits, config, "data")
 
     with pytest.raises(FileNotFoundError, match=r"feature_extractor\.weights: .*no such file"):
-        inception_v3._inception(broken)
+        build(broken)
     (tmp_path / "broken.weights.h5").write_bytes(b"no HDF5")
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(other)
     for path in (broken, other):
-        message = rf"feature_extractor\.weights: {path}: not weights of Keras's InceptionV3"
+        message = rf"feature_extractor\.weights: {path}: .*Keras's InceptionV3"
         with pytest.raises(ValueError, match=message) as caught:
-            inception_v3._inception(path)
+            build(path)
         assert "\n" not in str(caught.value)
 
 
@@ -151,4 +160,4 @@ def test_without_a_network_the_error_names_the_option(tmp_path):
     ).stdout.splitlines()
 
     assert said[-1].startswith("feature_extractor.weights: imagenet cannot be downloaded")
-    assert said[-1].endswith("give the path of a file of weights")
+    assert said[-1].endswith("the path of a weights file")

@@ -44,7 +44,7 @@ def test_an_image_is_shown_in_all_its_turns(shape, degrees):
     images = np.random.default_rng(0).integers(0, 256, (5, *shape), np.uint8)
     turns = self_supervised.quarter_turns(images.shape)
 
-    batches = self_supervised._turned(images, turns, batch_size=2, shuffled=True)
+    batches = self_supervised.rotated_batches(images, turns, batch_size=2, shuffled=True)
     shown = [
         (image, turn)
         for batch, of_batch in batches.as_numpy_iterator()

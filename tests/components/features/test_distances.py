@@ -1,4 +1,4 @@
-"""The distances of sets of features against closed forms, brute force and other implementations."""
+"""Distances of sets of features against closed forms, brute force and other implementations."""
 
 import doctest
 import functools
@@ -145,9 +145,9 @@ def test_moments_need_no_copy_of_the_features():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: distances.Moments.of(np.empty((0, 3))), "features: 0 rows, at least 1"),
+        (lambda: distances.Moments.of(np.empty((0, 3))), "features: 0 rows, .*at least 1"),
         (lambda: distances.Moments.of([[np.nan]]), "features: holds NaN"),
-        (lambda: distances.Moments.of([[1.0]]).covariance, "features: 1 rows, at least 2"),
+        (lambda: distances.Moments.of([[1.0]]).covariance, "features: 1 rows, .*at least 2"),
         (
             lambda: distances.Moments.of([[1.0]]).merge(distances.Moments.of([[1.0, 2.0]])),
             "other: 2 features, expected 1",
@@ -219,8 +219,8 @@ NAN = np.where(np.eye(20, 3) > 0, np.nan, 0.0)
     [
         (gaussian(20, 3), gaussian(20, 4), "fake: 4 features, expected 3 as in real"),
         (gaussian(20, 3)[0], gaussian(20, 3), r"real: shape \[3\], expected \[n, d\]"),
-        (gaussian(20, 3), gaussian(1, 3), "fake: 1 rows, at least 2 are needed"),
-        (np.empty((0, 3)), gaussian(20, 3), "real: 0 rows, at least 2 are needed"),
+        (gaussian(20, 3), gaussian(1, 3), "fake: 1 rows, .*at least 2"),
+        (np.empty((0, 3)), gaussian(20, 3), "real: 0 rows, .*at least 2"),
         (NAN, gaussian(20, 3), "real: holds NaN or infinity"),
         (gaussian(20, 3), np.full((20, 3), np.inf), "fake: holds NaN or infinity"),
     ],

@@ -6,12 +6,12 @@ IMAGE_SHAPE = (8, 8, 1)
 
 
 def python_twin(latents):
-    """What a network may do that does not travel with its SavedModel: call Python."""
+    """Calls Python, which does not survive in a SavedModel."""
     return tf.numpy_function(lambda values: values, [latents], tf.float32)
 
 
 class Generator(tf.Module):
-    """One linear layer; `fault` names the one thing it does wrong."""
+    """One linear layer; `fault` names its fault."""
 
     def __init__(self, fault=None):
         super().__init__()
@@ -102,7 +102,7 @@ COLUMNS = ("wind", "rain")
 
 
 class VectorGenerator(tf.Module):
-    """Wind in m/s and whole millimetres of rain, of two latents; `fault` as above."""
+    """Wind in m/s and rain in whole millimetres, from two latents; `fault` as above."""
 
     def __init__(self, fault=None):
         super().__init__()

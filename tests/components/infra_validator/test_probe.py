@@ -24,8 +24,8 @@ def test_a_sound_generator_passes(export, tmp_path):
         ("not finite", "serving_default: images are not finite"),
         ("out of range", r"serving_default: images are in \[-3, 3\], expected \[-1, 1\]"),
         ("count ignored", r"sample: 4 images have shape \(2, 8, 8, 1\)"),
-        ("unseeded", "sample: one seed gives different images"),
-        ("seed ignored", "sample: two seeds give the same images"),
+        ("unseeded", "sample: .* seed gives different images"),
+        ("seed ignored", "sample: .* seeds give the same images"),
     ],
 )
 def test_a_broken_contract_is_named(export, tmp_path, fault, reason):
@@ -66,11 +66,11 @@ def test_a_generator_of_vectors_passes_in_any_units(export_vectors, tmp_path):
     ("fault", "reason"),
     [
         ("no names", "no signature 'columns', only "),
-        ("one name", "columns: wind are not 2 names, one for each column of vectors"),
-        ("a name twice", "columns: wind, wind are not 2 names"),
+        ("one name", "columns: wind are not 2 "),
+        ("a name twice", "columns: wind, wind are not 2 "),
         ("whole type", "sample: outputs are vectors int32, not vectors float32"),
         ("not finite", "serving_default: vectors are not finite"),
-        ("seed ignored", "sample: two seeds give the same vectors"),
+        ("seed ignored", "sample: .* seeds give the same vectors"),
     ],
 )
 def test_a_broken_contract_of_vectors_is_named(export_vectors, tmp_path, fault, reason):

@@ -43,7 +43,7 @@ def model(tmp_path):
 
 @pytest.fixture
 def change(model):
-    """Makes another model of it."""
+    """Changes the model."""
 
     def do():
         path = Path(path_utils.serving_model_dir(model.uri)) / "assets" / "notes"

@@ -28,7 +28,7 @@ def labels():
 
 @pytest.fixture(scope="session")
 def wine():
-    """Real chemistry of wines, float32 [178, 13] in units of its own a column."""
+    """Chemical measurements of wines, float32 [178, 13], with different units per column."""
     return load_wine().data.astype(np.float32)
 
 
@@ -39,7 +39,7 @@ def scaling(wine):
 
 @pytest.fixture
 def make_trainer(digits):
-    """Makes a small trainer on the digits, MLPs by default, that measures nothing.
+    """Makes a small trainer on the digits, with MLPs by default and without measurements.
 
     `generator` and `discriminator` are further options of the networks, the others GANTrainer's.
     """
@@ -71,13 +71,13 @@ def make_trainer(digits):
 
 @pytest.fixture(scope="session")
 def two_devices():
-    """A strategy over two CPU devices; a second one in a process would get in its way."""
+    """A strategy over two CPU devices; a process can have only one."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture
 def run_python(tmp_path):
-    """Starts Python on a script in a process of its own; returns the Popen."""
+    """Runs a Python script in a new process; returns the Popen."""
 
     def start(script, *args, isolated=False, environment=None):
         path = tmp_path / f"script-{len(list(tmp_path.glob('script-*')))}.py"

@@ -13,7 +13,7 @@ TWO_WORKERS = {"worker": ["a:1", "b:1"]}
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """Pretends that the machine has so many GPUs."""
+    """Pretends that the machine has a given number of GPUs."""
     monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
     monkeypatch.delenv("TF_CONFIG", raising=False)
     monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda: "mirrored")
@@ -27,7 +27,7 @@ def gpus(monkeypatch):
 
 @pytest.fixture
 def tf_config(monkeypatch, gpus):
-    """Sets TF_CONFIG; a cluster is not joined in this process."""
+    """Sets TF_CONFIG without joining a cluster."""
     gpus(0)
     monkeypatch.setattr(devices, "_cluster", lambda config: ("cluster", config))
 
@@ -108,7 +108,7 @@ def test_a_process_on_its_own_is_the_chief():
 def test_peak_memory_is_what_the_kernel_says():
     with open("/proc/self/status") as status:
         (kib,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status.read(), re.MULTILINE)
-    # The kernel counts pages in batches a thread, so two readings differ a little.
+    # The kernel counts pages in batches per thread, so readings differ slightly.
     assert devices.peak_memory_gb() == pytest.approx(int(kib) * 1024 / 1e9, rel=0.05)
 
 
@@ -129,14 +129,15 @@ WORKER = """
     strategy = devices.strategy()
     assert devices.strategy() is strategy
     import numpy as np
-    from components.trainer.data import batches as data, sources
+    from components.trainer.data import sources
+    from components.trainer.data.batches import distributed_batches, step_batches
 
     options = dict(
         batch_size=6, discriminator_steps=2, latent_dim=3, seed=5, first_step=4, with_labels=True)
     numbers = np.arange(40, dtype=np.float32)[:, np.newaxis] / 40
     source = sources.open_source((numbers, np.arange(40)))
-    batches = data.distributed_batches(strategy, source, **options)
-    whole = data.step_batches(source, **options).as_numpy_iterator()
+    batches = distributed_batches(strategy, source, **options)
+    whole = step_batches(source, **options).as_numpy_iterator()
     rank = strategy.cluster_resolver.task_id
     for _ in range(5):
         own, every = next(batches), next(whole)
@@ -148,7 +149,7 @@ WORKER = """
 
 
 def free_ports(count):
-    """Ports of 127.0.0.1 that nothing listens on."""
+    """Free ports of 127.0.0.1."""
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""However many devices and processes share a batch, the same is learnt."""
+"""Results do not depend on how many devices and processes share a batch."""
 
 import json
 import socket
@@ -8,9 +8,8 @@ import pytest
 
 IMAGES = 16 * 6
 
-# Makes the trainers that the `train` fixture makes. The MLP trains in one go. Of the DCGAN's
-# training each worker keeps the first half in a folder of its own, and new trainers go on from the
-# folder of the chief.
+# Makes the same trainers as the `train` fixture. The MLP trains in one go. Each worker
+# saves half of the DCGAN's training to its own folder; new trainers resume from the chief's.
 WORKER = """
     import json, sys
     import numpy as np, tensorflow as tf
@@ -39,7 +38,7 @@ WORKER = """
     save(mlp, f"{folder}/mlp-{rank}.npz")
 
     make("dcgan").train(16 * 3, folder=f"{folder}/{rank}")
-    # The chief has saved before anybody goes on.
+    # The chief must have saved before anyone continues.
     strategy.reduce("SUM", strategy.run(lambda: tf.constant(1.0)), axis=None)
     dcgan = make("dcgan")
     dcgan.train(16 * 6, folder=f"{folder}/0")
@@ -47,7 +46,7 @@ WORKER = """
 """
 
 
-# Adam would blow rounding up to whole steps where a gradient is all but zero.
+# With Adam, rounding would be amplified to full steps where gradients are close to zero.
 SGD = {"name": "sgd", "learning_rate": 0.05}
 OPTIONS = {"generator_optimizer": SGD, "discriminator_optimizer": SGD}
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
@@ -60,7 +59,7 @@ def trained():
 
 @pytest.fixture
 def train(make_trainer):
-    """Trains on a strategy, by default on one device; the weights of all networks."""
+    """Trains on a strategy, by default on one device; returns the weights of all networks."""
 
     def train(name, strategy=None):
         small = {"width": 16}
@@ -98,7 +97,7 @@ def _finish(processes):
             _, errors = process.communicate(timeout=400)
             assert process.returncode == 0, errors[-3000:]
     finally:
-        # One that waits for another that has failed would wait for ever.
+        # A worker whose peer has failed would wait forever.
         for process in processes:
             process.kill()
 

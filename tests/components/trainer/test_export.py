@@ -66,7 +66,7 @@ def test_classes_are_served_by_label_and_by_their_shares(make_trainer, digits, l
         conditioning={},
     )
     trainer.export(str(tmp_path / "model"))
-    # Of the loaded model there are only the signatures.
+    # A loaded model has only its signatures.
     model = tf.saved_model.load(str(tmp_path / "model"))
     assert set(model.signatures) == {"serving_default", "sample", "sample_class"}
     served = model.signatures["serving_default"](
@@ -81,7 +81,7 @@ def test_classes_are_served_by_label_and_by_their_shares(make_trainer, digits, l
     with pytest.raises(tf.errors.InvalidArgumentError, match="label: no such class"):
         model.signatures["sample_class"](label=tf.constant(3, tf.int64), **arguments)
 
-    # Latents are the same for `sample` and for each class, so that labels can be told.
+    # `sample` and each class use the same latents, which reveals the labels.
     count = 300
     sampled = trainer.sample(count, seed=3)
     by_class = [trainer.sample(count, seed=3, label=label) for label in range(3)]
@@ -105,7 +105,7 @@ def test_vectors_are_served_in_the_units_of_the_data(make_trainer, wine, scaling
         assert (rows >= scaling.low).all()
         assert (rows <= scaling.high).all()
     assert Scaling.learn(sampled.numpy(), scaling.columns).decimals[:3] == scaling.decimals[:3]
-    # Served, nothing is rounded.
+    # serving_default does not round.
     assert (scaling.rounded(served).numpy() != served.numpy()).any(axis=0)[:3].all()
 
 

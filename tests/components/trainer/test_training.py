@@ -117,15 +117,17 @@ def test_a_batch_in_parts_is_the_whole_batch(make_trainer):
     assert lines[0]["generator_loss"] == pytest.approx(lines[1]["generator_loss"], rel=1e-4)
 
 
-def test_a_lazy_penalty_counts_as_often_as_it_is_left_out(make_trainer, digits):
-    """With a generator that stands still and SGD, every second step at twice the weight."""
+def test_a_lazy_penalty_is_computed_every_interval_with_its_weight_multiplied(
+    make_trainer, tmp_path
+):
+    """With a frozen generator and SGD: every second step at twice the weight."""
     still = {"name": "sgd", "learning_rate": 1e-12}
     trainer = make_trainer(
         penalties=[{"name": "r1", "weight": 3.0, "interval": 2}],
         generator_optimizer=still,
         discriminator_optimizer={"name": "sgd", "learning_rate": 1e-3},
+        log_every_images=16,
     )
-    assert [trainer.parts.step.due(step) for step in range(4)] == [(True,), (False,)] * 2
     plain = make_trainer(
         penalties=[{"name": "r1", "weight": 6.0}],
         generator_optimizer=still,
@@ -134,6 +136,10 @@ def test_a_lazy_penalty_counts_as_often_as_it_is_left_out(make_trainer, digits):
     for one in (trainer, plain):
         one.train(images=16)
     _assert_equal(trainer, plain)
+
+    trainer.train(images=64, folder=str(tmp_path))
+    lines = (tmp_path / "log" / "log.jsonl").read_text().splitlines()
+    assert ["r1" in json.loads(line) for line in lines] == [False, True, False]
 
 
 def test_weight_clipping_bounds_the_discriminator(make_trainer):
@@ -157,7 +163,7 @@ def test_schedules_move_with_images_seen(make_trainer, tmp_path):
 
     lines = [json.loads(line) for line in (tmp_path / "log" / "log.jsonl").read_text().splitlines()]
     found = [line["generator_learning_rate"] for line in lines]
-    # A line is written after its step, and shows what that step used.
+    # A line is written after its step, and holds the values that the step used.
     expected = [1e-3 - 9e-4 * step * 16 / 160 for step in range(10)]
     assert found == pytest.approx(expected)
     assert [line["r1_weight"] for line in lines][4:] == [0.0] * 6
@@ -184,11 +190,12 @@ def test_the_ramp_up_bounds_the_half_life_by_the_images_seen(make_trainer):
     np.testing.assert_array_equal(
         trainer.ema_generator.get_weights()[0], trainer.generator.get_weights()[0]
     )
+    trainer.train(images=32)
     before = trainer.ema_generator.get_weights()[0]
     trainer.train(images=48)
-    # At the third step 32 images were seen: a half-life of 16 is one step.
-    assert float(trainer.parts.ema_decay) == pytest.approx(0.5)
-    assert (trainer.ema_generator.get_weights()[0] != before).any()
+    # Before the third step 32 images were seen: the half-life is 16, one step.
+    expected = 0.5 * before + 0.5 * trainer.generator.get_weights()[0]
+    np.testing.assert_allclose(trainer.ema_generator.get_weights()[0], expected, atol=1e-6)
 
 
 def test_adaptive_augmentation_answers_to_the_discriminator(make_trainer):
@@ -196,7 +203,7 @@ def test_adaptive_augmentation_answers_to_the_discriminator(make_trainer):
     trainer = make_trainer(
         augmentation={"adaptive": adaptive}, generator_optimizer=keras.optimizers.SGD(0.0)
     )
-    # It soon knows all real digits, for the generator stands still.
+    # The generator is frozen, so the discriminator soon recognises all real digits.
     line = trainer.train(images=16 * 60)
 
     assert line["real_sign"] > 0.6
@@ -252,7 +259,7 @@ def test_scaled_vectors_leave_in_the_units_of_the_data(make_trainer, wine, scali
 
 
 def test_a_scaling_of_other_columns_is_refused(make_trainer, digits, scaling):
-    with pytest.raises(ValueError, match=r"scaling: of 13 columns, the data have \[8, 8, 1\]"):
+    with pytest.raises(ValueError, match=r"scaling: .*13 columns.* \[8, 8, 1\]"):
         make_trainer(dataset=digits, scaling=scaling)
 
 
@@ -262,14 +269,13 @@ def test_unscaled_units_outweigh_no_column_where_there_is_no_extractor(wine, sca
 
 
 def test_the_best_generator_is_sampled_and_exported(make_trainer):
-    trainer = make_trainer(quality={"every_images": 160, "samples": 200})
+    # After 1600 images it can only get worse.
+    rate = {"start": 2e-4, "end": 50.0, "images": 1, "after_images": 16 * 100}
+    trainer = make_trainer(
+        quality={"every_images": 160, "samples": 200}, generator_optimizer={"learning_rate": rate}
+    )
     trainer.train(images=16 * 100)
     best = float(trainer.selection.score), int(trainer.selection.images)
-    # From here on it can only get worse.
-    trainer.generator_optimizer.learning_rate.assign(50.0)
-    trainer.parts.hyperparameters.add(
-        "generator_learning_rate", 50.0, trainer.generator_optimizer.learning_rate.value
-    )
     trainer.train(images=16 * 140)
 
     assert (float(trainer.selection.score), int(trainer.selection.images)) == best
@@ -290,7 +296,7 @@ def test_training_stops_when_it_gets_no_better(make_trainer):
 
 
 COLLAPSING = {
-    # A generator that cannot make anything but grey.
+    # A generator that can only make grey.
     "generator_optimizer": {"name": "sgd", "learning_rate": 1e-12},
     "quality": {"every_images": 64, "samples": 200},
     "watch": {"grace_images": 128, "rollback": True, "max_rollbacks": 2},
@@ -308,7 +314,7 @@ def test_a_collapse_warns_rolls_back_with_lower_rates_and_ends(make_trainer, tmp
     told = caplog.text
     assert "coverage" in told
     assert "diversity 0 is below watch.min_diversity 0.3" in told
-    assert "training collapsed at step 8: back at step 4" in told
+    assert "rolled back to step 4" in told
     assert float(trainer.learning_rate_factor) == 0.25
     assert int(trainer.step) == 8
     rate = float(trainer.discriminator_optimizer.learning_rate)
@@ -328,7 +334,7 @@ def test_a_saturated_discriminator_is_only_warned_of(make_trainer, caplog):
 
 
 def test_classes_follow_the_label(make_trainer, digits, labels):
-    """A generator with classes, trained for real: its ones look like ones, its zeros like zeros."""
+    """A trained conditional generator: its ones look like ones, its zeros like zeros."""
     few = labels < 2
     classes = {"num_classes": 2}
     trainer = make_trainer(
@@ -363,7 +369,6 @@ def test_from_config(digits, labels):
         conditioning={},
     )
     trainer = GANTrainer.from_config(config, (digits, labels))
-    trainer.parts.hyperparameters.set(0)
 
     assert float(trainer.generator_optimizer.learning_rate) == pytest.approx(0.003)
     assert trainer.generator_optimizer.beta_1 == 0.1
@@ -388,7 +393,7 @@ WRONG = {
         {"penalties": [{"name": "r1", "weight": -1}]},
         "weight: .*-1.0, expected at least 0",
     ),
-    "twice": ({"penalties": [{"name": "r1"}, {"name": "r1"}]}, "penalties: r1 is there 2 times"),
+    "twice": ({"penalties": [{"name": "r1"}, {"name": "r1"}]}, "penalties: r1 .* 2 times"),
     "rate": ({"generator_optimizer": {"learning_rate": 0}}, "learning_rate: .* greater than 0"),
     "schedule": (
         {"generator_optimizer": {"learning_rate": {"start": 1e-3}}},
@@ -409,7 +414,7 @@ WRONG = {
     ),
     "adaptive": (
         {"loss": "wasserstein", "augmentation": {"adaptive": {}}},
-        "augmentation.adaptive: the sign of the loss 'wasserstein'",
+        "augmentation.adaptive: .*loss 'wasserstein'",
     ),
     "no labels": ({"conditioning": {}}, "conditioning: the dataset has no labels"),
     "patience": ({"quality": {"every_images": None, "patience": 2}}, "patience: 2 counts"),

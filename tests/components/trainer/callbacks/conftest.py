@@ -24,7 +24,7 @@ def read_lines():
 
 @pytest.fixture
 def make_step():
-    """Makes a step of ten images in which each callback does what it is there for, or not."""
+    """Makes a step of ten images in which each callback is due, or not."""
 
     def make(step, terms=None, last=False, fid=None):
         terms = {name: tf.constant(value) for name, value in (terms or {}).items()}
@@ -38,7 +38,7 @@ def make_step():
 
 @pytest.fixture(scope="session")
 def trainer_at():
-    """Makes what a callback may ask of a trainer that stands at a step."""
+    """Makes a stub of a trainer at a given step."""
 
     def make(step, total_images=1000, **attributes):
         return types.SimpleNamespace(
@@ -55,7 +55,7 @@ def trainer_at():
 
 @pytest.fixture
 def read_events(tmp_path):
-    """What TensorBoard shows of the folder."""
+    """Reads the folder like TensorBoard."""
 
     def read():
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

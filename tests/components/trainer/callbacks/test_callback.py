@@ -59,7 +59,7 @@ def test_a_callback_may_stop_a_training(make_trainer):
     trainer.train(160)
     assert trainer.images_seen == 32
 
-    # The next call goes on, until it is stopped again or has seen what it was asked to.
+    # The next call continues until it is stopped again or reaches its number of images.
     trainer.train(64)
     assert trainer.images_seen == 64
 
@@ -87,7 +87,7 @@ def test_a_recipe_names_a_callback(digits, tmp_path, monkeypatch):
     trainer.train(64, str(tmp_path / "run"))
     assert trainer.images_seen == 16
 
-    # Who watches is not part of what a resumed training must have in common.
+    # Callbacks are not part of the configuration that must match to resume.
     resumed = GANTrainer.from_config(validate(TrainerConfig, {**OPTIONS, **checkpoints}), digits)
     resumed.train(64, str(tmp_path / "run"))
     assert resumed.images_seen == 64

@@ -7,7 +7,7 @@ import pytest
 
 from components.trainer.callbacks.preemption import RESUME_EXIT_CODE
 
-# Everything that has a state: averages, schedules, adaptive augmentation, a penalty's averages,
+# Everything with state: averages, schedules, adaptive augmentation, a penalty's averages,
 # dynamic loss scales, the best generator.
 TRAIN = """
     import sys
@@ -75,7 +75,7 @@ def _wait_for(path, process):
 def test_a_half_written_checkpoint_is_not_loaded(make_trainer, tmp_path):
     trainer = make_trainer()
     trainer.train(32, str(tmp_path))
-    # What a kill in the middle of the next save leaves behind.
+    # What is left behind if the next save is killed halfway.
     (tmp_path / "checkpoints" / "ckpt-9.data-00000-of-00001.tempstate1").write_bytes(b"half")
     (tmp_path / "checkpoints" / "ckpt-9.index").write_bytes(b"")
 
@@ -95,7 +95,7 @@ def test_a_damaged_checkpoint_is_passed_over(make_trainer, tmp_path, caplog):
 
     resumed = make_trainer(checkpoint_every_images=32)
     resumed.train(64, str(tmp_path))
-    assert "ckpt-4 is damaged and passed over" in caplog.text
+    assert "ckpt-4 is damaged" in caplog.text
     np.testing.assert_array_equal(
         resumed.generator.get_weights()[0], whole.generator.get_weights()[0]
     )
@@ -130,7 +130,7 @@ CHANGED = {
 @pytest.mark.parametrize(("options", "message"), CHANGED.values(), ids=CHANGED)
 def test_another_configuration_is_refused_by_its_keys(make_trainer, tmp_path, options, message):
     make_trainer().train(16, str(tmp_path))
-    with pytest.raises(ValueError, match="holds a training of another configuration") as caught:
+    with pytest.raises(ValueError, match="another configuration") as caught:
         make_trainer(**options).train(32, str(tmp_path))
     assert message in str(caught.value)
 

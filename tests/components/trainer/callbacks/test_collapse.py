@@ -1,4 +1,4 @@
-"""What counts as a collapse."""
+"""Detection of mode collapse."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from components.trainer.callbacks.quality import Measurement
 
 
 def judge(measured, accuracy, config=WatchConfig()):  # noqa: B008
-    """Whether the watch calls it a collapse, and all that it warns of."""
+    """Whether it counts as a collapse, and all warnings."""
     watch = CollapseWatch(config)
     collapse = watch.collapse(measured) if measured else []
     return bool(collapse), [*collapse, *watch.saturation(accuracy)]
@@ -21,7 +21,7 @@ def measurement(coverage=1.0, diversity=1.0):
 
 
 @pytest.mark.parametrize(
-    ("measured", "confidence", "collapsed", "topics"),
+    ("measured", "accuracy", "collapsed", "topics"),
     [
         pytest.param(measurement(), 0.8, False, [], id="well"),
         pytest.param(measurement(0.5, 0.3), 0.995, False, [], id="just well"),
@@ -40,8 +40,8 @@ def measurement(coverage=1.0, diversity=1.0):
         ),
     ],
 )
-def test_verdicts(measured, confidence, collapsed, topics):
-    found, warnings = judge(measured, confidence)
+def test_verdicts(measured, accuracy, collapsed, topics):
+    found, warnings = judge(measured, accuracy)
 
     assert found is collapsed
     assert [topic in line for topic, line in zip(topics, warnings, strict=True)] == [
@@ -50,15 +50,15 @@ def test_verdicts(measured, confidence, collapsed, topics):
 
 
 @pytest.mark.parametrize(
-    ("measured", "confidence", "words"),
+    ("measured", "accuracy", "words"),
     [
         (measurement(coverage=0.32), 0.8, ["0.32", "watch.min_coverage 0.5", "r1"]),
         (measurement(diversity=0.1234), 0.8, ["0.1234", "watch.min_diversity 0.3", "rate"]),
         (None, 0.9987, ["0.9987", "watch.max_confidence 0.995", "discriminator_optimizer"]),
     ],
 )
-def test_a_warning_names_value_threshold_and_remedy_in_one_line(measured, confidence, words):
-    _, (line,) = judge(measured, confidence)
+def test_a_warning_names_value_threshold_and_remedy_in_one_line(measured, accuracy, words):
+    _, (line,) = judge(measured, accuracy)
 
     assert "\n" not in line
     assert [word for word in words if word not in line] == []

@@ -47,7 +47,7 @@ ATTEMPTS = st.lists(
 def test_what_was_not_checkpointed_is_dropped(
     tmp_path_factory, read_lines, make_step, trainer_at, attempts
 ):
-    """However often training goes back, in a process or with a new one, the log is of one."""
+    """However often training rolls back or restarts, the log is that of a single run."""
     folder = tmp_path_factory.mktemp("log")
     at, expected = 0, []
     log = None

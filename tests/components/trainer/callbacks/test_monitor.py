@@ -1,4 +1,4 @@
-"""The best of a training, also across a checkpoint."""
+"""Selecting the best generator, also across a checkpoint."""
 
 import math
 
@@ -39,7 +39,7 @@ def test_patience_counts_scores_in_a_row():
         selection.offer(score, n)
         seen.append(selection.exhausted(2))
 
-    # The 4 in between starts the count again; another 4 is no better.
+    # The 4 in between resets the count; another 4 is no better.
     assert seen == [False, False, True, False, False, True, True]
     assert not selection.exhausted(4)
     assert not selection.exhausted(None)
@@ -64,7 +64,7 @@ def test_a_selection_survives_a_checkpoint(tmp_path):
 
     tf.train.Checkpoint(selection=again).restore(path).assert_consumed()
 
-    # To the last bit: a resumed training must decide as the other would have.
+    # Bit-equal, because a resumed training must make the same decisions.
     assert float(again.score) == 0.1 + 0.2
     assert (int(again.images), int(again.worse)) == (2**40, 1)
     assert again.exhausted(1)

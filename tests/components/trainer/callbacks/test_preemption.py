@@ -1,4 +1,4 @@
-"""SIGTERM is noticed in every step, and never lost."""
+"""SIGTERM is handled in every step, and never lost."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ def _kill() -> None:
 
 
 class _Killer(Callback):
-    """A callback of the user's, which comes after those of the trainer."""
+    """A user's callback, called after the trainer's own."""
 
     def __init__(self, images):
         self._images = images
@@ -40,7 +40,7 @@ def test_a_training_ends_and_is_taken_up_again(make_trainer, tmp_path, images, s
     assert ("resumes from here" in stopped.value.message) is saving
 
 
-def test_what_comes_after_the_last_question_is_handed_on():
+def test_a_sigterm_after_the_last_check_is_re_raised():
     heard = []
     before = signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
     try:

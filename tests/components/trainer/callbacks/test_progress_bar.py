@@ -8,7 +8,7 @@ from components.trainer.callbacks.progress_bar import ProgressBar
 
 @pytest.fixture
 def play(make_console, make_step, trainer_at):
-    """Plays a training of two lines to the callbacks; what the console shows."""
+    """Calls the callbacks for a training with two log lines; returns the console's output."""
 
     def play(folder, terminal=False, start=0, fids=(None, None)):
         console, trainer = make_console(terminal), trainer_at(start, (start + 2) * 10)
@@ -49,7 +49,7 @@ def test_the_last_fid_is_shown_after_a_resume(play, tmp_path):
 
 def test_a_warning_stands_on_a_line_of_its_own(make_console, make_step, trainer_at):
     console, trainer = make_console(terminal=True), trainer_at(4)
-    # Like a run's handler: it holds the stream itself, past any redirection.
+    # Like the handler of a run, which holds the stream itself and bypasses redirection.
     handler = logging.StreamHandler(console.file)
     handler.setFormatter(logging.Formatter("<%(levelname)s %(message)s>"))
     logger = logging.getLogger("components")
@@ -66,6 +66,6 @@ def test_a_warning_stands_on_a_line_of_its_own(make_console, make_step, trainer_
     text = console.file.getvalue()[before:]
 
     shown, _, rest = text.partition("<WARNING the discriminator always wins>\n")
-    # Erases the line that the bar stood on, and nothing comes between that and the warning.
+    # The bar's line is erased directly before the warning.
     assert shown.rstrip("\r").endswith("\x1b[2K")
     assert "images/s" in rest

@@ -1,4 +1,4 @@
-"""Event files as TensorBoard reads them, and the grids that it shows too."""
+"""Event files as TensorBoard reads them, and grids."""
 
 import types
 
@@ -19,7 +19,7 @@ def _network(weights=()):
 
 @pytest.fixture
 def play(tmp_path, make_step, trainer_at):
-    """Plays steps to the callbacks: a line a step, a grid and histograms every `every` images."""
+    """Runs steps through the callbacks: a line per step, pictures every `every` images."""
 
     def play(steps, start=0, every=10, shape=(4, 6, 1), weights=()):
         samples = np.full((9, *shape), 200, np.uint8)

@@ -6,12 +6,12 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.trainer.data import batches as data
 from components.trainer.data import sources
+from components.trainer.data.batches import distributed_batches, step_batches
 
 
 def _numbered(count):
-    """Data that are their own index, with labels that follow from it."""
+    """Data that hold their index, with labels computed from it."""
     index = np.arange(count)
     return (index.astype(np.float32) / 1000)[:, np.newaxis], index % 7
 
@@ -29,7 +29,7 @@ def _indices(element):
 
 def _steps(dataset, steps, **options):
     options = {"latent_dim": 2, "seed": 3, "discriminator_steps": 1, **options}
-    batches = data.step_batches(sources.open_source(dataset), **options)
+    batches = step_batches(sources.open_source(dataset), **options)
     return list(itertools.islice(batches.as_numpy_iterator(), steps))
 
 
@@ -127,7 +127,7 @@ def test_epochs_have_orders_of_their_own_and_the_seed_decides_them():
 
 
 def test_shuffles_move_data_as_far_as_permutations_do():
-    """Mean distances from the files' order, and from one epoch to the next, are a third of all."""
+    """Mean displacement from the file order, and between epochs, is a third of the length."""
     count = 1000
     orders = [np.arange(count)]
     for element in _steps(_numbered(count), 3, batch_size=count):
@@ -135,13 +135,13 @@ def test_shuffles_move_data_as_far_as_permutations_do():
     for before, after in itertools.pairwise(orders):
         # The standard deviation over random permutations is 0.007.
         assert abs(np.abs(after - before).mean() / count - 1 / 3) < 0.03
-        # Neighbours do not stay together: next to each other by chance twice in all.
+        # Neighbours are separated: by chance, two pairs remain adjacent.
         assert np.count_nonzero(np.abs(np.diff(after)) == 1) < 12
 
 
 @pytest.fixture
 def in_file(tmp_path):
-    """Maps a file that holds an array."""
+    """Memory-maps a file that holds an array."""
 
     def make(array):
         path = tmp_path / "data"
@@ -165,12 +165,12 @@ def test_a_map_of_a_file_gives_the_batches_of_an_array(in_file):
 
 
 def test_data_beyond_memory(tmp_path):
-    """60 GB, in a file with holes: a copy of them would be refused, or take minutes."""
+    """60 GB in a sparse file: copying them would fail, or take minutes."""
     shape = (2**20, 128, 128, 4)
     images = np.memmap(tmp_path / "data", np.uint8, "w+", shape=shape)
     source = sources.open_source(images)
     assert source.take(5, seed=0)[0].shape == (5, *shape[1:])
-    batches = data.step_batches(source, batch_size=4, discriminator_steps=1, latent_dim=2, seed=0)
+    batches = step_batches(source, batch_size=4, discriminator_steps=1, latent_dim=2, seed=0)
     assert next(batches.as_numpy_iterator())["real"].shape == (4, 1, *shape[1:])
 
 
@@ -210,7 +210,7 @@ def test_shapes_and_fresh_latents(kind):
 def test_static_shapes_are_known_to_the_training_step():
     source = sources.open_source(_numbered(20))
     for replicas in (1, 2):
-        spec = data.step_batches(
+        spec = step_batches(
             source,
             batch_size=4,
             discriminator_steps=3,
@@ -233,11 +233,11 @@ def test_labels_are_left_out_where_nobody_asks():
 IMAGES = np.zeros((30, 8, 6, 1), np.uint8)
 
 UNUSABLE = {
-    "array": (IMAGES, {"batch_size": 40}, "batch_size: 40 is more than the 30 data of the dataset"),
+    "array": (IMAGES, {"batch_size": 40}, "batch_size: 40 is more than the 30 data"),
     "stream": (
         _stream(300, labels=False).filter(lambda datum: True),
         {"batch_size": 400},
-        "batch_size: 400 is more than the 300 data of the dataset",
+        "batch_size: 400 is more than the 300 data",
     ),
     "labels": (IMAGES, {"with_labels": True}, "conditioning: the dataset has no labels"),
     "replicas": (IMAGES, {"replicas": 3}, "batch_size: 4 is not a multiple of the 3 devices"),
@@ -253,8 +253,8 @@ def test_options_that_do_not_fit_the_data_are_refused(dataset, options, message)
 def test_the_default_strategy_has_the_whole_batch():
     options = {"batch_size": 4, "discriminator_steps": 2, "latent_dim": 3, "seed": 1}
     source = sources.open_source(_numbered(20))
-    batches = data.distributed_batches(tf.distribute.get_strategy(), source, **options)
-    expected = data.step_batches(source, **options).as_numpy_iterator()
+    batches = distributed_batches(tf.distribute.get_strategy(), source, **options)
+    expected = step_batches(source, **options).as_numpy_iterator()
 
     for _ in range(3):
         found, wanted = next(batches), next(expected)
@@ -265,8 +265,8 @@ def test_the_default_strategy_has_the_whole_batch():
 def test_mirrored_devices_together_have_the_batch_of_one(two_devices):
     source = sources.open_source(np.arange(50, dtype=np.uint8)[:, np.newaxis])
     options = {"batch_size": 6, "discriminator_steps": 2, "latent_dim": 3, "seed": 5}
-    batches = data.distributed_batches(two_devices, source, first_step=7, **options)
-    whole = data.step_batches(source, first_step=7, **options).as_numpy_iterator()
+    batches = distributed_batches(two_devices, source, first_step=7, **options)
+    whole = step_batches(source, first_step=7, **options).as_numpy_iterator()
     for _ in range(5):
         own, every = next(batches), next(whole)
         for name, value in every.items():

@@ -38,7 +38,7 @@ def test_float32_comes_back_to_a_unit_in_the_last_place_of_the_largest(rows):
 
     assert np.abs(unit).max() <= 1
     rows = rows.astype(np.float64)
-    # Below the least normal number TensorFlow may answer with 0.
+    # TensorFlow may flush subnormal numbers to 0.
     allowed = np.abs(rows).max(axis=0) * 2.0**-23 + np.finfo(np.float32).tiny
     assert (np.abs(back(scaling, unit) - rows) <= allowed).all()
 
@@ -86,8 +86,8 @@ def test_nothing_is_made_beyond_the_ends_of_the_data():
         (np.zeros((0, 2)), r"rows: of shape \[0, 2\], expected \[n, 2\]"),
         (np.zeros((3, 4)), r"rows: of shape \[3, 4\], expected \[n, 2\]"),
         (np.zeros((2, 2, 1)), r"rows: of shape \[2, 2, 1\]"),
-        (np.array([[0, 1], [0, np.nan], [2, 3]]), "rain: holds a value that is not finite"),
-        (np.array([[np.inf, 1], [0, 1]]), "wind: holds a value that is not finite"),
+        (np.array([[0, 1], [0, np.nan], [2, 3]]), "rain: .*not finite"),
+        (np.array([[np.inf, 1], [0, 1]]), "wind: .*not finite"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_named(rows, message):

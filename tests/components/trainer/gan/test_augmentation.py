@@ -25,7 +25,7 @@ def _augment(name, images, probability=1.0, seed=0):
 
 
 class Fixed:
-    """StatelessRng that are known: one value a call, for all images."""
+    """A fake StatelessRng with known values: one per call, for all images."""
 
     def __init__(self, *values):
         self.values = list(values)
@@ -79,7 +79,7 @@ def test_each_image_is_transformed_with_the_probability_and_on_its_own(name, pro
     augmented = _augment(name, np.repeat(one, 600, axis=0), probability)
     changed = (np.abs(augmented - one) > 1e-4).any(axis=(1, 2, 3))
 
-    # Half of the mirrorings and 1 of 25 shifts (by -2 to 2 pixels each way) are none.
+    # Half of the flips and 1 of 25 shifts (by -2 to 2 pixels each way) change nothing.
     visible = {"flip": 1 / 2, "translation": 24 / 25}.get(name, 1.0)
     assert changed.mean() == pytest.approx(probability * visible, abs=0.06)
     kinds = len({image.tobytes() for image in augmented[changed]})
@@ -160,7 +160,7 @@ def test_cutout_hides_a_rectangle_of_half_the_size_around_any_pixel(height, widt
     areas = hidden.sum(axis=(1, 2))
     for axis, size in ((2, height), (1, width)):
         lengths = hidden.any(axis=axis).sum(axis=1)
-        # A whole side, or what the border leaves of it.
+        # A full side, or less at the border.
         assert (lengths.min(), lengths.max()) == (-(-size // 4), size // 2)
     rows, columns = hidden.any(axis=2).sum(axis=1), hidden.any(axis=1).sum(axis=1)
     np.testing.assert_array_equal(areas, rows * columns)
@@ -187,7 +187,7 @@ def test_rotation_by_right_angles_is_exact(quarters, size):
 
 
 def _ramp(size):
-    """Pixels that say where they are: x and y from the centre."""
+    """Pixels that hold their coordinates relative to the centre."""
     axis = np.arange(size, dtype="float32") - (size - 1) / 2
     return np.stack(np.meshgrid(axis, axis), axis=-1)[np.newaxis]
 
@@ -244,7 +244,7 @@ def test_gradients_are_those_of_the_transform(name):
     assert difference == pytest.approx(float(tf.reduce_sum(slope * (other - images))), abs=1e-3)
 
 
-# XLA takes its time, and one of each kind of operation shows that it can.
+# XLA compiles slowly, so test one of each kind of operation.
 @pytest.mark.parametrize(
     ("jit_compile", "names"), [(False, NAMES), (True, ["color", "rotate", "translation"])]
 )
@@ -299,7 +299,7 @@ def test_the_controller_stays_a_probability():
 
 
 def test_by_default_it_is_adas():
-    """64 images a step: 4 · 64 / 500 000 every fourth step."""
+    """64 images per step: 4 · 64 / 500 000 every fourth step."""
     controller = _controller(batch_size=64)
     assert _run(controller, [0.61] * 9)[-1] == pytest.approx(2 * 256 / 500_000)
 

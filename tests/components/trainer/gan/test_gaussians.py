@@ -1,4 +1,4 @@
-"""The benchmark of countable modes, a recipe that keeps them all, and one that loses them.
+"""Mixtures of Gaussians: a recipe that covers all modes, and one that collapses.
 
 Mixtures of Gaussians in the plane: Srivastava et al. 2017 (VEEGAN, arXiv:1705.07761, section 4.1)
 and Lin et al. 2018 (PacGAN, arXiv:1712.04086, section 4.1), scaled to [-1, 1], with their ratio of
@@ -20,7 +20,7 @@ LATENT_DIM = 2
 COSINE = {"start": 4e-3, "end": 2e-4}
 OPTIMIZER = {"learning_rate": COSINE, "beta_1": 0.0}
 # The networks, batch, EMA and all else are the trainer's defaults. The loss with its two penalties
-# is that of Huang et al. 2024 (R3GAN, arXiv:2501.05441, section 2), which lets no mode go; the high
+# is that of Huang et al. 2024 (R3GAN, arXiv:2501.05441, section 2), which keeps all modes; the high
 # rate teaches the discriminator details of a hundredth of the data's range in time.
 RECIPE = {
     "latent_dim": LATENT_DIM,
@@ -69,7 +69,7 @@ def gaussians(kind: str, count: int, seed: int, modes: int = 25) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Covered:
-    """What samples make of a mixture.
+    """How well samples cover a mixture.
 
     Attributes:
       modes: how many have at least a tenth of their share in high-quality samples.
@@ -183,7 +183,7 @@ def test_a_mode_counts_from_a_tenth_of_its_share_on(samples_of_mode, modes):
 
 
 # Five seeds of each on TF 2.16: 25 modes every time, high-quality shares of 0.53 to 0.61 (grid) and
-# 0.27 to 0.29 (ring). The ring's modes are so close that it is covered before they are told apart:
+# 0.27 to 0.29 (ring). The ring's modes are so close that it is covered before they are separated:
 # points all around the circle have a share of 0.30.
 @pytest.mark.parametrize(
     ("kind", "images", "high_quality"), [("grid", 800_000, 0.4), ("ring", 300_000, 0.2)]
@@ -202,7 +202,7 @@ def test_no_mode_is_dropped(kind, images, high_quality):
 
 @pytest.mark.parametrize("kind", ["grid", "ring"])
 def test_the_watch_sees_a_collapse(kind):
-    # The generator runs into corners of the plane, where tanh has no gradient to lead it out.
+    # The generator gets stuck in corners of the plane, where tanh saturates.
     reckless = {**RECIPE, "generator_optimizer": {"learning_rate": 0.1}}
     trainer = make_trainer(kind, 0, reckless)
     trainer.train(20_000)

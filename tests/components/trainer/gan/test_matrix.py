@@ -8,7 +8,7 @@ from components.trainer.gan.losses import LOSSES
 from components.trainer.gan.penalties import PENALTIES
 from components.trainer.networks import DISCRIMINATORS
 
-# float16 differs from bfloat16 by its loss scaling, which no loss or penalty knows of.
+# float16 differs from bfloat16 by its loss scaling, which no loss or penalty depends on.
 PAIR_MODES = ("eager", "graph", "mixed_bfloat16")
 MODES = {
     "eager": "float32",

@@ -6,7 +6,7 @@ import tensorflow as tf
 from components.trainer.gan import optimizers
 from components.trainer.networks import fused
 
-# Formulas of the papers: what one update at rate 0.1 makes of 1.0 by the gradient 1.0.
+# By the papers' formulas: 1.0 after one update with learning rate 0.1 and gradient 1.0.
 ONE_UPDATE = {
     "adadelta": 1 - 0.1 * np.sqrt(1e-7) / np.sqrt(0.05 + 1e-7),
     "adafactor": 1 - 0.1,
@@ -52,7 +52,7 @@ TAKES = [
     ("rmsprop", "rho", True),
     ("sgd", "kwargs", False),
     ("sgd", "name", False),
-    # What the trainer does itself.
+    # The trainer does these itself.
     ("sgd", "clipnorm", False),
     ("sgd", "use_ema", False),
     ("sgd", "loss_scale_factor", False),

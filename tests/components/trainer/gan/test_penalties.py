@@ -14,7 +14,7 @@ def _data(*shape, seed=0):
 
 
 def _penalise(penalty, score, real, fake=None, seed=0):
-    """What the trainer does: the penalty of a batch with the logits of its loss."""
+    """Calls a penalty like the trainer, with the logits of the loss."""
     fake = real if fake is None else fake
     return penalty(score, PenaltyBatch(real, fake, score(real), score(fake)), StatelessRng(seed, 0))
 
@@ -134,7 +134,7 @@ def test_gradient_to_the_weights_is_that_of_finite_differences(name):
 
 
 def _points(name, real, fake, **options):
-    """Where a penalty looks at the slope."""
+    """Records where a penalty evaluates the slope."""
     seen = []
 
     def score(data):
@@ -164,7 +164,7 @@ def test_dragan_looks_around_reals_in_standard_deviations(noise_scale):
     largest = noise_scale * 2
     assert distance.min() >= -1e-6
     assert distance.max() <= largest
-    # The product of two uniform numbers, of which one is common to a datum.
+    # The product of two uniform numbers, one of which is drawn per datum.
     assert distance.mean() == pytest.approx(largest / 4, rel=0.05)
     assert distance.var() == pytest.approx(largest**2 * (1 / 9 - 1 / 16), rel=0.1)
     covariance = np.cov(distance.T)[0, 1]
@@ -285,7 +285,7 @@ def test_wrong_options_are_named(name, options, message):
     assert "\n" not in str(error.value)
 
 
-# One with noise of its own for each row, and those that look at the whole batch.
+# One with per-row noise, and those that use statistics of the whole batch.
 @pytest.mark.parametrize("name", ["gradient_penalty", "dragan", "lecam"])
 def test_two_devices_are_penalised_like_one(two_devices, name):
     data = np.random.default_rng(0).normal(size=(2, 8, 4)).astype("float32")

@@ -49,7 +49,7 @@ def test_it_goes_one_way_and_never_past_its_ends(start, end, shape, images, afte
     values = [schedule.at(images_seen) for images_seen in sorted(seen)]
 
     assert all(low <= value <= high for value in values)
-    # Cosines are monotone but for the last bit.
+    # Cosines are monotonic up to the last bit.
     slack = 1e-12 * max(abs(start), abs(end))
     for before, after_it in zip(values, values[1:], strict=False):
         assert after_it >= before - slack if end >= start else after_it <= before + slack

@@ -98,7 +98,7 @@ def test_a_model_that_cannot_be_copied_says_what_to_implement():
 
 @pytest.fixture
 def module(monkeypatch):
-    """A module of the user's that can be imported."""
+    """An importable module of a user."""
 
     def everything(latent_dim, data_shape, num_classes, seed, dtype):
         model = keras.Sequential([keras.layers.Dense(data_shape[0], dtype=dtype)])
@@ -157,7 +157,7 @@ def test_without_dtype_the_function_runs_under_the_policy(module, registry, size
         ("users_networks:", "not of the form module:function"),
         ("users networks:make", "not of the form module:function"),
         ("a:b:c", "not of the form module:function"),
-        ("users_networks:greedy", "missing a required argument: 'depth'.*may name latent_dim"),
+        ("users_networks:greedy", "missing a required argument: 'depth'.* latent_dim"),
         ("users_networks:empty", "returned a NoneType; it must return a keras.Model"),
     ],
 )

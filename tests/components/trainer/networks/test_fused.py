@@ -51,7 +51,7 @@ def test_batch_normalization_keeps_float32_statistics_under_bfloat16():
 
 
 def _penalty_gradient(normalise, inputs, gamma):
-    """Gradient with respect to gamma of the squared gradient with respect to the inputs."""
+    """Gradient, with respect to gamma, of the squared gradient with respect to the inputs."""
     with tf.GradientTape() as outer:
         outer.watch(gamma)
         with tf.GradientTape() as inner:

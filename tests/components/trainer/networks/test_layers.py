@@ -74,7 +74,7 @@ def test_the_gradient_flows_through_the_singular_value():
         step[index] = 1e-6
         numeric[index] = (value(kernel + step) - value(kernel - step)) / 2e-6
     np.testing.assert_allclose(gradient, numeric, rtol=1e-3, atol=1e-2)
-    # W / sigma does not see the scale of W.
+    # W / sigma does not depend on the scale of W.
     np.testing.assert_allclose(np.sum(np.asarray(gradient) * kernel), 0.0, atol=1e-3)
 
 
@@ -183,7 +183,7 @@ def test_a_grouped_convolution_learns_on_the_cpu(dtype):
 
 
 def _filtered(values, filter_1d):
-    """A 3x3 correlation with the outer product of the filter, zeros beyond the border."""
+    """A 3x3 correlation with the outer product of the filter, with zero padding."""
     kernel = np.outer(filter_1d, filter_1d)
     padded = np.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
     _, height, width, _ = values.shape
