@@ -37,17 +37,18 @@ def main(
     lines = [
         "# Results",
         "",
-        "Each recipe of `data/fashion_mnist` on the full Fashion-MNIST, made on one machine by",
+        "Each recipe of `data/fashion_mnist` on the full Fashion-MNIST, measured on one machine by",
         "",
         "```",
         f"python benchmarks/recipes.py --images {images} --seed {seed} --out {out}",
         "```",
         "",
-        f"{images:,} images seen by each generator, seed {seed}: a short training, which compares "
-        "and does not show what a recipe can reach. 10 000 samples of the generator that measured "
-        "best meanwhile, on pixels, against the 10 000 test images, on the features of a "
-        f"classifier for this table only ({yardstick.accuracy:.1%} of the test images right); "
-        "precision and recall of 5000. images/s include compiling and measuring; "
+        f"{images:,} images seen by each generator, seed {seed}: a short training, meant for "
+        "comparison; it does not show what a recipe can reach. 10 000 samples of the generator "
+        "that scored best during training (on pixels) against the 10 000 test images, on the "
+        "features of a classifier trained only for this table "
+        f"({yardstick.accuracy:.1%} accuracy on the test images); precision and recall on 5000. "
+        "images/s include compiling and measuring; "
         f"{os.cpu_count()} cores, TensorFlow {tf.__version__}.",
         "",
         "| recipe | FID | KID | precision | recall | best at | images/s |",
