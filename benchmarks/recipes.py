@@ -37,17 +37,18 @@ def main(
     lines = [
         "# Results",
         "",
-        "Each recipe in `data/fashion_mnist` on the full Fashion-MNIST, on one machine with",
+        "Each recipe of `data/fashion_mnist` on the full Fashion-MNIST, measured on one machine by",
         "",
         "```",
         f"python benchmarks/recipes.py --images {images} --seed {seed} --out {out}",
         "```",
         "",
-        f"{images:,} images seen by each generator, seed {seed}: a short training that compares "
-        "recipes, but does not show what they can reach. 10 000 samples of the generator that "
-        "measured best during training, on pixels, against the 10 000 test images, on the features "
-        f"of a classifier for this table only ({yardstick.accuracy:.1%} test accuracy); "
-        "precision and recall with 5000. images/s include compiling and measuring; "
+        f"{images:,} images seen by each generator, seed {seed}: a short training, meant for "
+        "comparison; it does not show what a recipe can reach. 10 000 samples of the generator "
+        "that scored best during training (on pixels) against the 10 000 test images, on the "
+        "features of a classifier trained only for this table "
+        f"({yardstick.accuracy:.1%} accuracy on the test images); precision and recall on 5000. "
+        "images/s include compiling and measuring; "
         f"{os.cpu_count()} cores, TensorFlow {tf.__version__}.",
         "",
         "| recipe | FID | KID | precision | recall | best at | images/s |",
