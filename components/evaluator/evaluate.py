@@ -64,10 +64,18 @@ def evaluate(
         if name in scores
     }
     ours = comparisons["model"]
-    verdicts = gate.judge(scored["model"], scored.get("baseline"), config.gate)
+    # The noise of a table has the data's own means and spreads, and is not far from them.
+    known = ["train", "untrained", "halves", *(["noise"] if real.data.ndim == 4 else [])]
+    verdicts = gate.judge(
+        scored["model"],
+        scored.get("baseline"),
+        config.gate,
+        {name: scores[name] for name in known if name in scores},
+    )
     verdicts += gate.order(extractor.reference(examples.EVAL_SPLIT), ours)
 
-    of_class = {label: _compare(f"class {label}", s) for label, s in maker.of_classes().items()}
+    of_classes = maker.of_classes(ours.asked, ours.large_classes)
+    of_class = {label: _compare(f"class {label}", each) for label, each in of_classes.items()}
     counts = {"eval": len(real), **{name: len(s.sample) for name, s in subjects.items()}}
     del counts["halves"]
     if train is not None:
@@ -106,7 +114,7 @@ def write(evaluation: Evaluation, folder: str) -> None:
 
 def _compare(name: str, subject: Subject) -> Comparison:
     with errors_of(name):
-        return Comparison(subject.reference, subject.sample)
+        return Comparison(subject.reference, subject.sample, subject.asked)
 
 
 def _score(name: str, comparison: Comparison) -> dict[str, Score]:

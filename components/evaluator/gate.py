@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from components.evaluator import protocol
-from components.evaluator.config import Bound, GateConfig
+from components.evaluator.config import GateConfig
 from components.evaluator.evaluation import Score, Verdict
 from components.evaluator.metrics import uncertainty
 from components.evaluator.metrics.comparison import Comparison
@@ -15,6 +15,9 @@ from components.features.distances import fid
 
 # How much nearer fakes may be than real images, by chance, before the two seem swapped.
 _CLEARLY = 2.0
+# A score below this share of what a useless generator has is as good as 0.
+_SCALE = 0.02
+_BAD = ("untrained", "noise")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,19 +35,12 @@ class Scored:
     real: str
 
 
-def bounds(config: GateConfig) -> dict[str, Bound]:
-    """The bounds by metric: the recipe's, and those of the metrics that the recipe leaves alone."""
-    known = {name: METRICS.get(name).bound for name in METRICS.names()}
-    defaults = {
-        name: Bound(min=least, max=most)
-        for name, (least, most) in known.items()
-        if (least, most) != (None, None)
-    }
-    found = {**defaults, **config.bounds}
-    return {name: bound for name, bound in sorted(found.items()) if bound is not None}
-
-
-def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> list[Verdict]:
+def judge(
+    candidate: Scored,
+    baseline: Scored | None,
+    config: GateConfig,
+    references: Mapping[str, Mapping[str, Score]] | None = None,
+) -> list[Verdict]:
     """A verdict for every rule of the gate; the candidate is blessed if all have passed.
 
     Args:
@@ -52,12 +48,18 @@ def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> lis
       baseline: those of the last blessed model; None where there is none, which passes the rules
         that ask for it. Scores under another extractor or of other real data are not compared:
         one verdict says so, and fails.
-      config: the rules.
+      config: the rules of the recipe; a metric that it leaves alone keeps its own standard.
+      references: the scores that standards are relative to, by subject and metric: `train`,
+        `untrained`, `halves`, `noise`, those that there are.
 
     Raises:
       ValueError: for a rule of the recipe about a metric that was not computed.
     """
-    verdicts = list(_within_bounds(candidate.scores, config))
+    references = references or {}
+    verdicts = [
+        *_within_standards(candidate.scores, references, config),
+        *_within_bounds(candidate.scores, config),
+    ]
     named = [*config.better_than_blessed, *config.not_worse_than_blessed]
     for name in named:
         _require(name, candidate.scores)
@@ -67,9 +69,9 @@ def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> lis
             rule = "The last blessed model is scored with the same extractor and real data"
             return [*verdicts, Verdict(rule, differing, passed=False)]
     for name in config.better_than_blessed:
-        verdicts.append(_against(name, candidate, baseline, tolerance=None))
+        verdicts.append(_against(name, candidate, baseline, references, tolerance=None))
     for name, tolerance in config.not_worse_than_blessed.items():
-        verdicts.append(_against(name, candidate, baseline, tolerance))
+        verdicts.append(_against(name, candidate, baseline, references, tolerance))
     return verdicts
 
 
@@ -115,10 +117,24 @@ def _differing(candidate: Scored, baseline: Scored) -> str:
     )
 
 
+def _within_standards(
+    scores: Mapping[str, Score],
+    references: Mapping[str, Mapping[str, Score]],
+    config: GateConfig,
+) -> Iterator[Verdict]:
+    for name, score in scores.items():
+        metric = METRICS.get(name)
+        if metric.standard is None or name in config.bounds:
+            continue
+        known = {subject: found[name] for subject, found in references.items() if name in found}
+        standing = metric.standard(score, known)
+        if standing is not None:
+            yield Verdict(f"{metric.title} {standing.rule}", words(score), standing.kept, name)
+
+
 def _within_bounds(scores: Mapping[str, Score], config: GateConfig) -> Iterator[Verdict]:
-    for name, bound in bounds(config).items():
-        if name not in scores and name not in config.bounds:
-            # A metric's own bound, where the extractor has no such metric.
+    for name, bound in sorted(config.bounds.items()):
+        if bound is None:
             continue
         _require(name, scores)
         title, score = METRICS.get(name).title, scores[name]
@@ -132,7 +148,11 @@ def _within_bounds(scores: Mapping[str, Score], config: GateConfig) -> Iterator[
 
 
 def _against(
-    name: str, candidate: Scored, baseline: Scored | None, tolerance: float | None
+    name: str,
+    candidate: Scored,
+    baseline: Scored | None,
+    references: Mapping[str, Mapping[str, Score]],
+    tolerance: float | None,
 ) -> Verdict:
     """Not worse by more than a share of the baseline's magnitude; better, for tolerance None."""
     metric = METRICS.get(name)
@@ -145,11 +165,22 @@ def _against(
         return Verdict(rule, f"{words(score)}, there is none yet", passed, name)
     change = uncertainty.difference(score, baseline.scores[name])
     worst = -_low(change) if metric.higher_is_better else _high(change)
-    passed = (
-        worst < 0 if tolerance is None else worst <= tolerance * abs(baseline.scores[name].value)
-    )
+    if tolerance is None:
+        passed = worst < 0
+    else:
+        magnitude = max(abs(baseline.scores[name].value), _scale(name, references))
+        passed = worst <= tolerance * magnitude
     found = f"{words(score)}, a change of {words(change)} from {baseline.scores[name].value:.4g}"
     return Verdict(rule, found, passed, name)
+
+
+def _scale(name: str, references: Mapping[str, Mapping[str, Score]]) -> float:
+    """What a change is a share of where the baseline is nearly perfect: a share of 0 is nothing."""
+    metric = METRICS.get(name)
+    if metric.scale or metric.higher_is_better:
+        return metric.scale
+    bad = [references[subject][name] for subject in _BAD if name in references.get(subject, {})]
+    return _SCALE * abs(bad[0].value) if bad else 0.0
 
 
 def words(score: Score) -> str:

@@ -12,19 +12,27 @@ from components.evaluator.config import EvaluatorConfig
 from components.evaluator.metrics.comparison import Reference, Sample, errors_of
 
 # A SavedModel with the signatures of `components.trainer.export`, or samples: uint8 images, or
-# float32 vectors.
-Source = str | np.ndarray
+# float32 vectors; a split also has the classes that a conditional generator was asked for.
+Source = str | np.ndarray | examples.Split
+_Opened = np.ndarray | examples.Split | protocol.Generator
 
-_FEWEST_OF_A_CLASS = 20
 _INTERPOLATIONS = (6, 10)
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A sample, and the real data that it is compared with."""
+    """A sample, and the real data that it is compared with.
+
+    Attributes:
+      sample: as the generator mixes the classes itself.
+      reference: the real data.
+      asked: a conditional generator's sample with the labels that it was asked for, class after
+        class; None for others.
+    """
 
     sample: Sample
     reference: Reference
+    asked: Sample | None = None
 
 
 class Subjects:
@@ -48,13 +56,12 @@ class Subjects:
         config: EvaluatorConfig,
         columns: Sequence[str] | None,
     ) -> None:
-        self._candidate = protocol.Generator(candidate) if isinstance(candidate, str) else candidate
-        self._labels = real.labels
+        self._candidate = _opened(candidate)
         self._extractor, self._config, self._columns = extractor, config, columns
         self._classes_are_labels = bool(extractor.description.get("classes_are_labels"))
         self._count = config.num_fake or len(real)
-        self._real = self._stored(examples.EVAL_SPLIT, real.data)
-        self._train = None if train is None else self._stored(examples.TRAIN_SPLIT, train.data)
+        self._real = self._stored(examples.EVAL_SPLIT, real)
+        self._train = None if train is None else self._stored(examples.TRAIN_SPLIT, train)
 
     def make(self, baseline: Source | None, references: Mapping[str, Source]) -> dict[str, Subject]:
         """The candidate as `model`, and what it is put beside.
@@ -66,42 +73,41 @@ class Subjects:
           ValueError: for samples that the extractor does not take, naming the subject.
         """
         real, seed = self._real, self._config.seed
-        data = {"model": self._fakes(self._candidate)}
+        sources = {"model": self._candidate}
         if baseline is not None:
-            data["baseline"] = self._fakes(baseline)
-        if self._train is not None:
-            data["train"] = protocol.choose(self._train.data, len(real), seed)
-        data |= {name: self._fakes(source) for name, source in references.items()}
-        data["noise"] = protocol.noise(self._count, seed, real.data)
+            sources["baseline"] = _opened(baseline)
+        sources |= {name: _opened(source) for name, source in references.items()}
+        sources["noise"] = protocol.noise(self._count, seed, real.data)
 
-        reference = self._reference(real, self._train)
-        # Images of the train split are all copies of themselves.
+        # Images of the train split are all copies of themselves; what never learnt has no copies.
         without_train = self._reference(real)
+        with_train = self._reference(real, self._train)
         subjects = {}
-        for name, of_subject in data.items():
+        for name, source in sources.items():
+            reference = with_train if name in ("model", "baseline") else without_train
             with errors_of(name):
-                sample = self._sample(of_subject)
-            subjects[name] = Subject(sample, without_train if name == "train" else reference)
+                subjects[name] = Subject(self._fakes(source), reference, self._asked(source))
+        if self._train is not None:
+            order = np.random.default_rng(seed).permutation(len(self._train))
+            chosen = self._train[order[: len(real)]]
+            subjects["train"] = Subject(chosen, without_train, self._labelled(chosen))
         order = np.random.default_rng(seed).permutation(len(real))
         one, other = order[: len(order) // 2], order[len(order) // 2 :]
-        subjects["halves"] = Subject(real[other], self._reference(real[one]))
-        return subjects
+        half = real[other]
+        subjects["halves"] = Subject(half, self._reference(real[one]), self._labelled(half))
+        shown = ("model", "baseline", "train", *references, "noise", "halves")
+        return {name: subjects[name] for name in shown if name in subjects}
 
-    def of_classes(self) -> dict[int, Subject]:
-        """A conditional generator's samples of each class beside the real data of that class.
+    def of_classes(self, asked: Sample | None, labels: np.ndarray) -> dict[int, Subject]:
+        """A conditional generator's samples of some classes, each beside the real data of it.
 
-        Empty without labels and for other generators; classes of too few real data are left out.
+        Empty for other generators.
         """
-        generator = self._serving("sample_class")
-        if generator is None or self._labels is None or not self._classes_are_labels:
+        if asked is None:
             return {}
-        counts = np.bincount(self._labels)
         return {
-            label: Subject(
-                self._sample(self._generate(generator, int(counts[label]), label)),
-                self._reference(self._real[self._labels == label]),
-            )
-            for label in map(int, np.flatnonzero(counts >= _FEWEST_OF_A_CLASS))
+            label: Subject(asked.of_class(label), self._reference(self._real.of_class(label)))
+            for label in map(int, labels)
         }
 
     def interpolations(self) -> np.ndarray | None:
@@ -113,17 +119,35 @@ class Subjects:
 
     def _serving(self, signature: str) -> protocol.Generator | None:
         """The candidate, if it has the signature."""
-        source = self._candidate
-        if isinstance(source, np.ndarray) or signature not in source.signatures:
-            return None
-        return source
+        return _with_signature(self._candidate, signature)
 
-    def _fakes(self, source: Source | protocol.Generator) -> np.ndarray:
+    def _fakes(self, source: _Opened) -> Sample:
         """As many as are asked for, or all that there are."""
         if isinstance(source, np.ndarray):
-            return source
-        generator = protocol.Generator(source) if isinstance(source, str) else source
-        return self._generate(generator, self._count)
+            return self._sample(source)
+        if isinstance(source, examples.Split):
+            return self._sample(source.data)
+        return self._sample(self._generate(source, self._count))
+
+    def _asked(self, source: _Opened) -> Sample | None:
+        """Fakes with the labels that they were asked for: as many of a class as there are real."""
+        real = self._real.features.labels
+        if real is None:
+            return None
+        if isinstance(source, examples.Split):
+            return self._labelled(self._sample(source.data, source.labels))
+        generator = _with_signature(source, "sample_class")
+        if generator is None:
+            return None
+        labels, counts = np.unique(real, return_counts=True)
+        data = [
+            self._generate(generator, int(count), int(label))
+            for label, count in zip(labels, counts, strict=True)
+        ]
+        return self._sample(np.concatenate(data), np.repeat(labels, counts))
+
+    def _labelled(self, sample: Sample) -> Sample | None:
+        return None if sample.features.labels is None else sample
 
     def _generate(
         self, generator: protocol.Generator, count: int, label: int | None = None
@@ -131,12 +155,19 @@ class Subjects:
         shape, config = self._real.data.shape[1:], self._config
         return protocol.sample(generator, count, config.seed, config.batch_size, shape, label)
 
-    def _stored(self, split: str, data: np.ndarray) -> Sample:
-        stored = self._extractor.stored(split, data)
-        return self._sample(data) if stored is None else Sample(data, stored)
+    def _stored(self, name: str, split: examples.Split) -> Sample:
+        stored = self._extractor.stored(name, split.data)
+        if stored is None:
+            return self._sample(split.data, split.labels)
+        return Sample(split.data, dataclasses.replace(stored, labels=self._known(split.labels)))
 
-    def _sample(self, data: np.ndarray) -> Sample:
-        return Sample(data, self._extractor(data, self._config.batch_size))
+    def _sample(self, data: np.ndarray, labels: np.ndarray | None = None) -> Sample:
+        found = self._extractor(data, self._config.batch_size)
+        return Sample(data, dataclasses.replace(found, labels=self._known(labels)))
+
+    def _known(self, labels: np.ndarray | None) -> np.ndarray | None:
+        """The labels, if the extractor's classes are what they count."""
+        return labels if self._classes_are_labels else None
 
     def _reference(self, real: Sample, train: Sample | None = None) -> Reference:
         return Reference(
@@ -146,3 +177,14 @@ class Subjects:
             classes_are_labels=self._classes_are_labels,
             columns=self._columns,
         )
+
+
+def _opened(source: Source) -> _Opened:
+    return protocol.Generator(source) if isinstance(source, str) else source
+
+
+def _with_signature(source: _Opened, signature: str) -> protocol.Generator | None:
+    """The source, if it is a generator that has the signature."""
+    if isinstance(source, protocol.Generator) and signature in source.signatures:
+        return source
+    return None

@@ -12,11 +12,16 @@ from pydantic import Field
 from components.common.config import Config
 from components.evaluator.metrics import columns, neighbours, uncertainty
 from components.evaluator.metrics.manifolds import Manifolds, manifolds
+from components.evaluator.metrics.train_distances import TrainImages
 from components.features import Features, distances
 
-_FEWEST = 4
+_FEWEST, _FEWEST_OF_A_CLASS = 4, 20
+# Rows of the train split whose own spacing says what is near by chance.
+_SPACED = 1000
 
-Need = Literal["images", "vectors", "pairs", "probabilities", "classes", "train"]
+Need = Literal[
+    "images", "vectors", "pairs", "probabilities", "classes", "labels", "large classes", "train"
+]
 
 
 class MetricSettings(Config):
@@ -78,6 +83,17 @@ class Sample:
             self.data[rows], Features(self.features.features[rows], probabilities, labels)
         )
 
+    def of_class(self, label: int) -> "Sample":
+        """Those with a label."""
+        return self[self.labels == label]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 [n]; raises ValueError where the classes of the data are unknown."""
+        if self.features.labels is None:
+            raise ValueError("the samples have no labels")
+        return self.features.labels
+
     @property
     def probabilities(self) -> np.ndarray:
         """float32 [n, classes]; raises ValueError for an extractor without classes."""
@@ -124,15 +140,42 @@ class Reference:
 
     @functools.cached_property
     def to_train(self) -> np.ndarray:
-        """The distance of each real image to the nearest one of the train split, [n]."""
+        """The distance of each real one to the nearest one of the train split, [n]."""
         return self.nearest_train(self.real, 1)[1][:, 0]
 
+    @functools.cached_property
+    def train_spacing(self) -> np.ndarray:
+        """The distances of up to 1000 of the train split to their nearest others in it."""
+        order = np.random.default_rng(self.settings.seed).permutation(len(self._known_train))
+        rows = order[:_SPACED]
+        if self._train_images is not None:
+            return self._train_images.spacing(rows)
+        features = self._known_train.features.features
+        found, distances = neighbours.nearest_neighbours(features[rows], features, 2)
+        # The first is the row itself, or a twin of it at the same distance of 0.
+        return np.where(found[:, 0] == rows, distances[:, 1], distances[:, 0])
+
     def nearest_train(self, sample: Sample, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `neighbours.nearest_neighbours`, of a sample in the train split."""
+        """Rows of the train split nearest to each of a sample and their distances, [m, count] each.
+
+        Images are compared as `TrainImages` does, vectors by their features.
+        """
+        count = min(count, len(self._known_train))
+        if self._train_images is not None:
+            return self._train_images.nearest(sample.data, count)
+        train = self._known_train.features.features
+        return neighbours.nearest_neighbours(sample.features.features, train, count)
+
+    @property
+    def _known_train(self) -> Sample:
         if self.train is None:
             raise ValueError("the train split is unknown")
-        of_sample, train = sample.features.features, self.train.features.features
-        return neighbours.nearest_neighbours(of_sample, train, min(count, len(train)))
+        return self.train
+
+    @functools.cached_property
+    def _train_images(self) -> TrainImages | None:
+        data = self._known_train.data
+        return TrainImages(data) if data.ndim == 4 else None
 
 
 class Comparison:
@@ -141,13 +184,16 @@ class Comparison:
     Args:
       reference: the real images.
       fake: the fakes.
+      asked: fakes of a conditional generator whose features have the labels that it was asked for;
+        None for other generators.
 
     Raises:
       ValueError: for too few images.
     """
 
-    def __init__(self, reference: Reference, fake: Sample) -> None:
+    def __init__(self, reference: Reference, fake: Sample, asked: Sample | None = None) -> None:
         self.reference = reference
+        self.asked = asked
         self.real = reference.real
         self.fake = fake
         self.settings = reference.settings
@@ -168,6 +214,42 @@ class Comparison:
             self.settings.neighbours,
             self.settings.density_neighbours,
         )
+
+    @property
+    def asked_sample(self) -> Sample:
+        """`asked`; raises ValueError for a generator that is not conditional."""
+        if self.asked is None:
+            raise ValueError("the generator is not conditional")
+        return self.asked
+
+    @functools.cached_property
+    def large_classes(self) -> np.ndarray:
+        """The labels of which there are 20 real ones and 20 asked for, int64."""
+        labels = self.real.features.labels
+        if self.asked is None or self.asked.features.labels is None or labels is None:
+            return np.empty(0, np.int64)
+        asked = self.asked.features.labels
+        length = 1 + max(labels.max(), asked.max())
+        fewest = np.minimum(*(np.bincount(x, minlength=length) for x in (labels, asked)))
+        return np.flatnonzero(fewest >= _FEWEST_OF_A_CLASS)
+
+    @functools.cached_property
+    def spacings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distances of real ones and of fakes to the nearest other of their own, as many of each.
+
+        The more there are, the nearer they are to each other.
+        """
+        count = min(len(self.real), len(self.fake))
+        if len(self.real) == len(self.fake):
+            return self.manifolds.real_spacing, self.manifolds.fake_spacing
+        found = []
+        for sample in (self.real, self.fake):
+            order = np.random.default_rng(self.settings.seed).permutation(len(sample))
+            rows = np.sort(order[:count])
+            features = sample.features.features[rows]
+            nearest, apart = neighbours.nearest_neighbours(features, features, 2)
+            found.append(np.where(nearest[:, 0] == np.arange(count), apart[:, 1], apart[:, 0]))
+        return found[0], found[1]
 
     @functools.cached_property
     def nearest_train(self) -> tuple[np.ndarray, np.ndarray]:
@@ -198,5 +280,7 @@ class Comparison:
             "pairs": self.fake.data.ndim == 2 and self.fake.data.shape[1] > 1,
             "probabilities": probabilities,
             "classes": probabilities and self.reference.classes_are_labels,
+            "labels": self.asked is not None and self.real.features.labels is not None,
+            "large classes": bool(len(self.large_classes)),
             "train": self.reference.train is not None,
         }[need]

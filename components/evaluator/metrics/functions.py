@@ -6,6 +6,7 @@ what agrees with which other implementation: docs/metrics.md.
 """
 
 import numpy as np
+from scipy import optimize
 
 from components.features.distances import (
     checked_pair,
@@ -145,6 +146,38 @@ def mode_coverage(
     shares = fakes[made] / len(fake)
     kl = float(np.sum(shares * np.log(shares / expected[made])))
     return int(np.sum(made & (reals > 0))), int(np.sum(reals > 0)), max(kl, 0.0)
+
+
+def class_shares(
+    real_labels: np.ndarray, real_classes: np.ndarray, fake_classes: np.ndarray, classes: int
+) -> np.ndarray:
+    """The shares of the classes among the fakes, without what the classifier confuses.
+
+    How often the classifier takes one class for another is known from real data with labels; the
+    shares are those that, so confused, come nearest to what it says of the fakes. Saerens et al.,
+    "Adjusting the Outputs of a Classifier to New a Priori Probabilities", 2002, section 2.3; Lipton
+    et al., "Detecting and Correcting for Label Shift with Black Box Predictors", 2018.
+
+    >>> class_shares(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), np.array([0, 1]), 2)
+    array([1., 0.])
+
+    Args:
+      real_labels: int [n], the classes of real data.
+      real_classes: int [n], what the classifier says of them.
+      fake_classes: int [m], what it says of the fakes.
+      classes: how many there are.
+
+    Returns:
+      float64 [classes], 0 for classes without real data; the sum is 1.
+    """
+    confusion = np.zeros((classes, classes))
+    np.add.at(confusion, (real_classes, real_labels), 1)
+    counts = confusion.sum(axis=0)
+    confusion /= np.maximum(counts, 1)
+    said = np.bincount(fake_classes, minlength=classes) / len(fake_classes)
+    shares, _ = optimize.nnls(confusion, said)
+    # What no real class is ever taken for cannot be explained by any.
+    return shares / shares.sum() if shares.any() else shares
 
 
 def _distributions(name: str, probabilities: np.ndarray, at_least: int) -> np.ndarray:

@@ -8,8 +8,9 @@ import numpy as np
 
 from components.common.registry import Registry
 from components.evaluator.evaluation import Score
-from components.evaluator.metrics import scores, uncertainty
+from components.evaluator.metrics import scores, standards, uncertainty
 from components.evaluator.metrics.comparison import Comparison, Need, errors_of
+from components.evaluator.metrics.standards import Standard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Metric:
       higher_is_better: the direction.
       needs: what it is computed from beside features.
       range: smallest and largest value there is; intervals end there.
-      bound: (least, most) that a generator must keep unless the recipe says otherwise, None for no
-        limit: a generator beyond it is broken, whatever it is for.
+      standard: the built-in rule, which a recipe's bound replaces; None: there is none.
+      scale: what a change is a share of where the blessed model's score is smaller, such as 0.
     """
 
     title: str
@@ -33,7 +34,8 @@ class Metric:
     higher_is_better: bool
     needs: tuple[Need, ...] = ()
     range: tuple[float, float] = (0.0, math.inf)
-    bound: tuple[float | None, float | None] = (None, None)
+    standard: Standard | None = None
+    scale: float = 0.0
 
 
 METRICS: Registry[Metric] = Registry("metric")
@@ -44,6 +46,7 @@ for _name, _metric in {
         "Fréchet distance of the features' Gaussians: quality and variety in one number.",
         scores.fid,
         higher_is_better=False,
+        standard=standards.far_from_untrained(0.25),
     ),
     "kid": Metric(
         "KID",
@@ -66,6 +69,7 @@ for _name, _metric in {
         lambda c: uncertainty.mean(c.manifolds.in_real, c.fake_groups),
         higher_is_better=True,
         range=(0.0, 1.0),
+        standard=standards.at_least(0.5),
     ),
     "recall": Metric(
         "Recall",
@@ -73,7 +77,7 @@ for _name, _metric in {
         lambda c: uncertainty.mean(c.manifolds.in_fake, c.real_groups),
         higher_is_better=True,
         range=(0.0, 1.0),
-        bound=(0.1, None),
+        standard=standards.at_least(0.25),
     ),
     "density": Metric(
         "Density",
@@ -87,9 +91,9 @@ for _name, _metric in {
         lambda c: uncertainty.mean(c.manifolds.covered, c.real_groups),
         higher_is_better=True,
         range=(0.0, 1.0),
-        # One class of ten has .1 to .2. Recall lets it pass: few and scattered fakes have large
-        # neighbourhoods.
-        bound=(0.2, None),
+        # One class of ten has .1 to .2 of the .97 of real data. Recall lets it pass: few and
+        # scattered fakes have large neighbourhoods.
+        standard=standards.at_least(0.25),
     ),
     "sliced_wasserstein": Metric(
         "Sliced Wasserstein",
@@ -97,15 +101,16 @@ for _name, _metric in {
         scores.sliced_wasserstein,
         higher_is_better=False,
         needs=("images",),
+        standard=standards.far_from_untrained(0.25),
     ),
     "modes": Metric(
         "Modes",
-        "Share of the data's classes that the fakes have at all.",
+        "Share of the data's classes that the fakes have, beyond what the extractor confuses.",
         scores.modes,
         higher_is_better=True,
         needs=("classes",),
         range=(0.0, 1.0),
-        bound=(0.5, None),
+        standard=standards.constant(0.85),
     ),
     "mode_kl": Metric(
         "Class KL",
@@ -113,16 +118,46 @@ for _name, _metric in {
         scores.mode_kl,
         higher_is_better=False,
         needs=("classes",),
+        standard=standards.at_most_if_significant(0.3),
+    ),
+    "class_accuracy": Metric(
+        "Class accuracy",
+        "Share of a conditional generator's samples that the extractor puts into the class that "
+        "was asked for.",
+        scores.class_accuracy,
+        higher_is_better=True,
+        needs=("labels",),
+        range=(0.0, 1.0),
+        standard=standards.half_of_skill,
+    ),
+    "intra_class_fid": Metric(
+        "Intra-class FID",
+        "FID of the samples of one class against the real ones of that class; mean of the classes.",
+        scores.intra_class_fid,
+        higher_is_better=False,
+        needs=("labels", "large classes"),
+        standard=standards.far_from_untrained(0.25),
     ),
     "copies": Metric(
         "Copies",
-        "Share of fakes that are as near to a training example as only 1 % of held-out "
-        "real ones are.",
+        "Share of fakes that are as near to a training example, shifted and mirrored too, as "
+        "only 1 % of the training examples are to another.",
         scores.copies,
         higher_is_better=False,
         needs=("train",),
         range=(0.0, 1.0),
-        bound=(None, 0.1),
+        standard=standards.no_excess,
+        scale=0.1,
+    ),
+    "nearer_to_train": Metric(
+        "Nearer to train",
+        "Probability that a fake is nearer to the train split than a held-out real one: .5 is "
+        "no nearer.",
+        scores.nearer_to_train,
+        higher_is_better=False,
+        needs=("train",),
+        range=(0.0, 1.0),
+        standard=standards.at_most_if_significant(0.65),
     ),
     "duplicates": Metric(
         "Duplicates",
@@ -131,7 +166,8 @@ for _name, _metric in {
         scores.duplicates,
         higher_is_better=False,
         range=(0.0, 1.0),
-        bound=(None, 0.1),
+        standard=standards.no_excess,
+        scale=0.1,
     ),
     "column_distance": Metric(
         "Column distance",
@@ -140,6 +176,7 @@ for _name, _metric in {
         scores.column_distance,
         higher_is_better=False,
         needs=("vectors",),
+        standard=standards.far_from_untrained(0.25),
     ),
     "correlation_difference": Metric(
         "Correlation difference",
@@ -149,6 +186,7 @@ for _name, _metric in {
         higher_is_better=False,
         needs=("pairs",),
         range=(0.0, 2.0),
+        standard=standards.far_from_untrained(0.75),
     ),
     "two_sample_accuracy": Metric(
         "Two-sample accuracy",
@@ -157,6 +195,7 @@ for _name, _metric in {
         higher_is_better=False,
         needs=("vectors",),
         range=(0.0, 1.0),
+        standard=standards.far_from_untrained(0.75),
     ),
 }.items():
     METRICS.register(_name)(_metric)
@@ -175,6 +214,10 @@ def score_all(comparison: Comparison, names: Iterable[str] | None = None) -> dic
             continue
         with errors_of(name):
             score = metric.compute(comparison)
+        if metric.range == (0.0, 1.0):
+            score = uncertainty.with_exact_ends(
+                score, min(len(comparison.real), len(comparison.fake))
+            )
         low, high = np.clip([score.low, score.high], *metric.range)
         found[name] = dataclasses.replace(score, low=float(low), high=float(high))
     return found

@@ -6,6 +6,7 @@ not: a resample repeats images, which raises a Fréchet distance and shrinks nei
 nothing. Wolter, "Introduction to Variance Estimation", 2007, chapter 4.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -51,6 +52,20 @@ def mean(
     sums, counts = np.bincount(groups, values), np.bincount(groups)
     left_out = (sums.sum() - sums) / (counts.sum() - counts)
     return jackknife(float(np.mean(values)), left_out, details)
+
+
+def with_exact_ends(share: Score, count: int) -> Score:
+    """A share of `count` samples; that of none or of all gets the Clopper-Pearson end.
+
+    No group changes such a share, so that the jackknife has an interval of width 0 for it.
+    """
+    end = stats.beta.ppf((1 - _CONFIDENCE) / 2, count, 1) if count > 0 else 0.0
+    low, high = share.low, share.high
+    if share.value == 0:
+        high = max(high or 0.0, 1 - end)
+    elif share.value == 1:
+        low = min(1.0 if low is None else low, end)
+    return dataclasses.replace(share, low=low, high=high)
 
 
 def recomputed(

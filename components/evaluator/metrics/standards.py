@@ -1,0 +1,104 @@
+"""What a generator must keep whatever it is for: each metric's built-in rule.
+
+A limit is relative to what the same evaluation found for its references, so that it means the same
+for any data, extractor and number of samples: `train`, real data that a perfect generator would
+match; `halves` where the train split is unknown; the `untrained` generator, or `noise`, which a
+useful one must leave far behind. Where chance alone could cross a limit, as with few samples, the
+rule also asks for a significant difference. The limits lie far from what a good generator scores,
+so the estimate decides and not its interval: docs/evaluation.md has the table of planted faults
+that they were chosen by.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from components.evaluator.evaluation import Score
+
+# One good generator in a thousand is refused by a rule at this level.
+_SIGNIFICANT = 1e-3
+# Of samples, beyond the real data's own share: more is a fault and no longer an accident.
+_EXCESS = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """How a score stands to a rule: the rule in words, and whether it is kept."""
+
+    rule: str
+    kept: bool
+
+
+# The candidate's score and those of the references, by subject, to its standing; None where the
+# references that the rule needs are missing.
+Standard = Callable[[Score, Mapping[str, Score]], Standing | None]
+
+
+def at_least(share: float) -> Standard:
+    """At least a share of what real data score."""
+
+    def standard(score: Score, references: Mapping[str, Score]) -> Standing | None:
+        real = _real(references)
+        if real is None:
+            return None
+        limit = share * real.value
+        return Standing(f"at least {limit:.4g}, {share:g} of real data's", score.value >= limit)
+
+    return standard
+
+
+def far_from_untrained(share: float) -> Standard:
+    """At most a share of the way from what real data score to what the untrained generator does."""
+
+    def standard(score: Score, references: Mapping[str, Score]) -> Standing | None:
+        real = _real(references)
+        name = next((name for name in ("untrained", "noise") if name in references), None)
+        if real is None or name is None or not references[name].value > real.value:
+            return None
+        limit = real.value + share * (references[name].value - real.value)
+        rule = f"at most {limit:.4g}, {share:g} of the way from real data's to {name}'s"
+        return Standing(rule, score.value <= limit)
+
+    return standard
+
+
+def no_excess(score: Score, references: Mapping[str, Score]) -> Standing:
+    """A share of samples that is neither far nor significantly above the real data's own.
+
+    The score's details have `real`, the share of real data, and `excess_p`, the p-value of the
+    one-sided exact test.
+    """
+    real = score.details["real"]
+    limit = real + _EXCESS * (1 - real)
+    kept = score.value <= limit or score.details["excess_p"] >= _SIGNIFICANT
+    return Standing(f"at most {limit:.4g}, a tenth above real data's {real:.4g}", kept)
+
+
+def at_most_if_significant(limit: float) -> Standard:
+    """At most `limit`, unless the score's `p_value` says that chance may have done it."""
+
+    def standard(score: Score, references: Mapping[str, Score]) -> Standing:
+        kept = score.value <= limit or score.details["p_value"] >= _SIGNIFICANT
+        return Standing(f"at most {limit:g}, or no significant difference", kept)
+
+    return standard
+
+
+def constant(least: float) -> Standard:
+    """At least `least`, for what is a share of the real data's already."""
+    return lambda score, references: Standing(f"at least {least:g}", score.value >= least)
+
+
+def half_of_skill(score: Score, references: Mapping[str, Score]) -> Standing:
+    """At least half-way from chance to real data.
+
+    The score's details have `real`, what real data reach, and `chance`, what labels that have
+    nothing to do with the samples reach.
+    """
+    real, chance = score.details["real"], score.details["chance"]
+    limit = chance + 0.5 * (real - chance)
+    rule = f"at least {limit:.4g}, half-way from chance ({chance:.4g}) to real data ({real:.4g})"
+    return Standing(rule, score.value >= limit)
+
+
+def _real(references: Mapping[str, Score]) -> Score | None:
+    return references.get("train", references.get("halves"))
