@@ -11,6 +11,7 @@ from pydantic import Field
 
 from components.common.config import Config
 from components.evaluator.metrics import columns, neighbours, uncertainty
+from components.evaluator.metrics.left_out import LeftOut, without_each_group
 from components.evaluator.metrics.manifolds import Manifolds, manifolds
 from components.features import Features, distances
 
@@ -165,6 +166,18 @@ class Comparison:
         return manifolds(
             self.real.features.features,
             self.fake.features.features,
+            self.settings.neighbours,
+            self.settings.density_neighbours,
+        )
+
+    @functools.cached_property
+    def manifolds_left_out(self) -> LeftOut:
+        """The means of `manifolds` without each group, with neighbourhoods made anew."""
+        return without_each_group(
+            self.real.features.features,
+            self.fake.features.features,
+            self.real_groups,
+            self.fake_groups,
             self.settings.neighbours,
             self.settings.density_neighbours,
         )
