@@ -99,8 +99,8 @@ def measured(generator: dict, draws: int, rows: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng([1, draw])
         real = mixture.draw(rng, rows)
         fake = mixture.draw(rng, rows, **generator)
-        # Other groups, subsets and patches each time: they too are chance.
-        reference = Reference(real, None, MetricSettings(seed=draw), classes_are_labels=True)
+        # One seed for all, as in a pipeline: an interval is about other images, not other settings.
+        reference = Reference(real, None, MetricSettings(), classes_are_labels=True)
         for name, score in registry.score_all(Comparison(reference, fake), _METRICS).items():
             found[name].append([score.value, np.std(score.replicates, ddof=1)])
     return {name: np.array(values) for name, values in found.items()}

@@ -13,7 +13,7 @@ from components.common.config import Config
 from components.evaluator.metrics import columns, neighbours, uncertainty
 from components.evaluator.metrics.left_out import LeftOut, without_each_group
 from components.evaluator.metrics.manifolds import Manifolds, manifolds
-from components.features import Features, distances
+from components.features import Features
 
 _FEWEST = 4
 
@@ -112,13 +112,13 @@ class Reference:
         self.settings = settings
         self.classes_are_labels = classes_are_labels
         self.columns = columns or [f"column {place}" for place in range(real.data.shape[-1])]
-        self.moments = functools.cache(self._moments)
 
     def groups(self, count: int) -> np.ndarray:
         """Of the real images, int64 [n]."""
         return uncertainty.assign(len(self.real), count, self.settings.seed)
 
-    def _moments(self, groups: int) -> list[distances.Moments]:
+    def moments(self, groups: int) -> uncertainty.MomentsWithoutEachGroup:
+        """Of the real images."""
         return uncertainty.moments_without_each_group(
             self.real.features.features, self.groups(groups)
         )
