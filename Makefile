@@ -5,7 +5,7 @@ ROOT ?= runs/fashion-mnist
 PYTEST_ARGS ?=
 ARGS ?=
 
-.PHONY: help run test lint lock bench-data clean
+.PHONY: help run test lint lock bench-data bench-intervals clean
 help:  ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
@@ -31,6 +31,9 @@ lock: .venv/.ready  ## pin every dependency of both lanes, with hashes, in requi
 
 bench-data: .venv/.ready  ## speed and memory of reading data and of training input (ARGS=)
 	@.venv/bin/python benchmarks/data.py $(ARGS)
+
+bench-intervals: .venv/.ready  ## the metrics' intervals beside how much the metrics really vary (ARGS=)
+	@PYTHONPATH=. .venv/bin/python benchmarks/intervals.py $(ARGS)
 
 clean:  ## remove everything that is not committed: .venv, runs, caches
 	@rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

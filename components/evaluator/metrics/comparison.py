@@ -11,9 +11,10 @@ from pydantic import Field
 
 from components.common.config import Config
 from components.evaluator.metrics import columns, neighbours, uncertainty
+from components.evaluator.metrics.left_out import LeftOut, without_each_group
 from components.evaluator.metrics.manifolds import Manifolds, manifolds
 from components.evaluator.metrics.train_distances import TrainImages
-from components.features import Features, distances
+from components.features import Features
 
 _FEWEST, _FEWEST_OF_A_CLASS = 4, 20
 # Rows of the train split whose own spacing says what is near by chance.
@@ -127,13 +128,13 @@ class Reference:
         self.settings = settings
         self.classes_are_labels = classes_are_labels
         self.columns = columns or [f"column {place}" for place in range(real.data.shape[-1])]
-        self.moments = functools.cache(self._moments)
 
     def groups(self, count: int) -> np.ndarray:
         """Of the real images, int64 [n]."""
         return uncertainty.assign(len(self.real), count, self.settings.seed)
 
-    def _moments(self, groups: int) -> list[distances.Moments]:
+    def moments(self, groups: int) -> uncertainty.MomentsWithoutEachGroup:
+        """Of the real images."""
         return uncertainty.moments_without_each_group(
             self.real.features.features, self.groups(groups)
         )
@@ -250,6 +251,18 @@ class Comparison:
             nearest, apart = neighbours.nearest_neighbours(features, features, 2)
             found.append(np.where(nearest[:, 0] == np.arange(count), apart[:, 1], apart[:, 0]))
         return found[0], found[1]
+
+    @functools.cached_property
+    def manifolds_left_out(self) -> LeftOut:
+        """The means of `manifolds` without each group, with neighbourhoods made anew."""
+        return without_each_group(
+            self.real.features.features,
+            self.fake.features.features,
+            self.real_groups,
+            self.fake_groups,
+            self.settings.neighbours,
+            self.settings.density_neighbours,
+        )
 
     @functools.cached_property
     def nearest_train(self) -> tuple[np.ndarray, np.ndarray]:

@@ -85,8 +85,10 @@ class Nearest:
         values[:], columns[:] = all_values[chosen], all_columns[chosen]
 
 
-def nearest_others(points: Points, count: int, advance: Callable[[int], None]) -> np.ndarray:
-    """Squared distances of each point to its nearest others, float64 [n, count], by distance."""
+def nearest_others(
+    points: Points, count: int, advance: Callable[[int], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` nearest others of each point, as `settled`."""
     nearest = Nearest(len(points), min(count + SPARE, len(points) - 1))
     for rows, columns, tile in tiles.between(points, points):
         if rows == columns:
@@ -95,7 +97,7 @@ def nearest_others(points: Points, count: int, advance: Callable[[int], None]) -
             nearest.see(tile.T, columns, rows.start)
         nearest.see(tile, rows, columns.start)
         advance(tile.size)
-    return settled(points, points, nearest, count)[1]
+    return settled(points, points, nearest, count)
 
 
 def settled(x: Points, y: Points, nearest: Nearest, count: int) -> tuple[np.ndarray, np.ndarray]:

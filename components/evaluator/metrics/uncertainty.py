@@ -7,8 +7,7 @@ nothing. Wolter, "Introduction to Variance Estimation", 2007, chapter 4.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -105,13 +104,44 @@ def _interval(value: float, replicates: np.ndarray, details: Mapping[str, float]
     )
 
 
-def moments_without_each_group(features: np.ndarray, groups: np.ndarray) -> list[Moments]:
-    """Those of all rows, and then of all rows without each group."""
-    parts = [Moments.of(features[groups == g]) for g in range(groups.max() + 1)]
+@dataclasses.dataclass(frozen=True)
+class MomentsWithoutEachGroup:
+    """The moments of all rows, and then of all rows without each group, made as they are asked for.
 
-    def running(parts: list[Moments]) -> list[Moments]:
-        return list(itertools.accumulate(parts, Moments.merge))
+    All of them together take 0.7 GB with the 2048 features of Inception. They are made by halving:
+    what lies outside of a half of the groups is common to all that it holds. So the rows are read
+    once for each of the log2(groups) halvings, as many moments are held at a time, and nothing is
+    ever subtracted, which would leave rounding where a group holds nearly all the variance.
 
-    before, after = running(parts), running(parts[::-1])[::-1]
-    inner = [a.merge(b) for a, b in zip(before[:-2], after[2:], strict=True)]
-    return [before[-1], after[1], *inner, before[-2]]
+    Attributes:
+      features: [n, d].
+      groups: of the rows, int [n], from 0, none of them empty.
+    """
+
+    features: np.ndarray
+    groups: np.ndarray
+
+    def __iter__(self) -> Iterator[Moments]:
+        yield Moments.of(self.features)
+        yield from self._without(0, int(self.groups.max()) + 1, None)
+
+    def _without(self, first: int, last: int, outside: Moments | None) -> Iterator[Moments]:
+        """Those without each group from `first` to `last`, from what is outside of all these."""
+        if last - first == 1:
+            if outside is None:
+                raise ValueError("groups: only one, expected 2 or more")
+            yield outside
+            return
+        middle = (first + last) // 2
+        halves = [(first, middle), (middle, last)]
+        for inner, outer in (halves, halves[::-1]):
+            yield from self._without(*inner, self._added(outside, *outer))
+
+    def _added(self, outside: Moments | None, first: int, last: int) -> Moments:
+        found = Moments.of(self.features[(first <= self.groups) & (self.groups < last)])
+        return found if outside is None else outside.merge(found)
+
+
+def moments_without_each_group(features: np.ndarray, groups: np.ndarray) -> MomentsWithoutEachGroup:
+    """Those of all rows, and then of all rows without each group; can be iterated repeatedly."""
+    return MomentsWithoutEachGroup(features, groups)

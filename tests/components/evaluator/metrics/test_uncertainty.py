@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from components.evaluator.metrics import uncertainty
+from components.features.distances import Moments
 
 
 def test_groups_are_random_and_of_one_size():
@@ -67,3 +68,31 @@ def test_what_two_scores_share_cancels_in_their_difference():
     assert one.low < other.value < one.high, "each is far too uncertain to tell them apart"
     assert 0.4 < change.low < 0.5 < change.high < 0.6
     assert uncertainty.difference(one, one).low == 0
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 20])
+def test_moments_without_each_group_are_those_of_the_other_rows(count):
+    # One group's rows are so large that subtracting them would leave nothing of the others.
+    features = np.random.default_rng(0).normal(size=(100, 4))
+    groups = uncertainty.assign(100, count, seed=0)
+    features[groups == 1] *= 1e9
+
+    found = uncertainty.moments_without_each_group(features, groups)
+
+    for _ in range(2):
+        whole, *left_out = found
+        assert len(left_out) == count
+        for moments, rows in zip(
+            [whole, *left_out],
+            [groups >= 0, *(groups != group for group in range(count))],
+            strict=True,
+        ):
+            expected = Moments.of(features[rows])
+            assert moments.count == expected.count
+            np.testing.assert_allclose(moments.mean, expected.mean, rtol=1e-9)
+            np.testing.assert_allclose(
+                moments.covariance,
+                expected.covariance,
+                rtol=1e-9,
+                atol=1e-12 * expected.covariance.max(),
+            )
