@@ -145,8 +145,8 @@ class Evaluation:
       model: where the candidate is.
       verdicts: the gate's, every rule.
       scores: by subject, then by metric: `model`, and of its references those that there are, of
-        `baseline`, `train`, `untrained`, `noise`, `halves` (one half of the real images against the
-        other: the floor).
+        `baseline`, `best` (the best blessed generator, if it is not the baseline), `train`,
+        `untrained`, `noise`, `halves` (one half of the real images against the other: the floor).
       changes: by metric, candidate minus last blessed model, with its interval; empty without one.
       classes: by label.
       pictures: None for vectors.

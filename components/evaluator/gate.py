@@ -44,7 +44,9 @@ def bounds(config: GateConfig) -> dict[str, Bound]:
     return {name: bound for name, bound in sorted(found.items()) if bound is not None}
 
 
-def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> list[Verdict]:
+def judge(
+    candidate: Scored, baseline: Scored | None, config: GateConfig, best: Scored | None = None
+) -> list[Verdict]:
     """A verdict for every rule of the gate; the candidate is blessed if all have passed.
 
     Args:
@@ -53,6 +55,9 @@ def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> lis
         that ask for it. Scores under another extractor or of other real data are not compared:
         one verdict says so, and fails.
       config: the rules.
+      best: the scores of the best blessed model, where it is another one than the last. Only
+        `not_worse_than_blessed` asks for it: a generator that has to be better than the last one
+        cannot drift away from the best.
 
     Raises:
       ValueError: for a rule of the recipe about a metric that was not computed.
@@ -61,15 +66,17 @@ def judge(candidate: Scored, baseline: Scored | None, config: GateConfig) -> lis
     named = [*config.better_than_blessed, *config.not_worse_than_blessed]
     for name in named:
         _require(name, candidate.scores)
-    if named and baseline is not None:
-        differing = _differing(candidate, baseline)
+    for which, other in (("last", baseline), ("best", best)):
+        differing = named and other is not None and _differing(candidate, other)
         if differing:
-            rule = "The last blessed model is scored with the same extractor and real data"
+            rule = f"The {which} blessed model is scored with the same extractor and real data"
             return [*verdicts, Verdict(rule, differing, passed=False)]
     for name in config.better_than_blessed:
         verdicts.append(_against(name, candidate, baseline, tolerance=None))
     for name, tolerance in config.not_worse_than_blessed.items():
         verdicts.append(_against(name, candidate, baseline, tolerance))
+        if best is not None:
+            verdicts.append(_against(name, candidate, best, tolerance, which="best"))
     return verdicts
 
 
@@ -132,13 +139,18 @@ def _within_bounds(scores: Mapping[str, Score], config: GateConfig) -> Iterator[
 
 
 def _against(
-    name: str, candidate: Scored, baseline: Scored | None, tolerance: float | None
+    name: str,
+    candidate: Scored,
+    baseline: Scored | None,
+    tolerance: float | None,
+    which: str = "last",
 ) -> Verdict:
     """Not worse by more than a share of the baseline's magnitude; better, for tolerance None."""
     metric = METRICS.get(name)
-    rule = f"{metric.title} better than the last blessed model's"
+    rule = f"{metric.title} better than the {which} blessed model's"
     if tolerance is not None:
-        rule = f"{metric.title} at most {100 * tolerance:.4g} % worse than the last blessed model's"
+        share = f"{100 * tolerance:.4g} %"
+        rule = f"{metric.title} at most {share} worse than the {which} blessed model's"
     score = candidate.scores[name]
     if baseline is None:
         passed = not math.isnan(score.value)

@@ -39,7 +39,15 @@ PLAUSIBLE = {
     "inception_score": 6.143,
     "sliced_wasserstein": 31415,
 }
-SUBJECTS = {"model": 1, "baseline": 1.2, "train": 0.1, "halves": 0.05, "untrained": 17, "noise": 20}
+SUBJECTS = {
+    "model": 1,
+    "baseline": 1.2,
+    "best": 0.9,
+    "train": 0.1,
+    "halves": 0.05,
+    "untrained": 17,
+    "noise": 20,
+}
 HOSTILE = """</style><script>alert(1)</script><img src=x onerror="alert('2')">&amp;{{ 7 * 7 }}"""
 
 
