@@ -80,7 +80,9 @@ def evaluate(
         verdicts=verdicts,
         scores=scores,
         changes=gate.changes(scored["model"], scored["baseline"]) if baseline is not None else {},
-        classes=contents.classes(ours, of_class),
+        classes=contents.classes(
+            ours, of_class, {**(train.class_names if train else {}), **real.class_names}
+        ),
         pictures=contents.pictures(ours, maker.interpolations()),
         vectors=contents.vectors(ours),
         log=log,

@@ -162,6 +162,9 @@ def test_real_images_of_a_folder_bring_their_labels_and_splits(digits, extractor
     assert evaluation.data["eval examples"] == 200
     assert evaluation.data["eval examples by class"] == np.bincount(labels[:200]).tolist()
     assert evaluation.data["train examples"] == len(images) - 200
+    assert {row.label: row.name for row in evaluation.classes} == {
+        label: f"class {label}" for label in range(10)
+    }
 
 
 @pytest.mark.parametrize("made_by", ["files", "model"])
