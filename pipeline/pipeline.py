@@ -17,7 +17,7 @@ from components.common.code_version import code_version
 from components.data_validator import statistics as data_statistics
 from components.data_validator.component import DataValidator, SchemaGen
 from components.data_validator.previous import LatestGoodSpan
-from components.evaluator.baseline import LatestBlessedBefore
+from components.evaluator.baseline import BlessedBefore
 from components.evaluator.component import GANEvaluator
 from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
@@ -118,7 +118,7 @@ def create_pipeline(
       splits: split name to glob patterns, from `config.find_data`.
       root: path or URI for everything that runs write.
       compare_with_earlier: whether Resolvers find the last good span of the data and the last
-        blessed model; Kubeflow's backend does not support Resolvers.
+        and best blessed models; Kubeflow's backend does not support Resolvers.
       **options: further arguments of `tfx.orchestration.pipeline.Pipeline`.
     """
     example_gen, statistics_gen = data_stages(recipe.data, splits)
@@ -147,22 +147,25 @@ def create_pipeline(
         extractor=extractor.outputs["extractor"],
     )
     model = trainer.outputs["model"]
-    baseline = None
+    baseline, best = None, None
     if compare_with_earlier:
-        blessed_model = Resolver(
-            strategy_class=LatestBlessedBefore,
+        blessed = Resolver(
+            strategy_class=BlessedBefore,
             candidate=model,
+            extractor=extractor.outputs["extractor"],
             model=Channel(type=Model),
+            best=Channel(type=Model),
             model_blessing=Channel(type=ModelBlessing),
-        ).with_id("LatestBlessedModel")
-        resolvers.append(blessed_model)
-        baseline = blessed_model.outputs["model"]
+        ).with_id("BlessedModels")
+        resolvers.append(blessed)
+        baseline, best = blessed.outputs["model"], blessed.outputs["best"]
     evaluator = GANEvaluator(
         examples=examples,
         model=model,
         extractor=extractor.outputs["extractor"],
         model_run=trainer.outputs["model_run"],
         baseline=baseline,
+        best=best,
         schema=schema_gen.outputs["schema"],
         config=recipe.evaluator.model_dump_json(),
         data=data,

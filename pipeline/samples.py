@@ -1,16 +1,18 @@
 """Samples of a generator as a file: a picture or a table."""
 
 import os
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from components.common import grids, saved_models, tables
+from components.common.registry import nearest
 
 # By the output of the model: the extensions of files of its samples.
 _EXTENSIONS = {"images": (".png",), "vectors": tables.EXTENSIONS}
 
 
-def write(folder: str, count: int, seed: int, label: int | None, out: str) -> None:
+def write(folder: str, count: int, seed: int, label: str | None, out: str) -> None:
     """Writes samples of a generator to the file `out`, atomically.
 
     Args:
@@ -18,13 +20,14 @@ def write(folder: str, count: int, seed: int, label: int | None, out: str) -> No
         or a serving folder, whose newest version is used.
       count: number of samples.
       seed: the same seed gives the same samples.
-      label: the class of all samples; None for classes that the model draws itself.
+      label: the class of all samples, its number or its name; None for classes that the model draws
+        itself.
       out: a path or URI: .png for a grid of images; .csv or .parquet for vectors, one a row.
 
     Raises:
       FileNotFoundError: for a folder without a SavedModel.
-      ValueError: for a model without the signature or with other outputs, and for a file of another
-        kind than the model makes.
+      ValueError: for a model without the signature or with other outputs, for a class of an unknown
+        name, and for a file of another kind than the model makes.
     """
     path = saved_models.find(folder)
     if path is None:
@@ -36,8 +39,9 @@ def write(folder: str, count: int, seed: int, label: int | None, out: str) -> No
     signature = "sample"
     if label is not None:
         signature = "sample_class"
-        inputs["label"] = tf.constant(label, tf.int64)
     kind = ", ".join(generator.outputs(signature))
+    if label is not None:
+        inputs["label"] = tf.constant(_number(label, generator.class_names), tf.int64)
     if kind not in _EXTENSIONS:
         expected = " or ".join(_EXTENSIONS)
         raise ValueError(f"{path}: the model makes {kind}, expected {expected}")
@@ -52,3 +56,14 @@ def write(folder: str, count: int, seed: int, label: int | None, out: str) -> No
     else:
         names = generator.columns or [f"column {index}" for index in range(samples.shape[1])]
         tables.save(samples, names, out)
+
+
+def _number(label: str, names: Mapping[int, str]) -> int:
+    """The class that is meant: a whole number is one, whatever the classes are called."""
+    if label.isdecimal():
+        return int(label)
+    numbers = {name: number for number, name in names.items()}
+    if label not in numbers:
+        known = nearest(label, numbers) if numbers else "the model's classes have numbers only"
+        raise ValueError(f"--label {label}: no class of this name; {known}")
+    return numbers[label]

@@ -1,14 +1,20 @@
 """SavedModels on disk, and generators among them."""
 
+import json
 import os
 from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
+from components.common import files
+
 _FILE = "saved_model.pb"
 # Where a TFX Model artifact keeps its SavedModel.
 _SERVING_FOLDER = "Format-Serving"
+# Beside a conditional generator, where TensorFlow keeps what it does not read itself: an object of
+# label to name.
+_CLASSES_FILE = "assets.extra/classes.json"
 # Of a generator of rows, to the names of their columns.
 _COLUMNS_SIGNATURE = "columns"
 
@@ -29,6 +35,12 @@ def find(folder: str) -> str | None:
         if tf.io.gfile.exists(os.path.join(path, _FILE)):
             return path
     return None
+
+
+def save_class_names(path: str, names: Mapping[int, str]) -> None:
+    """Writes the names of the classes, by label, beside the SavedModel in the folder `path`."""
+    content = json.dumps(names, ensure_ascii=False, indent=1).encode()
+    files.write(os.path.join(path, _CLASSES_FILE), content)
 
 
 class Generator:
@@ -64,6 +76,15 @@ class Generator:
         if _COLUMNS_SIGNATURE not in self.signatures:
             return None
         return [name.decode() for name in self(_COLUMNS_SIGNATURE)["names"]]
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """The names of the classes by label; empty if the export has none."""
+        path = os.path.join(self.path, _CLASSES_FILE)
+        if not tf.io.gfile.exists(path):
+            return {}
+        with tf.io.gfile.GFile(path) as file:
+            return {int(label): name for label, name in json.load(file).items()}
 
     def __call__(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
         """The outputs by name; raises ValueError if the signature does not exist."""

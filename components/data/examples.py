@@ -48,6 +48,7 @@ _FEATURES = {
     WIDTH: tf.io.FixedLenFeature([], tf.int64),
     CHANNELS: tf.io.FixedLenFeature([], tf.int64),
     LABEL: tf.io.FixedLenFeature([], tf.int64, default_value=NO_LABEL),
+    CLASS_NAME: tf.io.FixedLenFeature([], tf.string, default_value=""),
     SOURCE: tf.io.FixedLenFeature([], tf.string),
     DECODE_OK: tf.io.FixedLenFeature([], tf.int64),
 }
@@ -156,10 +157,12 @@ class Split:
       data: uint8 images [n, height, width, channels], possibly memory-mapped, or float32 vectors
         [n, columns].
       labels: int64 [n], or None if the data have none.
+      class_names: by label, of the classes that have a name.
     """
 
     data: np.ndarray
     labels: np.ndarray | None
+    class_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -194,6 +197,7 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
         return {
             "image": tf.ensure_shape(image, shape),
             "label": example[LABEL],
+            "class_name": example[CLASS_NAME],
             "found": found,
             "fits": fits,
             "decode_ok": example[DECODE_OK],
@@ -203,6 +207,7 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP")
     decoded = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
     decoded = decoded.batch(max(1, _BATCH_BYTES // math.prod(shape))).prefetch(1)
+    names: dict[int, str] = {}
     labels, sources = [], []
     folder = tempfile.gettempdir()
     try:
@@ -210,6 +215,7 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
             for batch in _checked(decoded.as_numpy_iterator(), shape):
                 file.write(batch["image"].data)
                 labels.append(batch["label"])
+                names = class_names(batch["label"], batch["class_name"]) | names
                 sources.append(batch["source"])
             if not labels:
                 raise ValueError(f"no examples in {', '.join(files) or 'an empty list of files'}")
@@ -222,7 +228,8 @@ def read_images(files: Sequence[str], image_shape: Sequence[int]) -> Split:
             f"{folder}: {error.strerror}; the decoded images take {needed:,} bytes "
             "there; free some space, or set TMPDIR to a folder with enough"
         ) from error
-    return Split(images, labels_of(np.concatenate(labels), np.concatenate(sources), LABEL))
+    whole = labels_of(np.concatenate(labels), np.concatenate(sources), LABEL)
+    return Split(images, whole, dict(sorted(names.items())))
 
 
 def labels_of(labels: np.ndarray, sources: np.ndarray, feature: str) -> np.ndarray | None:
@@ -245,6 +252,21 @@ def labels_of(labels: np.ndarray, sources: np.ndarray, feature: str) -> np.ndarr
             f"the first is {sources[unlabelled.argmax()].decode()}; label all or none"
         )
     return labels
+
+
+def class_names(labels: np.ndarray, names: np.ndarray) -> dict[int, str]:
+    """The names of the classes by label, without those that have none.
+
+    Args:
+      labels: int64 [n], NO_LABEL for an example without one.
+      names: bytes [n], empty for an example without one; the first of a class counts.
+    """
+    named = (labels != NO_LABEL) & (names != b"")
+    found, places = np.unique(labels[named], return_index=True)
+    return {
+        int(label): name.decode(errors="replace")
+        for label, name in zip(found, names[named][places], strict=True)
+    }
 
 
 def first_image_shape(files: Sequence[str]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from components.data.examples import NO_LABEL, Split, example_of, labels_of
+from components.data.examples import NO_LABEL, Split, class_names, example_of, labels_of
 
 # Prefix of the name of a column.
 COLUMN = "column/"
@@ -77,6 +77,7 @@ def read_vectors(files: Sequence[str], columns: Sequence[str]) -> Split:
     """
     features = {COLUMN + name: tf.io.FixedLenFeature([], tf.float32, np.nan) for name in columns}
     features[LABEL] = tf.io.FixedLenFeature([], tf.int64, NO_LABEL)
+    features[CLASS_NAME] = tf.io.FixedLenFeature([], tf.string, "")
     features[SOURCE] = tf.io.FixedLenFeature([], tf.string)
     records = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(_BATCH)
     batches = list(
@@ -93,4 +94,5 @@ def read_vectors(files: Sequence[str], columns: Sequence[str]) -> Split:
             f"{whole[SOURCE][row].decode()}: the column {columns[column]!r} is missing or not a "
             "finite number"
         )
-    return Split(values, labels_of(whole[LABEL], whole[SOURCE], LABEL))
+    names = class_names(whole[LABEL], whole[CLASS_NAME])
+    return Split(values, labels_of(whole[LABEL], whole[SOURCE], LABEL), names)

@@ -55,6 +55,7 @@ def GANEvaluator(
     data: Parameter[str],
     code_version: Parameter[str],
     baseline: InputArtifact[Model] = None,
+    best: InputArtifact[Model] = None,
     schema: InputArtifact[Schema] = None,
 ) -> None:
     """Scores the generator against the eval split and blesses it if it passes the gate.
@@ -67,11 +68,14 @@ def GANEvaluator(
       evaluation: metrics.json, report.html, samples.png or samples.csv; every score of the
         generator is also a custom property, and so is the id of its extractor.
       blessing: read by Pusher; property `verdicts` has every rule of the gate, a line each, and
-        `reasons` those that failed.
+        `reasons` those that failed; `fid`, `extractor_id` and `real_id` are what
+        `BlessedBefore` finds the best model by.
       config: the recipe's section `evaluator` as JSON.
       data: the `DataSpec` as JSON.
       code_version: puts the stage's code into TFX's cache key.
       baseline: the last blessed generator; a Resolver may find none.
+      best: the blessed generator of the lowest FID under this extractor; it is scored only if it is
+        another one than the baseline.
       schema: the schema that validated the data, for the report's lineage.
     """
     spec = DataSpec.model_validate_json(data)
@@ -80,6 +84,7 @@ def GANEvaluator(
     )
     inputs = {
         "baseline": baseline,
+        "best": best,
         "examples": examples,
         "extractor": extractor,
         "model": model,
@@ -87,6 +92,7 @@ def GANEvaluator(
         "schema": schema,
     }
     log = _read(model_run.uri, artifact_files.LOG).splitlines()
+    other_best = best and not (baseline and baseline.uri == best.uri)
     result = evaluate.evaluate(
         path_utils.serving_model_dir(model.uri),
         real,
@@ -96,6 +102,7 @@ def GANEvaluator(
         model=model.uri,
         columns=spec.columns,
         baseline=path_utils.serving_model_dir(baseline.uri) if baseline else None,
+        best=path_utils.serving_model_dir(best.uri) if other_best else None,
         references={"untrained": os.path.join(model_run.uri, artifact_files.UNTRAINED)},
         log=[json.loads(line) for line in log],
         lineage={"evaluator code": code_version, **_lineage(inputs)},
@@ -107,6 +114,10 @@ def GANEvaluator(
         evaluation.set_float_custom_property(name, score.value)
     evaluation.set_string_custom_property("extractor_id", result.protocol["extractor"]["id"])
     evaluate.write(result, evaluation.uri)
+    if "fid" in result.scores["model"]:
+        blessing.set_float_custom_property("fid", result.scores["model"]["fid"].value)
+    blessing.set_string_custom_property("extractor_id", result.protocol["extractor"]["id"])
+    blessing.set_string_custom_property("real_id", result.protocol["real"])
     _bless(blessing, model, result.verdicts)
 
 
@@ -131,7 +142,7 @@ def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
 
 
 def _bless(blessing: types.Artifact, model: types.Artifact, verdicts: Sequence[Verdict]) -> None:
-    """Fills the artifact in the way Pusher and `LatestBlessedBefore` read it."""
+    """Fills the artifact in the way Pusher and `BlessedBefore` read it."""
     reasons = [str(verdict) for verdict in verdicts if not verdict.passed]
     blessing.set_int_custom_property("blessed", int(not reasons))
     blessing.set_string_custom_property("current_model", model.uri)

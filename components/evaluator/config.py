@@ -38,8 +38,8 @@ class GateConfig(Config):
     )
     not_worse_than_blessed: dict[Annotated[str, name_in(METRICS)], _Tolerance] = Field(
         {},
-        description="metric to how much worse than the last blessed model's it may be, relative: "
-        "0.1 is ten percent",
+        description="metric to how much worse than the last blessed model's it may be, and than "
+        "that of the blessed model of the lowest FID, relative: 0.1 is ten percent",
     )
 
 

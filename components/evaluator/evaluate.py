@@ -29,6 +29,7 @@ def evaluate(
     model: str,
     columns: Sequence[str] | None = None,
     baseline: Source | None = None,
+    best: Source | None = None,
     references: Mapping[str, Source] | None = None,
     log: Sequence[Mapping[str, Any]] = (),
     lineage: Mapping[str, Any] | None = None,
@@ -45,6 +46,7 @@ def evaluate(
       model: what the candidate is called, a path or a URI.
       columns: names of the vectors' columns; "column 0", … if left out.
       baseline: the last blessed generator, scored again under the same protocol.
+      best: the best blessed generator, likewise; None if it is the last one.
       references: further generators to put beside it, such as the untrained one.
       log: lines of the training's log.
       lineage, recipe: as `Evaluation` has them.
@@ -54,13 +56,14 @@ def evaluate(
         samples of another shape than the real data; for a rule about an unknown metric.
     """
     maker = Subjects(candidate, real, train, extractor, config, columns)
-    subjects = maker.make(baseline, references or {})
+    others = {**({} if best is None else {"best": best}), **(references or {})}
+    subjects = maker.make(baseline, others)
     comparisons = {name: _compare(name, subject) for name, subject in subjects.items()}
     scores = {name: _score(name, comparison) for name, comparison in comparisons.items()}
     real_id = features.data_id(real.data)
     scored = {
         name: gate.Scored(scores[name], extractor.id, real_id)
-        for name in ("model", "baseline")
+        for name in ("model", "baseline", "best")
         if name in scores
     }
     ours = comparisons["model"]
@@ -71,6 +74,7 @@ def evaluate(
         scored.get("baseline"),
         config.gate,
         {name: scores[name] for name in known if name in scores},
+        scored.get("best"),
     )
     verdicts += gate.order(extractor.reference(examples.EVAL_SPLIT), ours)
 
@@ -85,7 +89,9 @@ def evaluate(
         verdicts=verdicts,
         scores=scores,
         changes=gate.changes(scored["model"], scored["baseline"]) if baseline is not None else {},
-        classes=contents.classes(ours, of_class),
+        classes=contents.classes(
+            ours, of_class, {**(train.class_names if train else {}), **real.class_names}
+        ),
         pictures=contents.pictures(ours, maker.interpolations()),
         vectors=contents.vectors(ours),
         log=log,

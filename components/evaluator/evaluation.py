@@ -63,6 +63,7 @@ class ClassRow:
     Attributes:
       label: the class.
       real_share, fake_share: share of the images that the extractor puts into the class, in [0, 1].
+      name: of the class; None where the data have only its number.
       scores: of a conditional generator's samples of this class against the real images of this
         class, by metric; empty for an unconditional one. `accuracy` is the share of the samples
         that the extractor puts into the class.
@@ -71,6 +72,7 @@ class ClassRow:
     label: int
     real_share: float
     fake_share: float
+    name: str | None = None
     scores: Mapping[str, Score] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -145,8 +147,8 @@ class Evaluation:
       model: where the candidate is.
       verdicts: the gate's, every rule.
       scores: by subject, then by metric: `model`, and of its references those that there are, of
-        `baseline`, `train`, `untrained`, `noise`, `halves` (one half of the real images against the
-        other: the floor).
+        `baseline`, `best` (the best blessed generator, if it is not the baseline), `train`,
+        `untrained`, `noise`, `halves` (one half of the real images against the other: the floor).
       changes: by metric, candidate minus last blessed model, with its interval; empty without one.
       classes: by label.
       pictures: None for vectors.

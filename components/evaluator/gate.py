@@ -40,6 +40,7 @@ def judge(
     baseline: Scored | None,
     config: GateConfig,
     references: Mapping[str, Mapping[str, Score]] | None = None,
+    best: Scored | None = None,
 ) -> list[Verdict]:
     """A verdict for every rule of the gate; the candidate is blessed if all have passed.
 
@@ -51,6 +52,9 @@ def judge(
       config: the rules of the recipe; a metric that it leaves alone keeps its own standard.
       references: the scores that standards are relative to, by subject and metric: `train`,
         `untrained`, `halves`, `noise`, those that there are.
+      best: the scores of the best blessed model, where it is another one than the last. Only
+        `not_worse_than_blessed` asks for it: a generator that has to be better than the last one
+        cannot drift away from the best.
 
     Raises:
       ValueError: for a rule of the recipe about a metric that was not computed.
@@ -63,15 +67,17 @@ def judge(
     named = [*config.better_than_blessed, *config.not_worse_than_blessed]
     for name in named:
         _require(name, candidate.scores)
-    if named and baseline is not None:
-        differing = _differing(candidate, baseline)
+    for which, other in (("last", baseline), ("best", best)):
+        differing = named and other is not None and _differing(candidate, other)
         if differing:
-            rule = "The last blessed model is scored with the same extractor and real data"
+            rule = f"The {which} blessed model is scored with the same extractor and real data"
             return [*verdicts, Verdict(rule, differing, passed=False)]
     for name in config.better_than_blessed:
         verdicts.append(_against(name, candidate, baseline, references, tolerance=None))
     for name, tolerance in config.not_worse_than_blessed.items():
         verdicts.append(_against(name, candidate, baseline, references, tolerance))
+        if best is not None:
+            verdicts.append(_against(name, candidate, best, references, tolerance, which="best"))
     return verdicts
 
 
@@ -153,12 +159,14 @@ def _against(
     baseline: Scored | None,
     references: Mapping[str, Mapping[str, Score]],
     tolerance: float | None,
+    which: str = "last",
 ) -> Verdict:
     """Not worse by more than a share of the baseline's magnitude; better, for tolerance None."""
     metric = METRICS.get(name)
-    rule = f"{metric.title} better than the last blessed model's"
+    rule = f"{metric.title} better than the {which} blessed model's"
     if tolerance is not None:
-        rule = f"{metric.title} at most {100 * tolerance:.4g} % worse than the last blessed model's"
+        share = f"{100 * tolerance:.4g} %"
+        rule = f"{metric.title} at most {share} worse than the {which} blessed model's"
     score = candidate.scores[name]
     if baseline is None:
         passed = not math.isnan(score.value)

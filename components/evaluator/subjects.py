@@ -16,6 +16,8 @@ from components.evaluator.metrics.comparison import Reference, Sample, errors_of
 Source = str | np.ndarray | examples.Split
 _Opened = np.ndarray | examples.Split | protocol.Generator
 
+# Whose samples may be copies; of the untrained generator and of noise none are.
+_LEARNT = ("model", "baseline", "best")
 _INTERPOLATIONS = (6, 10)
 
 
@@ -84,7 +86,7 @@ class Subjects:
         with_train = self._reference(real, self._train)
         subjects = {}
         for name, source in sources.items():
-            reference = with_train if name in ("model", "baseline") else without_train
+            reference = with_train if name in _LEARNT else without_train
             with errors_of(name):
                 subjects[name] = Subject(self._fakes(source), reference, self._asked(source))
         if self._train is not None:

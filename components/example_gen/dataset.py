@@ -177,21 +177,24 @@ def _columns_of(file: str) -> list[str]:
 def _stacked(
     base: str, records: Iterable[ImageRecord | VectorRecord], columns: Sequence[str]
 ) -> Split:
+    names: dict[int, str] = {}
     labels = []
 
     def values() -> Iterator[float]:
         for record in records:
             assert isinstance(record, VectorRecord)  # Readers with columns read rows.
             labels.append(record.label)
+            _note_name(names, record)
             yield from (record.values[name] for name in columns)
 
     rows = np.fromiter(values(), np.float32).reshape(-1, len(columns))
     if not len(rows):
         raise ValueError(f"{base}: no rows")
-    return Split(rows, _labels(labels))
+    return Split(rows, _labels(labels), names)
 
 
 def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
+    names: dict[int, str] = {}
     images, labels = [], []
     first = None
     for record in records:
@@ -214,9 +217,15 @@ def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:
         decoded = tf.io.decode_image(record.encoded, record.channels, expand_animations=False)
         images.append(decoded.numpy())
         labels.append(record.label)
+        _note_name(names, record)
     if not images:
         raise ValueError(f"{base}: no images")
-    return Split(np.stack(images), _labels(labels))
+    return Split(np.stack(images), _labels(labels), names)
+
+
+def _note_name(names: dict[int, str], record: ImageRecord | VectorRecord) -> None:
+    if record.label is not None and record.class_name:
+        names.setdefault(record.label, record.class_name)
 
 
 def _labels(labels: Sequence[int | None]) -> np.ndarray | None:

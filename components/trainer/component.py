@@ -9,7 +9,7 @@ from tfx.dsl.io import fileio
 from tfx.types.standard_artifacts import ExampleAnomalies, Examples, Model, ModelRun
 from tfx.utils import io_utils, path_utils
 
-from components.common import artifact_files, files, plugins, tfx
+from components.common import artifact_files, files, plugins, saved_models, tfx
 from components.common.code_version import code_version
 from components.data.examples import TRAIN_SPLIT
 from components.data.spec import DataSpec
@@ -42,7 +42,8 @@ def GANTrainer(
     Args:
       examples: splits train and eval, in the format described in `components.data.examples`.
       anomalies: of all splits; any anomaly fails the stage.
-      model: the best generator (`Format-Serving/`, signatures in `components.trainer.export`).
+      model: the best generator (`Format-Serving/`, signatures in `components.trainer.export`);
+        with classes that have names, `assets.extra/classes.json` has them by label.
       model_run: log.jsonl, configuration.json, grids/ of images, tensorboard/, and untrained/, the
         generator before training.
       config: the recipe's section `trainer` as JSON.
@@ -73,6 +74,8 @@ def GANTrainer(
     folder = os.path.join(checkpoint_dir, key)
     trainer.train(settings.images, folder)
     trainer.export(path_utils.serving_model_dir(model.uri))
+    if settings.conditioning and split.class_names:
+        saved_models.save_class_names(path_utils.serving_model_dir(model.uri), split.class_names)
     _copy_all(os.path.join(folder, training.LOG_FOLDER), model_run.uri)
     configuration = settings.model_dump_json(by_alias=True, indent=2)
     files.write(os.path.join(model_run.uri, artifact_files.CONFIGURATION), configuration.encode())

@@ -110,7 +110,9 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**63), 2**63 - 1))
 @click.option(
-    "--label", type=click.IntRange(0), help="Class of the samples, for a model with classes."
+    "--label",
+    metavar="NUMBER|NAME",
+    help="Class of the samples, for a model with classes; names come with the data.",
 )
 @click.option(
     "--out",
@@ -118,7 +120,7 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
     type=click.Path(dir_okay=False),
     help="File to write: .png for a grid of images; .csv or .parquet for one vector a row.",
 )
-def sample(model_dir: str, count: int, seed: int, label: int | None, out: str) -> None:
+def sample(model_dir: str, count: int, seed: int, label: str | None, out: str) -> None:
     """Write samples of MODEL_DIR, a SavedModel or a serving folder of versions, to a file."""
     from pipeline import samples
 

@@ -14,7 +14,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 # They look each time.
-RESOLVERS = ("LatestGoodSpan", "LatestBlessedModel")
+RESOLVERS = ("LatestGoodSpan", "BlessedModels")
 # The generators of these short trainings are broken by every metric's own bound.
 NO_BOUNDS = "recall: null, coverage: null, modes: null, copies: null, duplicates: null"
 QUICK = {

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 from pyarrow import csv, parquet
 
+from components.common import saved_models
 from pipeline import cli
 from pipeline.cli import command
 
@@ -120,6 +122,17 @@ def serving(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def named(serving, tmp_path_factory):
+    """A model whose classes have names."""
+    folder = tmp_path_factory.mktemp("named") / "model"
+    shutil.copytree(serving / "classes", folder)
+    # "77" is a name of class 1, and still the number of another.
+    names = {0: "a name of, words", 1: "77", 5: "cat"}
+    saved_models.save_class_names(str(folder), names)
+    return folder
+
+
 @pytest.mark.parametrize("model", ["", "10"])
 def test_sample_writes_the_same_grid_for_the_same_seed(serving, tmp_path, model):
     grids = []
@@ -144,6 +157,35 @@ def test_sample_makes_the_class_it_is_asked_for(serving, tmp_path):
     result = _invoke("sample", serving / "10", *arguments)
     assert result.exit_code == 1
     assert "no signature 'sample_class'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("label", "level"),
+    [("cat", 5), ("5", 5), ("a name of, words", 0), ("77", 77)],
+)
+def test_sample_knows_the_names_of_the_classes(named, tmp_path, label, level):
+    out = tmp_path / "grid.png"
+    result = _invoke("sample", named, "--count", 1, "--label", label, "--out", out)
+    assert result.exit_code == 0, result.output
+    with Image.open(out) as image:
+        assert image.getpixel((2, 2)) == level
+
+
+@pytest.mark.parametrize(
+    ("model", "label", "message"),
+    [
+        ("named", "cats", "--label cats: no class of this name; did you mean 'cat'?"),
+        ("named", "-1", "--label -1: no class of this name; known: "),
+        ("classes", "cat", "--label cat: no class of this name; the model's classes have numbers"),
+    ],
+)
+def test_sample_says_which_classes_there_are(serving, named, tmp_path, model, label, message):
+    folder = named if model == "named" else serving / model
+    result = _invoke("sample", folder, "--label", label, "--out", tmp_path / "grid.png")
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

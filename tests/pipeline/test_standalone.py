@@ -11,6 +11,7 @@ from sklearn.datasets import load_iris
 
 from components.common import tables
 from components.data import examples, vectors
+from components.example_gen import dataset
 from components.example_gen.formats.idx import read_idx, write_idx
 from pipeline import config, standalone
 
@@ -162,6 +163,8 @@ def test_real_images_of_a_folder_bring_their_labels_and_splits(digits, extractor
     assert evaluation.data["eval examples"] == 200
     assert evaluation.data["eval examples by class"] == np.bincount(labels[:200]).tolist()
     assert evaluation.data["train examples"] == len(images) - 200
+    read = dataset.inspect(str(tmp_path / "real")).read("eval")
+    assert read.class_names == {label: f"class {label}" for label in range(10)}
 
 
 @pytest.mark.parametrize("made_by", ["files", "model"])

@@ -66,13 +66,16 @@ def vectors(comparison: Comparison) -> Vectors | None:
     return Vectors(rows, real, fake)
 
 
-def classes(comparison: Comparison, of_class: Mapping[int, Comparison]) -> list[ClassRow]:
+def classes(
+    comparison: Comparison, of_class: Mapping[int, Comparison], names: Mapping[int, str]
+) -> list[ClassRow]:
     """A row for each class that the extractor knows; empty where its classes are not the data's.
 
     Args:
       comparison: the candidate's.
       of_class: a conditional generator's samples of a class beside the real images of that class,
         by label.
+      names: of the classes, by label.
     """
     if not comparison.has("classes"):
         return []
@@ -84,6 +87,7 @@ def classes(comparison: Comparison, of_class: Mapping[int, Comparison]) -> list[
             label=label,
             real_share=float(np.mean(real == label)),
             fake_share=float(np.mean(fake == label)),
+            name=names.get(label),
             scores=_class_scores(of_class[label], label) if label in of_class else {},
         )
         for label in range(comparison.real.probabilities.shape[1])

@@ -33,6 +33,7 @@ _DRAWN = 24
 _SUBJECTS = {
     "model": ("This model", "the candidate"),
     "baseline": ("Last blessed", "the last blessed generator, under the same protocol"),
+    "best": ("Best blessed", "the blessed generator of the lowest FID, under the same protocol"),
     "train": ("Real", "the train split: what a perfect generator would score"),
     "halves": (
         "Real halves",

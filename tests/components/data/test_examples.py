@@ -52,6 +52,22 @@ def test_images_come_back_in_order(records, written):
     assert len(found) == 300
 
 
+def test_classes_have_the_names_that_come_with_the_data(records, written):
+    names = {0: "zero", 3: "drei", 7: "sept"}
+    named = [
+        dataclasses.replace(record, class_name=names.get(record.label)) for record in records[:200]
+    ]
+    # Nameless examples of a class do not take its name away, wherever they are.
+    shards = records[200:], named, records[200:]
+
+    found = examples.read_images(written(*shards), (8, 8, 1))
+
+    assert found.class_names == names
+    assert examples.read_images(written(records), (8, 8, 1)).class_names == {}
+    unlabelled = [dataclasses.replace(record, label=None) for record in named]
+    assert examples.read_images(written(unlabelled), (8, 8, 1)).class_names == {}
+
+
 def test_images_are_a_map_of_a_file_without_a_name(records, written, tmp_path, monkeypatch):
     folder = tmp_path / "temporary"
     folder.mkdir()

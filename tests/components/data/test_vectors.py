@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -32,6 +34,10 @@ def test_rows_come_back_in_order_and_in_the_order_of_the_columns_asked_for(tmp_p
     assert found.data.dtype == np.float32
     np.testing.assert_array_equal(found.data, [[0.0, 4.5], [10.5, 2.0], [0.0, 4.5]])
     np.testing.assert_array_equal(found.labels, [0, 1, 0])
+    assert found.class_names == {}
+    named = [dataclasses.replace(row, class_name="wet") for row in records((1, 1, 1))]
+    read = vectors.read_vectors(write(tmp_path / "named.gz", named), ["wind"])
+    assert read.class_names == {1: "wet"}
     assert vectors.read_vectors(write(tmp_path / "bare.gz", records()), ["wind"]).labels is None
 
 

@@ -10,20 +10,38 @@ from tfx.orchestration import metadata, pipeline
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.types import standard_artifacts
 
-from components.evaluator.baseline import LatestBlessedBefore
+from components.evaluator.baseline import BlessedBefore
 
 
-def model_with(model_id):
+def model_with(model_id, **properties):
     model = standard_artifacts.Model()
     model.id = model_id
+    for name, value in properties.items():
+        model.set_string_custom_property(name, value)
     return model
 
 
-def blessing_of(model_id, blessed):
+def blessing_of(model_id, blessed, fid=None, extractor_id="e"):
     blessing = standard_artifacts.ModelBlessing()
     blessing.set_int_custom_property("blessed", blessed)
     blessing.set_int_custom_property("current_model_id", model_id)
+    if fid is not None:
+        blessing.set_float_custom_property("fid", fid)
+        blessing.set_string_custom_property("extractor_id", extractor_id)
     return blessing
+
+
+def resolve(candidate, models, blessings):
+    return BlessedBefore().resolve_artifacts(
+        None,
+        {
+            "candidate": [model_with(candidate)],
+            "extractor": [model_with(100, id="e")],
+            "model": [model_with(model_id) for model_id in models],
+            "best": [model_with(model_id) for model_id in models],
+            "model_blessing": blessings,
+        },
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,14 +59,7 @@ def blessing_of(model_id, blessed):
 def test_the_baseline_is_the_latest_blessed_model_before_the_candidate(
     candidate, models, blessed, expected
 ):
-    resolved = LatestBlessedBefore().resolve_artifacts(
-        None,
-        {
-            "candidate": [model_with(candidate)],
-            "model": [model_with(model_id) for model_id in models],
-            "model_blessing": [blessing_of(*item) for item in blessed.items()],
-        },
-    )
+    resolved = resolve(candidate, models, [blessing_of(*item) for item in blessed.items()])
 
     assert [model.id for model in resolved["model"]] == expected
     assert [model.id for model in resolved["candidate"]] == [candidate]
@@ -56,11 +67,33 @@ def test_the_baseline_is_the_latest_blessed_model_before_the_candidate(
         blessing.get_int_custom_property("current_model_id")
         for blessing in resolved["model_blessing"]
     ] == expected
+    assert resolved["best"] == [], "their evaluations left no FID"
+
+
+@pytest.mark.parametrize(
+    ("blessings", "expected"),
+    [
+        pytest.param([(1, 1, 20.0), (4, 1, 29.0), (6, 1, 25.0)], [1], id="lowest FID"),
+        pytest.param([(1, 1, 20.0), (4, 1, 20.0)], [4], id="latest of equals"),
+        pytest.param([(1, 0, 20.0), (4, 1, 29.0)], [4], id="refused"),
+        pytest.param([(4, 1, 29.0), (9, 1, 20.0), (11, 1, 20.0)], [4], id="not before"),
+        pytest.param([(1, 1, 20.0, "other"), (4, 1, 29.0)], [4], id="another extractor"),
+        pytest.param([(1, 1, 20.0, "other"), (4, 1, 29.0, "other")], [], id="a new extractor"),
+        pytest.param([(1, 1), (4, 1, 29.0)], [4], id="no FID is not a FID of 0"),
+        pytest.param([(1, 1, float("nan")), (4, 1, 29.0)], [4], id="not a number"),
+        pytest.param([(1, 1, 20.0, "other"), (1, 1, 35.0), (4, 1, 29.0)], [4], id="judged twice"),
+        pytest.param([(2, 1, 10.0), (4, 1, 29.0)], [4], id="model that is gone"),
+    ],
+)
+def test_the_best_has_the_lowest_fid_under_this_extractor(blessings, expected):
+    resolved = resolve(9, [1, 4, 6, 9, 11], [blessing_of(*given) for given in blessings])
+
+    assert [model.id for model in resolved["best"]] == expected
 
 
 @component
 def Extractor(extractor: OutputArtifact[standard_artifacts.Model]):  # noqa: N802
-    extractor.set_string_custom_property("name", "extractor")
+    extractor.set_string_custom_property("id", "e")
 
 
 @component
@@ -73,12 +106,17 @@ def Evaluator(  # noqa: N802
     model: InputArtifact[standard_artifacts.Model],
     extractor: InputArtifact[standard_artifacts.Model],
     blessing: OutputArtifact[standard_artifacts.ModelBlessing],
+    fid: Parameter[float],
     baseline: InputArtifact[standard_artifacts.Model] = None,
+    best: InputArtifact[standard_artifacts.Model] = None,
 ):
+    blessing.set_float_custom_property("fid", fid)
+    blessing.set_string_custom_property("extractor_id", "e")
     blessing.set_int_custom_property("blessed", 1)
     blessing.set_int_custom_property("current_model_id", model.id)
-    name = baseline.get_string_custom_property("name") if baseline else "none"
-    blessing.set_string_custom_property("baseline", name)
+    for key, model in (("baseline", baseline), ("best", best)):
+        name = model.get_string_custom_property("name") if model else "none"
+        blessing.set_string_custom_property(key, name)
 
 
 def outcome(store):
@@ -97,7 +135,7 @@ def outcome(store):
         if event.type == metadata_store_pb2.Event.OUTPUT
     ]
     (blessing,) = store.get_artifacts_by_id(outputs)
-    return states, blessing.custom_properties["baseline"].string_value
+    return states, *(blessing.custom_properties[key].string_value for key in ("baseline", "best"))
 
 
 @pytest.fixture
@@ -108,19 +146,23 @@ def run(tmp_path):
     """
     connection = metadata.sqlite_metadata_connection_config(str(tmp_path / "metadata.sqlite"))
 
-    def run_once(trained_as):
+    def run_once(trained_as, fid=0.0):
         extractor = Extractor()
         trainer = Trainer(name=trained_as)
         resolver = Resolver(
-            strategy_class=LatestBlessedBefore,
+            strategy_class=BlessedBefore,
             candidate=trainer.outputs["model"],
+            extractor=extractor.outputs["extractor"],
+            best=types.Channel(type=standard_artifacts.Model),
             model=types.Channel(type=standard_artifacts.Model),
             model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         ).with_id("baseline")
         evaluator = Evaluator(
             model=trainer.outputs["model"],
             extractor=extractor.outputs["extractor"],
+            fid=fid,
             baseline=resolver.outputs["model"],
+            best=resolver.outputs["best"],
         )
         LocalDagRunner().run(
             pipeline.Pipeline(
@@ -137,14 +179,17 @@ def run(tmp_path):
     return run_once
 
 
-def test_an_identical_run_is_cached_and_a_changed_one_meets_the_model_before(run):
-    states, baseline = run("first")
-    assert (states["Evaluator"], baseline) == ("COMPLETE", "none")
+def test_an_identical_run_is_cached_and_a_changed_one_meets_the_models_before(run):
+    states, *met = run("first", fid=20.0)
+    assert (states["Evaluator"], met) == ("COMPLETE", ["none", "none"])
 
-    states, baseline = run("first")
+    states, *met = run("first", fid=20.0)
     assert {states[name] for name in ("Extractor", "Trainer", "Evaluator")} == {"CACHED"}
-    assert baseline == "none"
+    assert met == ["none", "none"]
 
-    states, baseline = run("second")
+    states, *met = run("second", fid=29.0)
     assert (states["Extractor"], states["Evaluator"]) == ("CACHED", "COMPLETE")
-    assert baseline == "first"
+    assert met == ["first", "first"]
+
+    states, *met = run("third", fid=42.0)
+    assert met == ["second", "first"]

@@ -13,9 +13,11 @@ from components.evaluator.config import EvaluatorConfig
 CONFIG = EvaluatorConfig(gate={"bounds": {"fid": {"max": 60}}})
 
 
-@pytest.mark.parametrize("with_baseline", [True, False])
-def test_the_stage_judges_a_model(with_baseline):
-    baseline = types.Channel(type=standard_artifacts.Model) if with_baseline else None
+@pytest.mark.parametrize("with_baselines", [True, False])
+def test_the_stage_judges_a_model(with_baselines):
+    baseline, best = (
+        types.Channel(type=standard_artifacts.Model) if with_baselines else None for _ in range(2)
+    )
 
     component = GANEvaluator(
         examples=types.Channel(type=standard_artifacts.Examples),
@@ -23,6 +25,7 @@ def test_the_stage_judges_a_model(with_baseline):
         extractor=types.Channel(type=standard_artifacts.Model),
         model_run=types.Channel(type=standard_artifacts.ModelRun),
         baseline=baseline,
+        best=best,
         config=CONFIG.model_dump_json(),
         data=DataSpec(image_shape=(28, 28, 1)).model_dump_json(),
         code_version="0123456789abcdef",
@@ -32,7 +35,9 @@ def test_the_stage_judges_a_model(with_baseline):
         "evaluation": "ModelEvaluation",
         "blessing": "ModelBlessing",
     }
-    assert ("baseline" in component.inputs) is with_baseline
+    assert {"baseline", "best"} & component.inputs.keys() == (
+        {"baseline", "best"} if with_baselines else set()
+    )
     assert json.loads(component.exec_properties["config"])["gate"]["bounds"]["fid"]["max"] == 60
     assert component.id == "GANEvaluator"
     assert component.exec_properties["code_version"] == "0123456789abcdef"

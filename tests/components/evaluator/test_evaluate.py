@@ -1,5 +1,6 @@
 """One evaluation without TFX: scores beside references, classes, pictures, files."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -130,10 +131,16 @@ def test_a_generator_is_compared_with_the_last_blessed_one(measure, noise, bless
     assert change.value == pytest.approx(expected)
 
 
-def test_a_conditional_generator_is_scored_class_by_class(measure, untrained):
-    found = measure(untrained(conditional=True))
+def test_a_conditional_generator_is_scored_class_by_class(measure, untrained, splits):
+    real, train = splits
+    names = [dataclasses.replace(real, class_names={3: "three"})]
+    names += [dataclasses.replace(train, class_names={3: "other", 4: "four"})]
+    found = measure(untrained(conditional=True), real=names[0], train=names[1])
 
     assert [row.label for row in found.classes] == list(range(10))
+    assert {row.label: row.name for row in found.classes if row.name} == {3: "three", 4: "four"}
+    assert found.to_json()["classes"][3]["name"] == "three"
+    assert found.to_json()["classes"][5]["name"] is None
     for row in found.classes:
         assert set(row.scores) == {"accuracy", "fid", "precision", "recall"}
         assert 0 <= row.scores["accuracy"].value <= 1

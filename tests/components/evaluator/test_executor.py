@@ -16,7 +16,7 @@ from components.evaluator.config import EvaluatorConfig
 def evaluate(split_examples, extractor, model_run, tmp_path):
     """Runs the executor; returns its evaluation and blessing."""
 
-    def run(model, baseline=None, image_shape=(8, 8, 1), **config):
+    def run(model, baseline=None, best=None, image_shape=(8, 8, 1), **config):
         outputs = {}
         for name, kind in {
             "evaluation": standard_artifacts.ModelEvaluation,
@@ -31,6 +31,7 @@ def evaluate(split_examples, extractor, model_run, tmp_path):
             "extractor": [extractor],
             "model_run": [model_run],
             "baseline": [baseline] if baseline else [],
+            "best": [best] if best else [],
         }
         GANEvaluator.EXECUTOR_SPEC.executor_class().Do(
             inputs,
@@ -72,11 +73,38 @@ def test_a_good_generator_is_blessed(evaluate, generator, split_examples):
     for name, score in found["metrics"].items():
         assert evaluation.get_float_custom_property(name) == score["value"]
     assert evaluation.get_string_custom_property("extractor_id") == "0123456789abcdef"
+    assert blessing.get_string_custom_property("extractor_id") == "0123456789abcdef"
+    assert blessing.get_string_custom_property("real_id") == found["protocol"]["real"]
+    assert blessing.get_float_custom_property("fid") == found["metrics"]["fid"]["value"]
     lineage = found["lineage"]
     assert lineage["model artifact"] == 7
     assert lineage["model code"] == "abc"
     assert lineage["data span"] == 4
     assert "hinge" in Path(evaluation.uri, "report.html").read_text()
+
+
+def test_the_best_blessed_generator_is_scored_beside_the_last(evaluate, generator):
+    last, best = generator(0.3), generator(0.1)
+    rules = {"not_worse_than_blessed": {"fid": 0.3}, "bounds": {"duplicates": None}}
+
+    evaluation, blessing = evaluate(generator(0.3), baseline=last, best=best, gate=rules)
+
+    found = json.loads(Path(evaluation.uri, "metrics.json").read_text())
+    assert found["references"]["best"]["fid"]["value"] < found["metrics"]["fid"]["value"]
+    (reason,) = blessing.get_string_custom_property("reasons").split("; ")
+    assert reason.startswith("FID at most 30 % worse than the best blessed model's: ")
+    assert "last blessed model's: " in blessing.get_string_custom_property("verdicts")
+    assert "Best blessed" in Path(evaluation.uri, "report.html").read_text()
+
+
+def test_the_last_blessed_generator_is_not_scored_twice(evaluate, generator):
+    last = generator(0.3)
+
+    evaluation, _ = evaluate(generator(0.2), baseline=last, best=last)
+
+    found = json.loads(Path(evaluation.uri, "metrics.json").read_text())
+    assert "baseline" in found["references"]
+    assert "best" not in found["references"]
 
 
 def test_noise_is_refused_and_the_reason_said(evaluate, generator):

@@ -78,6 +78,37 @@ def test_the_interval_of_the_change_is_compared(metric, candidate, baseline, bet
     assert failed(gate.judge(*pair, rules)) == ([] if not_worse else [metric])
 
 
+def test_a_tolerance_does_not_add_up_over_runs():
+    """Each FID is within half of the one before, which alone would bless all five."""
+    rules = GateConfig(bounds={"fid": {"max": 100}}, not_worse_than_blessed={"fid": 0.5})
+    blessed, refused = [], {}
+    for fid in (20.0, 29.0, 42.0, 61.0, 88.0):
+        candidate = scored(fid=score(fid))
+        last = blessed[-1] if blessed else None
+        best = min(blessed, key=lambda each: each.scores["fid"].value, default=None)
+        verdicts = gate.judge(candidate, last, rules, best=None if best is last else best)
+        if failed(verdicts):
+            refused[fid] = [verdict.rule for verdict in verdicts if not verdict.passed]
+        else:
+            blessed.append(candidate)
+
+    assert [each.scores["fid"].value for each in blessed] == [20, 29]
+    assert refused[42.0] == ["FID at most 50 % worse than the best blessed model's"]
+    assert list(refused) == [42, 61, 88]
+
+
+def test_only_the_last_blessed_model_has_to_be_improved_on():
+    rules = GateConfig(better_than_blessed=["fid"])
+    candidate, last, best = (scored(fid=score(fid)) for fid in (25.0, 29.0, 20.0))
+
+    verdicts = gate.judge(candidate, last, rules, best=best)
+
+    assert failed(verdicts) == []
+    assert [verdict.rule for verdict in verdicts if verdict.metric == "fid"] == [
+        "FID better than the last blessed model's"
+    ]
+
+
 def test_what_both_owe_to_the_real_images_does_not_make_them_indistinguishable():
     candidate, baseline = score(18.0, 5.0), score(20.0, 5.0)
 
@@ -103,10 +134,11 @@ def test_scores_under_another_protocol_are_never_compared(differing):
     candidate, baseline = scored(fid=score(1.0)), scored(fid=score(9.0), **{differing: "other"})
     rules = GateConfig(better_than_blessed=["fid"])
 
-    *_, verdict = gate.judge(candidate, baseline, rules)
+    for others in ([baseline, rules], [scored(fid=score(9.0)), rules, baseline]):
+        *_, verdict = gate.judge(candidate, *others)
 
-    assert not verdict.passed
-    assert "other" in verdict.found
+        assert not verdict.passed
+        assert "other" in verdict.found
     assert gate.changes(candidate, baseline) == {}
     assert gate.changes(candidate, scored(fid=score(9.0)))["fid"].value == -8
 

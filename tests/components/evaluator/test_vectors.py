@@ -80,6 +80,7 @@ def stage(cells, extractor, save_copier, tmp_path_factory):
             "model_run": [run],
             "extractor": [features_of],
             "baseline": [],
+            "best": [],
         },
         {"evaluation": [evaluation], "blessing": [blessing]},
         {

@@ -7,6 +7,7 @@ from sklearn.datasets import load_wine
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
+from components.common import saved_models
 from components.data import examples, vectors
 from components.data.spec import DataSpec
 from components.data.vectors import VectorRecord
@@ -72,6 +73,22 @@ def run(inputs, tmp_path):
         return tmp_path / f"model-{attempt}", tmp_path / f"model_run-{attempt}"
 
     return do
+
+
+@pytest.mark.parametrize("conditioning", [ConditioningConfig(), None])
+def test_a_generator_of_classes_knows_their_names(run, tmp_path, digits, conditioning):
+    records = (
+        examples.from_array(image, f"digits#{n}", n % 2, ("even", "odd")[n % 2])
+        for n, image in enumerate(digits[:64])
+    )
+    folder = tmp_path / "named"
+    folder.mkdir()
+    config = CONFIG.model_copy(update={"conditioning": conditioning, "images": 320})
+
+    model, _ = run(config, inputs=_inputs(folder, map(examples.to_example, records)))
+
+    generator = saved_models.Generator(saved_models.find(str(model)))
+    assert generator.class_names == ({0: "even", 1: "odd"} if conditioning else {})
 
 
 def test_leaves_model_log_configuration_grids_and_the_untrained_generator(run):

@@ -39,7 +39,15 @@ PLAUSIBLE = {
     "inception_score": 6.143,
     "sliced_wasserstein": 31415,
 }
-SUBJECTS = {"model": 1, "baseline": 1.2, "train": 0.1, "halves": 0.05, "untrained": 17, "noise": 20}
+SUBJECTS = {
+    "model": 1,
+    "baseline": 1.2,
+    "best": 0.9,
+    "train": 0.1,
+    "halves": 0.05,
+    "untrained": 17,
+    "noise": 20,
+}
 HOSTILE = """</style><script>alert(1)</script><img src=x onerror="alert('2')">&amp;{{ 7 * 7 }}"""
 
 
@@ -103,6 +111,7 @@ def full(clothes):
                 label,
                 real_share=0.1,
                 fake_share=0.02 * label + 0.01,
+                name="ankle boot" if label == 9 else None,
                 scores={"accuracy": Score(0.9), "fid": score(30 + label)} if label else {},
             )
             for label in range(10)
@@ -413,6 +422,19 @@ def test_a_change_is_better_or_worse_where_its_interval_says_so(bare, metric, ch
         for _, attributes, text in page.having("data-subject")
         if attributes["data-subject"] == "change"
     ] == [words]
+
+
+@pytest.mark.parametrize("name", ["shirt", HOSTILE, "7", None])
+def test_a_class_is_shown_by_its_name(bare, name):
+    row = ClassRow(7, real_share=0.5, fake_share=0.5, name=name)
+
+    page = Page(report.render(dataclasses.replace(bare, classes=[row])))
+
+    text = " ".join(page.text.split())
+    if name in ("7", None):
+        assert "class 7" not in text
+    else:
+        assert f"{name} class 7 50.0 %" in text
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,10 @@ def values():
             "mean": found[metric_isc.KEY_METRIC_ISC_MEAN],
             "std": found[metric_isc.KEY_METRIC_ISC_STD],
         }
-    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    # Without what says how it was built: torch's "+cpu" depends on where pip finds it.
+    versions = {
+        package: importlib.metadata.version(package).partition("+")[0] for package in PACKAGES
+    }
     return {"versions": versions, "features": features, "logits": logits}
 
 
