@@ -65,6 +65,20 @@ class Sampler:
         """Data in [-1, 1] in the form in which they leave the trainer."""
         return postprocess(values, self._scaling).numpy()
 
+    def draw(
+        self, generator: keras.Model, count: int, seed: int, label: int | None = None
+    ) -> np.ndarray:
+        """What the exported generator's `sample` returns, or `sample_class` if given a label."""
+        serving = self.serving(generator)
+        arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
+        if label is None:
+            return next(iter(serving.sample(**arguments).values())).numpy()
+        classes = 0 if self._class_shares is None else len(self._class_shares)
+        if not 0 <= label < classes:
+            raise ValueError(f"label: {label}, the generator has {classes} classes")
+        arguments["label"] = tf.constant(label, tf.int64)
+        return next(iter(serving.sample_class(**arguments).values())).numpy()
+
     def serving(self, generator: keras.Model) -> ServingSignatures:
         """The generator with the signatures that it is exported with."""
         return ServingSignatures(

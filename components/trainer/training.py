@@ -1,6 +1,7 @@
 """GANTrainer: trains, evaluates, samples and exports a GAN."""
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Sequence
@@ -114,7 +115,6 @@ class GANTrainer:
         self.stop_training = False
         self.total_images = self._steps = 0
         self._user_callbacks = callbacks
-        self._quality: quality.Quality | None = None
         self._extract = extract or (quality.scaled(scaling) if scaling else quality.pixels)
         shares = assembly.class_shares(self.source, self.num_classes)
         self._sampler = Sampler(self.options, shares, scaling)
@@ -247,12 +247,18 @@ class GANTrainer:
 
     def measure(self) -> quality.Measurement:
         """The quality of the averaged generator, always from the same latents."""
-        options = self.options
-        if self._quality is None:
-            real, _ = self.source.take(options.quality.samples, options.seed)
-            self._quality = self._compare_with(real)
-        inputs = self._sampler.inputs(sampling.QUALITY, options.quality.samples)
+        inputs = self._sampler.inputs(sampling.QUALITY, self.options.quality.samples)
         return self._quality.measure(self._sampler.sample(self.ema_generator, inputs))
+
+    @property
+    def select_by(self) -> str:
+        """The score that selects the generator to export; see `quality.QualityConfig`."""
+        return self.options.quality.select_by or self._quality.select_by
+
+    @functools.cached_property
+    def _quality(self) -> quality.Quality:
+        real, _ = self.source.take(self.options.quality.samples, self.options.seed)
+        return self._compare_with(real)
 
     def grid_samples(self, count: int) -> np.ndarray:
         """Samples of the averaged generator, always from the same latents; classes cycle."""
@@ -306,14 +312,7 @@ class GANTrainer:
           uint8 images [count, height, width, channels], or float32 vectors [count, columns] in the
           units of the `scaling`.
         """
-        serving = self._sampler.serving(self.chosen_generator)
-        arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
-        if label is None:
-            return next(iter(serving.sample(**arguments).values())).numpy()
-        if not self._conditioning or not 0 <= label < self.num_classes:
-            raise ValueError(f"label: {label}, the generator has {self.num_classes} classes")
-        arguments["label"] = tf.constant(label, tf.int64)
-        return next(iter(serving.sample_class(**arguments).values())).numpy()
+        return self._sampler.draw(self.chosen_generator, count, seed, label)
 
     def export(self, path: str) -> None:
         """Writes `chosen_generator`, in float32, as a SavedModel to the new folder `path`.

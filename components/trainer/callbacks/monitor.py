@@ -19,14 +19,13 @@ class QualityMonitor(Callback):
     """Measures the averaged generator, and keeps a copy when it is the best so far.
 
     Args:
-      config: how often to measure, and the score to select by.
+      config: how often to measure.
       checkpoint_every_images: measure before each checkpoint too; None: don't.
     """
 
     def __init__(self, config: QualityConfig, checkpoint_every_images: int | None) -> None:
         self.every_images = config.every_images
         self._checkpoint_every_images = checkpoint_every_images
-        self._select_by = config.select_by
         self._since_measured = Means()
 
     def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
@@ -37,7 +36,7 @@ class QualityMonitor(Callback):
             return
         step.discriminator_accuracy = self._since_measured.pop()["accuracy"]
         step.measurement = trainer.measure()
-        score = getattr(step.measurement, self._select_by)
+        score = getattr(step.measurement, trainer.select_by)
         if trainer.selection.offer(score, step.images):
             trainer.best_generator.set_weights(trainer.ema_generator.get_weights())
 

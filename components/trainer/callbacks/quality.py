@@ -27,6 +27,9 @@ _FEWEST = 10
 # expected.
 _FEWEST_OF_A_MODE = 5
 _COVERED_FROM = 10  # A mode is covered from a tenth of its share in the data.
+# FID's bias grows with dimensions over samples and depends on the fakes' covariance, so above this
+# ratio it may rank two generators by their bias; KID has none.
+_DIMENSIONS_PER_SAMPLE = 1 / 4
 
 
 class QualityConfig(Config):
@@ -36,8 +39,10 @@ class QualityConfig(Config):
         10_000, ge=1, description="images between measurements; null: never measure"
     )
     samples: int = Field(1000, ge=50, description="number of fakes, and of real data, to compare")
-    select_by: Literal["fid", "kid"] = Field(
-        "fid", description="score that selects the generator to export"
+    select_by: Literal["fid", "kid"] | None = Field(
+        None,
+        description="score that selects the generator to export; default: kid if the features have "
+        "more than a quarter as many dimensions as there are samples, else fid",
     )
     patience: int | None = Field(
         None, ge=1, description="stop after this many measurements without improvement; null: never"
@@ -85,6 +90,9 @@ class Quality:
       clusters: maximum number of clusters; each has 10 real data on average, or more.
       seed: for the clusters, and for the pairs whose distances are averaged.
 
+    Attributes:
+      select_by: the score to rank generators by, "fid" or "kid"; see `QualityConfig`.
+
     Raises:
       ValueError: for too few data, for features that are NaN or infinite, and if all real features
         are the same.
@@ -99,6 +107,8 @@ class Quality:
         self._seed = seed
         found = extract(real)
         self._real = distances.matrix("real", found["features"], _FEWEST)
+        count, dimensions = self._real.shape
+        self.select_by = "kid" if dimensions > count * _DIMENSIONS_PER_SAMPLE else "fid"
         self._statistics = _statistics(self._real)
         self._spread = _mean_distance(self._real, seed)
         if self._spread == 0:

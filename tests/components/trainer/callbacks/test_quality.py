@@ -277,10 +277,31 @@ def test_a_model_that_extracts_nothing_is_refused(saved, name, message):
         load_extractor(str(saved / name))
 
 
+@pytest.mark.parametrize(
+    ("count", "dimensions", "score"),
+    [(1000, 64, "fid"), (1000, 250, "fid"), (1000, 251, "kid"), (100, 64, "kid")],
+)
+def test_the_default_score_is_kid_where_fid_would_be_mostly_bias(count, dimensions, score):
+    real = np.random.default_rng(0).normal(size=(count, dimensions))
+
+    assert Quality(real, identity).select_by == score
+
+
+def test_the_default_score_prefers_good_fakes_where_fid_prefers_blurred_ones():
+    # As many dimensions as samples: fresh data are perfect fakes, shrunk ones are not.
+    rng = np.random.default_rng(0)
+    real, perfect, other = (rng.normal(size=(300, 300)) for _ in range(3))
+    quality = Quality(real, identity)
+    good, shrunk = quality.measure(perfect), quality.measure(0.6 * other)
+
+    assert shrunk.fid < good.fid
+    assert getattr(good, quality.select_by) < getattr(shrunk, quality.select_by)
+
+
 def test_the_default_section_measures_and_does_not_stop():
     config = QualityConfig()
 
-    assert (config.every_images, config.samples, config.select_by) == (10_000, 1000, "fid")
+    assert (config.every_images, config.samples, config.select_by) == (10_000, 1000, None)
     assert config.patience is None
 
 
