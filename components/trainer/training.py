@@ -1,6 +1,5 @@
 """GANTrainer: trains, evaluates, samples and exports a GAN."""
 
-import dataclasses
 import functools
 import math
 import os
@@ -248,7 +247,7 @@ class GANTrainer:
     def measure(self) -> quality.Measurement:
         """The quality of the averaged generator, always from the same latents."""
         inputs = self._sampler.inputs(sampling.QUALITY, self.options.quality.samples)
-        return self._quality.measure(self._sampler.sample(self.ema_generator, inputs))
+        return self._measured(self._quality, self.ema_generator, inputs)
 
     @property
     def select_by(self) -> str:
@@ -257,8 +256,9 @@ class GANTrainer:
 
     @functools.cached_property
     def _quality(self) -> quality.Quality:
-        real, _ = self.source.take(self.options.quality.samples, self.options.seed)
-        return self._compare_with(real)
+        return self._compare_with(
+            *self.source.take(self.options.quality.samples, self.options.seed)
+        )
 
     def grid_samples(self, count: int) -> np.ndarray:
         """Samples of the averaged generator, always from the same latents; classes cycle."""
@@ -274,7 +274,8 @@ class GANTrainer:
 
         Returns:
           discriminator_loss, generator_loss; confidence: discriminator accuracy, the share of
-          (real, fake) pairs that it ranks correctly; fid, kid, coverage, diversity: see `quality`.
+          (real, fake) pairs that it ranks correctly; fid, kid, coverage, diversity and, where
+          classes are asked for and `extract` predicts them, class_accuracy: see `quality`.
         """
         source = sources.open_source(dataset, self.data_shape)
         real, labels = source.take(count, self.options.seed)
@@ -296,9 +297,8 @@ class GANTrainer:
                 "confidence": discriminator_accuracy(real_logits, fake_logits),
             }
             totals.add(terms, weight=len(real[rows]))
-        fakes = self._sampler.sample(self.chosen_generator, inputs)
-        measured = self._compare_with(real).measure(fakes)
-        return totals.pop() | dataclasses.asdict(measured)
+        comparison = self._compare_with(real, labels)
+        return totals.pop() | self._measured(comparison, self.chosen_generator, inputs).scores()
 
     def sample(self, count: int, seed: int = 0, label: int | None = None) -> np.ndarray:
         """Samples the generator that `export` writes; equal arguments give equal samples.
@@ -338,7 +338,13 @@ class GANTrainer:
             finite[f"{name}'s weights"] = weights_are_finite(getattr(self, name))
         return terms, finite, tf.reduce_all(tf.stack(list(finite.values())))
 
-    def _compare_with(self, real: np.ndarray) -> quality.Quality:
+    def _measured(
+        self, comparison: quality.Quality, generator: keras.Model, inputs: sampling.Inputs
+    ) -> quality.Measurement:
+        labels = None if inputs[1] is None else inputs[1].numpy()
+        return comparison.measure(self._sampler.sample(generator, inputs), labels)
+
+    def _compare_with(self, real: np.ndarray, labels: np.ndarray | None) -> quality.Quality:
         # In the same form as the fakes.
         real = real if real.dtype == np.uint8 else self._sampler.postprocess(tf.constant(real))
-        return quality.Quality(real, self._extract, seed=self.options.seed)
+        return quality.Quality(real, self._extract, labels=labels, seed=self.options.seed)

@@ -8,13 +8,14 @@ import pytest
 import tensorflow as tf
 
 from components.trainer import GANTrainer
-from components.trainer.callbacks import quality
+from components.trainer.callbacks import callback, quality
 from components.trainer.callbacks.collapse import CollapseError
 from components.trainer.callbacks.quality import identity
 from components.trainer.config import TrainerConfig
 from components.trainer.data.batches import step_batches
 from components.trainer.data.scaling import Scaling
 from components.trainer.gan import losses
+from components.trainer.networks import DISCRIMINATORS
 
 
 def _weights(trainer):
@@ -282,6 +283,75 @@ def test_the_best_generator_is_sampled_and_exported(make_trainer):
     assert trainer.chosen_generator is trainer.best_generator
     ours, averaged = trainer.best_generator.get_weights(), trainer.ema_generator.get_weights()
     assert any((a != b).any() for a, b in zip(ours, averaged, strict=True))
+
+
+def _brightness(images):
+    """Knows the two classes: bright images are of class 1."""
+    features = np.reshape(images, (len(images), -1)).astype(np.float64)
+    return {"features": features, "labels": (features.mean(axis=1) > 127).astype(np.int64)}
+
+
+class Planted(keras.Model):
+    """Makes noise around black or white: of the other class at first, later of the class asked for.
+
+    At first the noise is that of the data, so the other scores prefer the wrong classes.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.swapped = self.add_weight(shape=(), initializer="ones", trainable=False)
+        self.scale = self.add_weight(shape=(), initializer="ones")
+
+    def get_config(self):
+        return {}
+
+    def call(self, inputs, training=None):
+        latents, labels = inputs
+        asked = tf.cast(tf.reshape(labels, [-1, 1]), latents.dtype)
+        bright = asked + self.swapped * (1 - 2 * asked)
+        noise = tf.tanh(latents) * (0.05 + 0.15 * (1 - self.swapped)) * self.scale
+        return tf.reshape((2 * bright - 1) * 0.7 + noise, [-1, 4, 4, 1])
+
+
+class _Swap(callback.Callback):
+    def step_end(self, trainer, step):
+        # After the measurement of 64 images.
+        swapped = 1.0 if step.images < 64 else 0.0
+        for generator in (trainer.generator, trainer.ema_generator):
+            generator.swapped.assign(swapped)
+
+
+def test_a_generator_of_the_classes_asked_for_beats_a_better_one_of_others(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    noise = 0.05 * np.tanh(rng.normal(size=(200, 4, 4, 1)))
+    images = ((2 * labels - 1).reshape(-1, 1, 1, 1) * 0.7 + noise + 1) * 127.5
+    trainer = GANTrainer(
+        Planted(),
+        DISCRIMINATORS.get("mlp")((4, 4, 1), seed=1, num_classes=2, conditioning="projection"),
+        (images.round().astype(np.uint8), labels),
+        extract=_brightness,
+        callbacks=[_Swap()],
+        latent_dim=16,
+        batch_size=16,
+        conditioning={},
+        generator_optimizer=keras.optimizers.SGD(1e-12),
+        quality={"every_images": 64, "samples": 100},
+        watch={"grace_images": 0},
+    )
+    trainer.train(images=128, folder=str(tmp_path))
+
+    first, second = map(json.loads, (tmp_path / "log/log.jsonl").read_text().splitlines())
+    assert (first["class_accuracy"], second["class_accuracy"]) == (0, 1)
+    assert first["fid"] < second["fid"]
+    assert int(trainer.selection.images) == 128
+    (warning,) = (
+        json.loads(line)["warning"]
+        for line in (tmp_path / "log/warnings.jsonl").read_text().splitlines()
+        if "class_accuracy" in line
+    )
+    assert warning.startswith("64 images: class_accuracy 0:")
+    assert trainer.evaluate((images.round().astype(np.uint8), labels))["class_accuracy"] == 1
 
 
 def test_training_stops_when_it_gets_no_better(make_trainer):
