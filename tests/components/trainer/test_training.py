@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import itertools
 import json
 
@@ -424,7 +425,7 @@ def test_classes_follow_the_label(make_trainer, digits, labels):
         distances = [np.linalg.norm((made - c).reshape(100, -1), axis=1) for c in centres]
         right = np.mean(distances[label] < distances[1 - label])
         assert right > 0.9, f"{right:.0%} of the samples of class {label}"
-    with pytest.raises(ValueError, match="label: 2, the generator has 2 classes"):
+    with pytest.raises(ValueError, match="label: 2, the generator has classes 0-1"):
         trainer.sample(1, label=2)
 
 
@@ -566,3 +567,57 @@ def test_training_goes_on_where_it_stopped(make_trainer):
     for images in (48, 49, 160):
         parts.train(images=images)
     _assert_equal(whole, parts)
+
+
+class _Counts(callback.Callback):
+    """Live tensors, and all objects that Python's collector tracks, at some steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+        self.tensors, self.objects = [], []
+
+    def step_end(self, trainer, step):
+        if step.step in self.steps:
+            gc.collect()
+            # By type: isinstance would run the __class__ of proxies.
+            kinds = [type(each) for each in gc.get_objects()]
+            # The progress bar's estimate of the speed keeps the last 1000 steps.
+            self.objects.append(sum(kind.__name__ != "ProgressSample" for kind in kinds))
+            self.tensors.append(sum(issubclass(kind, tf.Tensor) for kind in kinds))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="never measured"),
+        pytest.param({"quality": {"every_images": 320, "samples": 50}}, id="measured"),
+        pytest.param(
+            {"penalties": [{"name": "r1", "interval": 4}, {"name": "lecam", "interval": 3}]},
+            id="lazy penalties",
+        ),
+        pytest.param(
+            {"augmentation": {"transforms": ["translation"], "adaptive": {}}}, id="adaptive"
+        ),
+        pytest.param({"gradient_accumulation": 2}, id="accumulation"),
+        pytest.param({"discriminator_steps": 2, "conditioning": {}}, id="classes"),
+    ],
+)
+def test_nothing_grows_with_the_steps(make_trainer, digits, labels, tmp_path, options):
+    # In the same phase of the log, which keeps the terms since its last line.
+    counts = _Counts([62, 162, 262])
+    of_classes = {"num_classes": 10}
+    classes = "conditioning" in options
+    trainer = make_trainer(
+        dataset=(digits, labels) if classes else digits,
+        generator={**of_classes, "conditioning": "concatenation"} if classes else {},
+        discriminator={**of_classes, "conditioning": "projection"} if classes else {},
+        callbacks=[counts],
+        log_every_images=16 * 20,
+        **options,
+    )
+    # On, because the last step saves a checkpoint.
+    trainer.train(images=16 * 270, folder=str(tmp_path))
+
+    # A leak of one object a step would add 100 each time; a cache is filled once.
+    for found, few in ((counts.tensors, 5), (counts.objects, 50)):
+        assert min(np.diff(found)) <= few, found
