@@ -141,7 +141,9 @@ class Subjects:
         generator = _with_signature(source, "sample_class")
         if generator is None:
             return None
-        labels, counts = np.unique(real, return_counts=True)
+        known = real if self._train is None else self._train.labels
+        # A class that the train split lacks is not served.
+        labels, counts = np.unique(real[np.isin(real, known)], return_counts=True)
         data = [
             self._generate(generator, int(count), int(label))
             for label, count in zip(labels, counts, strict=True)

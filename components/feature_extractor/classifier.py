@@ -42,7 +42,7 @@ def train(
     """
     train_labels = _labels(train_split, examples.TRAIN_SPLIT)
     eval_labels = _labels(eval_split, examples.EVAL_SPLIT)
-    chance = _chance(eval_labels)
+    _refuse_one_class(eval_labels)
     num_classes = 1 + int(max(train_labels.max(), eval_labels.max()))
     keras.utils.set_random_seed(config.seed)
     extractor = network.build(train_split.data.shape[1:], num_classes, config.feature_dim)
@@ -51,10 +51,26 @@ def train(
     shown = _labelled(train_split, config.batch_size, shuffled=True)
     classifier.fit(shown, epochs=config.epochs, verbose=0)
     held_out = _labelled(eval_split, config.batch_size, shuffled=False)
-    loss, accuracy = classifier.evaluate(held_out, verbose=0)
-    counts = (len(train_split), len(eval_split))
-    remedy = "train for more epochs or check the labels"
-    return extractor, network.checked_skill(accuracy, loss, chance, counts, config, remedy)
+    probabilities = classifier.predict(held_out, verbose=0)
+    of_own = probabilities[np.arange(len(eval_labels)), eval_labels]
+    found = probabilities.argmax(axis=1)
+    skill = network.checked_skill(
+        accuracy=float(np.mean(found == eval_labels)),
+        loss=float(-np.mean(np.log(np.maximum(of_own, keras.backend.epsilon())))),
+        chance=_chance(eval_labels, found, num_classes),
+        counts=(len(train_split), len(eval_split)),
+        config=config,
+        train_accuracy=lambda: classifier.evaluate(
+            _labelled(train_split, config.batch_size, shuffled=False), verbose=0
+        )[1],
+        remedies=(
+            f"it has learnt its {len(train_split)} images by heart; label more images, or set "
+            "feature_extractor.kind to self_supervised",
+            "train for more feature_extractor.epochs or check the labels, or, if the classes are "
+            "hard to tell apart, lower min_skill",
+        ),
+    )
+    return extractor, skill
 
 
 def _labelled(split: examples.Split, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
@@ -74,16 +90,19 @@ def _labels(split: examples.Split, name: str) -> np.ndarray:
     return split.labels
 
 
-def _chance(eval_labels: np.ndarray) -> float:
-    """The share of the largest class."""
-    counts = np.bincount(eval_labels)
-    if np.count_nonzero(counts) == 1:
+def _refuse_one_class(eval_labels: np.ndarray) -> None:
+    if len(np.unique(eval_labels)) == 1:
         raise ValueError(
             f"{examples.LABEL}: all images of split {examples.EVAL_SPLIT!r} are of class "
-            f"{counts.argmax()}; feature_extractor.kind classifier needs at least two classes, "
+            f"{eval_labels[0]}; feature_extractor.kind classifier needs at least two classes, "
             "self_supervised needs none"
         )
-    return float(counts.max() / counts.sum())
+
+
+def _chance(eval_labels: np.ndarray, found: np.ndarray, num_classes: int) -> float:
+    """How often `found` would be right if it were shuffled."""
+    shares = [np.bincount(each, minlength=num_classes) / len(each) for each in (eval_labels, found)]
+    return float(np.dot(*shares))
 
 
 base.EXTRACTORS.register("classifier")(base.Kind(build, network.OPTIONS))

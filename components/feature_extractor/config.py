@@ -41,12 +41,13 @@ class FeatureExtractorConfig(Config):
     feature_dim: int = Field(
         64, ge=2, le=4096, description="size of a classifier's feature vectors"
     )
-    min_skill: float = Field(
-        0.5,
+    min_skill: float | None = Field(
+        None,
         ge=0,
         le=1,
-        description="minimum (accuracy - chance) / (1 - chance) on the eval split, where chance is "
-        "the share of its largest class: 0 is guessing, 1 is perfect",
+        description="minimum (accuracy - chance) / (1 - chance) on the eval split: 0 is guessing, "
+        "1 is perfect; default: that of the accuracy √chance, which is .71 for 2 equal classes, "
+        ".32 for 10, .1 for 100",
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="random seed of initial weights, order and dropout"

@@ -1,9 +1,13 @@
 """A small convolutional classifier, used for its features."""
 
 import dataclasses
+import logging
+import math
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+from scipy import stats
 
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
@@ -19,6 +23,11 @@ _SMALLEST_MAP = 4
 _FIRST_FILTERS = 16
 _MOST_FILTERS = 128
 _DROPOUT = 0.3
+# Refuse a network only if one of just enough skill would do this badly on so few eval images less
+# often than in one of a hundred runs.
+_SURE = 0.01
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +37,9 @@ class Skill:
     Attributes:
       eval_accuracy: share of the eval split that is classified correctly, in [0, 1].
       eval_loss: mean cross-entropy on the eval split, in nats.
-      chance: share of the largest class in the eval split, in (0, 1).
-      skill: (eval_accuracy - chance) / (1 - chance); 0 is guessing, 1 is perfect.
+      chance: expected accuracy of guesses that know only how often to name each class, in (0, 1).
+      skill: (eval_accuracy - chance) / (1 - chance), Cohen's kappa: 0 is guessing, also always the
+        most frequent class; 1 is perfect.
       train_examples, eval_examples: number of images in each split.
       seed: of initial weights, order and dropout.
     """
@@ -94,7 +104,8 @@ def checked_skill(
     chance: float,
     counts: tuple[int, int],
     config: FeatureExtractorConfig,
-    remedy: str,
+    train_accuracy: Callable[[], float],
+    remedies: tuple[str, str],
 ) -> Skill:
     """Computes the skill, and checks it.
 
@@ -102,17 +113,34 @@ def checked_skill(
       accuracy, loss, chance: see `Skill`.
       counts: images in the train split and in the eval split.
       config: with the minimum skill.
-      remedy: what to do about too little skill, for the error message.
+      train_accuracy: computes the accuracy on the train split, which decides what to advise.
+      remedies: for the error message: for a network that does well on the train split alone, and
+        for one that does not even there.
 
     Raises:
-      ValueError: if the skill is below `config.min_skill`.
+      ValueError: if the skill is below `config.min_skill`, by more than chance explains for so few
+        eval images, and for a network whose loss is not finite.
     """
-    skill = (accuracy - chance) / (1 - chance)
-    # "not >=" fails for NaN too.
-    if not skill >= config.min_skill:
+    name = f"FeatureExtractor: the {config.kind} network"
+    if not math.isfinite(loss):
         raise ValueError(
-            f"FeatureExtractor: the {config.kind} network's skill on the eval split is {skill:.2f} "
-            f"(accuracy {accuracy:.2f}, chance {chance:.2f}), "
-            f"feature_extractor.min_skill is {config.min_skill:.2f}; {remedy}"
+            f"{name}'s loss on the eval split is {loss}; lower feature_extractor.learning_rate"
         )
+    skill = (accuracy - chance) / (1 - chance)
+    # By default halfway between guessing and perfect on a logarithmic scale: a third of the images
+    # is little for 2 classes, and very good for 1000 of them.
+    least = config.min_skill
+    needed = math.sqrt(chance) if least is None else chance + least * (1 - chance)
+    if accuracy < needed:
+        bound = (needed - chance) / (1 - chance)
+        words = (
+            f"{name}'s skill on the eval split is {skill:.2f} (accuracy {accuracy:.2f}, chance "
+            f"{chance:.2f}), feature_extractor.min_skill is {bound:.2f}"
+        )
+        # The rotations of an image are not independent, so images are counted.
+        if stats.binom.cdf(round(accuracy * counts[1]), counts[1], needed) < _SURE:
+            shown = train_accuracy()
+            remedy = remedies[0] if shown >= needed else remedies[1]
+            raise ValueError(f"{words}; its accuracy on the train split is {shown:.2f}: {remedy}")
+        _log.warning("%s; the %d eval images are too few to be sure", words, counts[1])
     return Skill(accuracy, loss, chance, skill, *counts, config.seed)

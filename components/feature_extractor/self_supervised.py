@@ -56,12 +56,21 @@ def train(
     classifier.fit(shown, epochs=config.epochs, verbose=0)
     held_out = rotated_batches(eval_split.data, turns, batch_size, shuffled=False)
     loss, accuracy = classifier.evaluate(held_out, verbose=0)
-    counts = (len(train_split), len(eval_split))
-    remedy = (
-        "train for more epochs, or, if the images look the same in every turn, "
-        "choose another feature_extractor.kind"
+    skill = network.checked_skill(
+        accuracy,
+        loss,
+        chance=1 / len(turns),
+        counts=(len(train_split), len(eval_split)),
+        config=config,
+        train_accuracy=lambda: classifier.evaluate(
+            rotated_batches(train_split.data, turns, batch_size, shuffled=False), verbose=0
+        )[1],
+        remedies=(
+            f"it has learnt its {len(train_split)} images by heart; add images, or lower min_skill",
+            "train for more feature_extractor.epochs, or, if the images look the same in every "
+            "turn, choose another feature_extractor.kind",
+        ),
     )
-    skill = network.checked_skill(accuracy, loss, 1 / len(turns), counts, config, remedy)
     maps = whole.get_layer(network.MAPS).output
     # "same", because a map may have only one row.
     pooled = keras.layers.AveragePooling2D(2, padding="same")(maps)

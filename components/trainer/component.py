@@ -77,6 +77,10 @@ def GANTrainer(
     if settings.conditioning and split.class_names:
         saved_models.save_class_names(path_utils.serving_model_dir(model.uri), split.class_names)
     _copy_all(os.path.join(folder, training.LOG_FOLDER), model_run.uri)
+    if settings.quality.every_images:
+        # The record says which score the default was.
+        used = settings.quality.model_copy(update={"select_by": trainer.select_by})
+        settings = settings.model_copy(update={"quality": used})
     configuration = settings.model_dump_json(by_alias=True, indent=2)
     files.write(os.path.join(model_run.uri, artifact_files.CONFIGURATION), configuration.encode())
     model.set_string_custom_property("code_version", code_version)

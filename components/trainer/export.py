@@ -24,7 +24,8 @@ class ServingSignatures(tf.Module):
       generator: latents [n, latent_dim], or [latents, labels [n]] with classes, to data in [-1, 1].
       latent_dim: size of one latent vector.
       class_shares: sampling frequency of each class, [classes]; None for an unconditional
-        generator.
+        generator. Classes of frequency 0 are not served: the generator has never been trained on
+        them, and would answer with images of no class.
       scaling: of vectors; None for images, and for vectors that are in [-1, 1] by themselves.
     """
 
@@ -76,10 +77,12 @@ class ServingSignatures(tf.Module):
     def sample_class(self, count: tf.Tensor, seed: tf.Tensor, label: tf.Tensor) -> Tensors:
         """Like `sample`, with all data of class `label`."""
         assert self._class_shares is not None  # A signature of conditional generators only.
-        last = tf.constant(len(self._class_shares) - 1, tf.int64)
-        # Without the check a GPU would return zeros.
-        tf.debugging.assert_less_equal(label, last, "label: no such class")
-        tf.debugging.assert_non_negative(label, "label: no such class")
+        served = tf.constant(np.flatnonzero(self._class_shares), tf.int64)
+        # Without the check a GPU would return zeros for a class that does not exist.
+        tf.debugging.Assert(
+            tf.reduce_any(label == served),
+            [f"label: no such class; {classes_in_words(self._class_shares)}; asked for", label],
+        )
         return self._sample(count, seed, tf.fill([count], label))
 
     def columns(self) -> Tensors:
@@ -106,6 +109,24 @@ def postprocess(values: tf.Tensor, scaling: Scaling | None = None) -> tf.Tensor:
     if scaling:
         return scaling.rounded(scaling.from_unit(values))
     return examples.to_uint8(values) if values.shape.rank == 4 else tf.cast(values, tf.float32)
+
+
+def classes_in_words(class_shares: np.ndarray) -> str:
+    """The classes that a generator can make, and those that had no examples.
+
+    >>> classes_in_words(np.array([0.5, 0.25, 0.0, 0.25]))
+    'the generator has classes 0-1, 3; the data had no examples of 2'
+    """
+    there = class_shares > 0
+    words = f"the generator has classes {_ranges(np.flatnonzero(there))}"
+    if not there.all():
+        words += f"; the data had no examples of {_ranges(np.flatnonzero(~there))}"
+    return words
+
+
+def _ranges(numbers: np.ndarray) -> str:
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _named(values: tf.Tensor) -> Tensors:

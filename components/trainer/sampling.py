@@ -7,7 +7,7 @@ import tensorflow as tf
 from components.trainer.config import TrainingConfig
 from components.trainer.data.batches import latents
 from components.trainer.data.scaling import Scaling
-from components.trainer.export import ServingSignatures, postprocess
+from components.trainer.export import ServingSignatures, classes_in_words, postprocess
 from components.trainer.gan.network_pair import with_labels
 
 # Latents, and labels [n] or None.
@@ -42,7 +42,9 @@ class Sampler:
             return drawn, None
         classes = len(self._class_shares)
         if index == GRID:
-            return drawn, tf.range(count) % classes
+            # A class without examples is never learnt, so its row would only show noise.
+            labels = np.resize(np.flatnonzero(self._class_shares), count)
+            return drawn, tf.constant(labels, tf.int32)
         rng = np.random.default_rng([self._options.seed, -index])
         labels = rng.choice(classes, count, p=self._class_shares)
         return drawn, tf.constant(labels, tf.int32)
@@ -64,6 +66,21 @@ class Sampler:
     def postprocess(self, values: tf.Tensor) -> np.ndarray:
         """Data in [-1, 1] in the form in which they leave the trainer."""
         return postprocess(values, self._scaling).numpy()
+
+    def draw(
+        self, generator: keras.Model, count: int, seed: int, label: int | None = None
+    ) -> np.ndarray:
+        """What the exported generator's `sample` returns, or `sample_class` if given a label."""
+        serving = self.serving(generator)
+        arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
+        if label is None:
+            return next(iter(serving.sample(**arguments).values())).numpy()
+        if self._class_shares is None:
+            raise ValueError(f"label: {label}, the generator has no classes")
+        if label not in np.flatnonzero(self._class_shares):
+            raise ValueError(f"label: {label}, {classes_in_words(self._class_shares)}")
+        arguments["label"] = tf.constant(label, tf.int64)
+        return next(iter(serving.sample_class(**arguments).values())).numpy()
 
     def serving(self, generator: keras.Model) -> ServingSignatures:
         """The generator with the signatures that it is exported with."""

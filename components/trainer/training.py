@@ -1,6 +1,6 @@
 """GANTrainer: trains, evaluates, samples and exports a GAN."""
 
-import dataclasses
+import functools
 import math
 import os
 from collections.abc import Sequence
@@ -114,7 +114,6 @@ class GANTrainer:
         self.stop_training = False
         self.total_images = self._steps = 0
         self._user_callbacks = callbacks
-        self._quality: quality.Quality | None = None
         self._extract = extract or (quality.scaled(scaling) if scaling else quality.pixels)
         shares = assembly.class_shares(self.source, self.num_classes)
         self._sampler = Sampler(self.options, shares, scaling)
@@ -247,12 +246,19 @@ class GANTrainer:
 
     def measure(self) -> quality.Measurement:
         """The quality of the averaged generator, always from the same latents."""
-        options = self.options
-        if self._quality is None:
-            real, _ = self.source.take(options.quality.samples, options.seed)
-            self._quality = self._compare_with(real)
-        inputs = self._sampler.inputs(sampling.QUALITY, options.quality.samples)
-        return self._quality.measure(self._sampler.sample(self.ema_generator, inputs))
+        inputs = self._sampler.inputs(sampling.QUALITY, self.options.quality.samples)
+        return self._measured(self._quality, self.ema_generator, inputs)
+
+    @property
+    def select_by(self) -> str:
+        """The score that selects the generator to export; see `quality.QualityConfig`."""
+        return self.options.quality.select_by or self._quality.select_by
+
+    @functools.cached_property
+    def _quality(self) -> quality.Quality:
+        return self._compare_with(
+            *self.source.take(self.options.quality.samples, self.options.seed)
+        )
 
     def grid_samples(self, count: int) -> np.ndarray:
         """Samples of the averaged generator, always from the same latents; classes cycle."""
@@ -268,7 +274,8 @@ class GANTrainer:
 
         Returns:
           discriminator_loss, generator_loss; confidence: discriminator accuracy, the share of
-          (real, fake) pairs that it ranks correctly; fid, kid, coverage, diversity: see `quality`.
+          (real, fake) pairs that it ranks correctly; fid, kid, coverage, diversity and, where
+          classes are asked for and `extract` predicts them, class_accuracy: see `quality`.
         """
         source = sources.open_source(dataset, self.data_shape)
         real, labels = source.take(count, self.options.seed)
@@ -290,9 +297,8 @@ class GANTrainer:
                 "confidence": discriminator_accuracy(real_logits, fake_logits),
             }
             totals.add(terms, weight=len(real[rows]))
-        fakes = self._sampler.sample(self.chosen_generator, inputs)
-        measured = self._compare_with(real).measure(fakes)
-        return totals.pop() | dataclasses.asdict(measured)
+        comparison = self._compare_with(real, labels)
+        return totals.pop() | self._measured(comparison, self.chosen_generator, inputs).scores()
 
     def sample(self, count: int, seed: int = 0, label: int | None = None) -> np.ndarray:
         """Samples the generator that `export` writes; equal arguments give equal samples.
@@ -306,14 +312,7 @@ class GANTrainer:
           uint8 images [count, height, width, channels], or float32 vectors [count, columns] in the
           units of the `scaling`.
         """
-        serving = self._sampler.serving(self.chosen_generator)
-        arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
-        if label is None:
-            return next(iter(serving.sample(**arguments).values())).numpy()
-        if not self._conditioning or not 0 <= label < self.num_classes:
-            raise ValueError(f"label: {label}, the generator has {self.num_classes} classes")
-        arguments["label"] = tf.constant(label, tf.int64)
-        return next(iter(serving.sample_class(**arguments).values())).numpy()
+        return self._sampler.draw(self.chosen_generator, count, seed, label)
 
     def export(self, path: str) -> None:
         """Writes `chosen_generator`, in float32, as a SavedModel to the new folder `path`.
@@ -339,7 +338,13 @@ class GANTrainer:
             finite[f"{name}'s weights"] = weights_are_finite(getattr(self, name))
         return terms, finite, tf.reduce_all(tf.stack(list(finite.values())))
 
-    def _compare_with(self, real: np.ndarray) -> quality.Quality:
+    def _measured(
+        self, comparison: quality.Quality, generator: keras.Model, inputs: sampling.Inputs
+    ) -> quality.Measurement:
+        labels = None if inputs[1] is None else inputs[1].numpy()
+        return comparison.measure(self._sampler.sample(generator, inputs), labels)
+
+    def _compare_with(self, real: np.ndarray, labels: np.ndarray | None) -> quality.Quality:
         # In the same form as the fakes.
         real = real if real.dtype == np.uint8 else self._sampler.postprocess(tf.constant(real))
-        return quality.Quality(real, self._extract, seed=self.options.seed)
+        return quality.Quality(real, self._extract, labels=labels, seed=self.options.seed)

@@ -76,7 +76,8 @@ class CollapseWatch(Callback):
         if step.measurement is None or step.images < self._config.grace_images:
             return
         collapse = self.collapse(step.measurement)
-        for warning in (*collapse, *self.saturation(step.discriminator_accuracy)):
+        saturation = self.saturation(step.discriminator_accuracy)
+        for warning in (*collapse, *self.ignored_labels(step.measurement), *saturation):
             trainer.warn(f"{step.images:,} images: {warning}")
         if collapse and self._config.rollback:
             self._roll_back(trainer, step)
@@ -112,6 +113,18 @@ class CollapseWatch(Callback):
             f"discriminator accuracy {accuracy:.4g} is above watch.max_confidence "
             f"{self._config.max_confidence:.4g}: it is saturated and gives the generator little "
             "gradient; add the penalty r1, or lower discriminator_optimizer's learning_rate"
+        ]
+
+    def ignored_labels(self, measurement: Measurement) -> list[str]:
+        """A warning about fakes that are not of the classes asked for, or none.
+
+        No collapse: the generator may still learn its labels, and a rollback would not help.
+        """
+        if measurement.follows_labels:
+            return []
+        return [
+            f"class_accuracy {measurement.class_accuracy:.4g}: the fakes' classes have little to "
+            "do with those asked for; train for longer, or change conditioning.discriminator"
         ]
 
     def collapse(self, measurement: Measurement) -> list[str]:

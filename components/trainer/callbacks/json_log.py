@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import time
@@ -63,7 +62,7 @@ class JsonLog(Callback):
         self._means.add(step.terms)
         if not (step.is_due(self.every_images) or step.measurement):
             return
-        measured = dataclasses.asdict(step.measurement) if step.measurement else {}
+        measured = step.measurement.scores() if step.measurement else {}
         values = {**self._means.pop(), **trainer.scheduled, **measured}
         values |= {"input_wait": trainer.waiting.pop(), "memory_gb": devices.peak_memory_gb()}
         self.values = {name: float(value) for name, value in values.items()}

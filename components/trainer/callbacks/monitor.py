@@ -19,14 +19,13 @@ class QualityMonitor(Callback):
     """Measures the averaged generator, and keeps a copy when it is the best so far.
 
     Args:
-      config: how often to measure, and the score to select by.
+      config: how often to measure.
       checkpoint_every_images: measure before each checkpoint too; None: don't.
     """
 
     def __init__(self, config: QualityConfig, checkpoint_every_images: int | None) -> None:
         self.every_images = config.every_images
         self._checkpoint_every_images = checkpoint_every_images
-        self._select_by = config.select_by
         self._since_measured = Means()
 
     def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
@@ -37,8 +36,8 @@ class QualityMonitor(Callback):
             return
         step.discriminator_accuracy = self._since_measured.pop()["accuracy"]
         step.measurement = trainer.measure()
-        score = getattr(step.measurement, self._select_by)
-        if trainer.selection.offer(score, step.images):
+        score = getattr(step.measurement, trainer.select_by)
+        if trainer.selection.offer(score, step.images, step.measurement.follows_labels):
             trainer.best_generator.set_weights(trainer.ema_generator.get_weights())
 
 
@@ -67,10 +66,13 @@ class EarlyStopping(Callback):
 class Selection(tf.Module):
     """The best measurement so far, in variables so that it is checkpointed.
 
+    A generator that follows its labels is better than any that does not, whatever their scores.
+
     Attributes:
       score: the best score (lower is better); infinity before the first.
       images: images seen at the best score.
       worse: measurements since then, none of them better.
+      follows_labels: whether the fakes of the best followed their labels.
     """
 
     def __init__(self) -> None:
@@ -78,15 +80,18 @@ class Selection(tf.Module):
         self.score = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
         self.images = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.worse = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.follows_labels = tf.Variable(False, trainable=False)
 
     @property
     def made(self) -> bool:
         """Whether there is a best score yet."""
         return math.isfinite(float(self.score))
 
-    def offer(self, score: float, images: int) -> bool:
+    def offer(self, score: float, images: int, follows_labels: bool = True) -> bool:
         """Records a score at `images`; returns whether it is the best, which NaN never is."""
-        if score < float(self.score):
+        best = bool(self.follows_labels), -float(self.score)
+        if score < math.inf and (follows_labels, -score) > best:
+            self.follows_labels.assign(follows_labels)
             self.score.assign(score)
             self.images.assign(images)
             self.worse.assign(0)

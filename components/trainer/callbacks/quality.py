@@ -18,7 +18,8 @@ from components.common.config import Config
 from components.features import Extractor, distances
 from components.trainer.data.scaling import Scaling
 
-# Maps data [n, ...] to `features` [n, d] and, if it has classes, `probabilities` [n, classes].
+# Maps data [n, ...] to `features` [n, d]; if it has classes, also to `probabilities` [n, classes];
+# and if these classes are the data's labels, to the predicted `labels` [n].
 Extract = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 _PIXELS = 8
@@ -27,6 +28,14 @@ _FEWEST = 10
 # expected.
 _FEWEST_OF_A_MODE = 5
 _COVERED_FROM = 10  # A mode is covered from a tenth of its share in the data.
+# FID's bias grows with dimensions over samples and depends on the fakes' covariance, so above this
+# ratio it may rank two generators by their bias; KID has none.
+_DIMENSIONS_PER_SAMPLE = 1 / 4
+# Fakes follow their labels from this share of the real data's label skill on: far above the 0 of a
+# generator that ignores its labels, and far below what a good one reaches.
+_FOLLOWS_FROM = 0.5
+# An extractor that tells the real classes apart no better than this is no judge of labels.
+_JUDGES_FROM = 0.2
 
 
 class QualityConfig(Config):
@@ -36,8 +45,10 @@ class QualityConfig(Config):
         10_000, ge=1, description="images between measurements; null: never measure"
     )
     samples: int = Field(1000, ge=50, description="number of fakes, and of real data, to compare")
-    select_by: Literal["fid", "kid"] = Field(
-        "fid", description="score that selects the generator to export"
+    select_by: Literal["fid", "kid"] | None = Field(
+        None,
+        description="score that selects the generator to export; default: kid if the features have "
+        "more than a quarter as many dimensions as there are samples, else fid",
     )
     patience: int | None = Field(
         None, ge=1, description="stop after this many measurements without improvement; null: never"
@@ -63,12 +74,30 @@ class Measurement:
       coverage: share of the data's modes that the fakes cover, in [0, 1].
       diversity: mean distance between two fakes over that between two real data: 1 is as diverse as
         the data, 0 means all fakes are the same.
+      class_accuracy: share of fakes that the extractor assigns to the class they were asked to be;
+        None if it does not know the classes, or none were asked for.
+      follows_labels: False if the fakes' classes have little to do with those asked for; see
+        `Quality`.
     """
 
     fid: float
     kid: float
     coverage: float
     diversity: float
+    class_accuracy: float | None = None
+    follows_labels: bool = True
+
+    def scores(self) -> dict[str, float]:
+        """The scores by name, without those that were not measured."""
+        scores = {
+            "fid": self.fid,
+            "kid": self.kid,
+            "coverage": self.coverage,
+            "diversity": self.diversity,
+        }
+        if self.class_accuracy is not None:
+            scores["class_accuracy"] = self.class_accuracy
+        return scores
 
 
 class Quality:
@@ -79,11 +108,20 @@ class Quality:
     among the fakes is at least a tenth of its share in the data. Modes with too few real data are
     ignored.
 
+    FID, KID and coverage cannot tell whether each fake is of the class it was asked to be. Fakes
+    follow their labels if the agreement of the asked and the predicted classes is at least half of
+    that on real data. Agreement is Cohen's kappa, because it is 0 for a generator that ignores its
+    labels, also where one class is so frequent that most fakes are right by chance.
+
     Args:
       real: uint8 images [n, height, width, channels] or vectors [n, d], at least 10 rows.
       extract: see `load_extractor`, `pixels` and `identity`.
+      labels: of the real data [n], for a conditional generator.
       clusters: maximum number of clusters; each has 10 real data on average, or more.
       seed: for the clusters, and for the pairs whose distances are averaged.
+
+    Attributes:
+      select_by: the score to rank generators by, "fid" or "kid"; see `QualityConfig`.
 
     Raises:
       ValueError: for too few data, for features that are NaN or infinite, and if all real features
@@ -91,14 +129,24 @@ class Quality:
     """
 
     def __init__(
-        self, real: np.ndarray, extract: Extract, *, clusters: int = 20, seed: int = 0
+        self,
+        real: np.ndarray,
+        extract: Extract,
+        *,
+        labels: np.ndarray | None = None,
+        clusters: int = 20,
+        seed: int = 0,
     ) -> None:
         if clusters < 2:
             raise ValueError(f"clusters: {clusters}, expected 2 or more")
         self._extract = extract
         self._seed = seed
         found = extract(real)
+        knows = labels is not None and "labels" in found
+        self._label_skill = _agreement(labels, found["labels"]) if knows else None
         self._real = distances.matrix("real", found["features"], _FEWEST)
+        count, dimensions = self._real.shape
+        self.select_by = "kid" if dimensions > count * _DIMENSIONS_PER_SAMPLE else "fid"
         self._statistics = _statistics(self._real)
         self._spread = _mean_distance(self._real, seed)
         if self._spread == 0:
@@ -111,20 +159,38 @@ class Quality:
         counts = np.bincount(modes)
         self._counts = np.where(counts >= _FEWEST_OF_A_MODE, counts, 0)
 
-    def measure(self, fake: np.ndarray) -> Measurement:
-        """The scores of fakes [m, ...] of the same type and shape as the real data, m ≥ 2.
+    def measure(self, fake: np.ndarray, labels: np.ndarray | None = None) -> Measurement:
+        """The scores of fakes.
+
+        Args:
+          fake: [m, ...], of the same type and shape as the real data, m ≥ 2.
+          labels: the classes the fakes were asked to be [m], for a conditional generator.
 
         Raises:
           ValueError: for features of a different length than the real ones', NaN or infinity.
         """
         found = self._extract(fake)
         _, features = distances.matrix_pair(self._real, found["features"], at_least=2)
+        accuracy, follows = self._follows(labels, found)
         return Measurement(
             fid=distances.fid_from_statistics(*self._statistics, *_statistics(features)),
             kid=distances.polynomial_mmd(self._real, features),
             coverage=self._coverage(self._modes_of(found, features)),
             diversity=_mean_distance(features, self._seed) / self._spread,
+            class_accuracy=accuracy,
+            follows_labels=follows,
         )
+
+    def _follows(
+        self, labels: np.ndarray | None, found: Mapping[str, np.ndarray]
+    ) -> tuple[float | None, bool]:
+        """`class_accuracy` and `follows_labels`."""
+        if labels is None or self._label_skill is None:
+            return None, True
+        accuracy = float(np.mean(labels == found["labels"]))
+        if not self._label_skill >= _JUDGES_FROM:
+            return accuracy, True
+        return accuracy, _agreement(labels, found["labels"]) >= _FOLLOWS_FROM * self._label_skill
 
     def _coverage(self, modes: np.ndarray) -> float:
         there = self._counts > 0
@@ -150,6 +216,8 @@ def load_extractor(path: str) -> Extract:
     def extract(data: np.ndarray) -> dict[str, np.ndarray]:
         found = extractor(data)
         named = {"features": found.features, "probabilities": found.probabilities}
+        if extractor.description.get("classes_are_labels") and found.probabilities is not None:
+            named["labels"] = np.argmax(found.probabilities, axis=1)
         return {name: array for name, array in named.items() if array is not None}
 
     return extract
@@ -181,6 +249,15 @@ def pixels(data: np.ndarray) -> dict[str, np.ndarray]:
 
 def _statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def _agreement(asked: np.ndarray, found: np.ndarray) -> float:
+    """Cohen's kappa: 1 if all labels agree, 0 on average if they are independent."""
+    count = 1 + max(asked.max(), found.max())
+    shares = [np.bincount(labels, minlength=count) / len(labels) for labels in (asked, found)]
+    chance = float(np.dot(*shares))
+    # With one class there is nothing to confuse.
+    return 1.0 if chance == 1 else (float(np.mean(asked == found)) - chance) / (1 - chance)
 
 
 def _mean_distance(features: np.ndarray, seed: int) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer import export
+from components.trainer import export, sampling
 from components.trainer.data.scaling import Scaling
 
 CLIENT = """
@@ -87,6 +87,56 @@ def test_classes_are_served_by_label_and_by_their_shares(make_trainer, digits, l
     by_class = [trainer.sample(count, seed=3, label=label) for label in range(3)]
     found = [np.mean([(a == b).all() for a, b in zip(sampled, c, strict=True)]) for c in by_class]
     np.testing.assert_allclose(found, shares, atol=0.1)
+
+
+class Labelled(tf.keras.Model):
+    """Paints every image in the gray of its label."""
+
+    def call(self, inputs, training=None):
+        latents, labels = inputs
+        gray = tf.cast(labels, tf.float32)[:, tf.newaxis, tf.newaxis, tf.newaxis] / 127.5 - 1
+        return tf.tile(gray + 0 * latents[:, :1, tf.newaxis, tf.newaxis], [1, 2, 2, 1])
+
+
+def test_a_class_without_examples_is_not_served(tmp_path):
+    shares = np.array([0.0, 0.5, 0.0, 0.0, 0.25, 0.25])
+    serving = export.ServingSignatures(Labelled(), 8, shares)
+    export.save(serving, str(tmp_path / "model"))
+    model = tf.saved_model.load(str(tmp_path / "model"))
+    seed = tf.constant(1, tf.int64)
+
+    drawn = model.signatures["sample"](count=tf.constant(400), seed=seed)["images"]
+    assert np.unique(drawn).tolist() == [1, 4, 5]
+
+    of_class = model.signatures["sample_class"]
+    for label in (1, 4, 5):
+        made = of_class(count=tf.constant(3), seed=seed, label=tf.constant(label, tf.int64))
+        assert np.unique(made["images"]).tolist() == [label]
+    message = r"no such class; the generator has classes 1, 4-5; .* no examples of 0, 2-3; asked"
+    for label in (-1, 0, 2, 3, 6):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            of_class(count=tf.constant(3), seed=seed, label=tf.constant(label, tf.int64))
+
+
+def test_the_trainer_leaves_out_classes_without_examples(make_trainer, digits, labels):
+    few = (labels == 0) | (labels == 2)
+    trainer = make_trainer(
+        dataset=(digits[few], labels[few]),
+        generator={"num_classes": 4},
+        discriminator={"num_classes": 4},
+        conditioning={"num_classes": 4},
+    )
+
+    assert trainer.sample(2, label=2).shape == (2, 8, 8, 1)
+    for label in (1, 3):
+        message = (
+            f"label: {label}, the generator has classes 0, 2; the data had no examples of 1, 3"
+        )
+        with pytest.raises(ValueError, match=message):
+            trainer.sample(2, label=label)
+    # Alternately 0 and 2, from the latents of the grid.
+    inputs = trainer._sampler.inputs(sampling.GRID, 5)
+    assert inputs[1].numpy().tolist() == [0, 2, 0, 2, 0]
 
 
 def test_vectors_are_served_in_the_units_of_the_data(make_trainer, wine, scaling, tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import itertools
 import json
 
@@ -8,13 +9,14 @@ import pytest
 import tensorflow as tf
 
 from components.trainer import GANTrainer
-from components.trainer.callbacks import quality
+from components.trainer.callbacks import callback, quality
 from components.trainer.callbacks.collapse import CollapseError
 from components.trainer.callbacks.quality import identity
 from components.trainer.config import TrainerConfig
 from components.trainer.data.batches import step_batches
 from components.trainer.data.scaling import Scaling
 from components.trainer.gan import losses
+from components.trainer.networks import DISCRIMINATORS
 
 
 def _weights(trainer):
@@ -284,6 +286,75 @@ def test_the_best_generator_is_sampled_and_exported(make_trainer):
     assert any((a != b).any() for a, b in zip(ours, averaged, strict=True))
 
 
+def _brightness(images):
+    """Knows the two classes: bright images are of class 1."""
+    features = np.reshape(images, (len(images), -1)).astype(np.float64)
+    return {"features": features, "labels": (features.mean(axis=1) > 127).astype(np.int64)}
+
+
+class Planted(keras.Model):
+    """Makes noise around black or white: of the other class at first, later of the class asked for.
+
+    At first the noise is that of the data, so the other scores prefer the wrong classes.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.swapped = self.add_weight(shape=(), initializer="ones", trainable=False)
+        self.scale = self.add_weight(shape=(), initializer="ones")
+
+    def get_config(self):
+        return {}
+
+    def call(self, inputs, training=None):
+        latents, labels = inputs
+        asked = tf.cast(tf.reshape(labels, [-1, 1]), latents.dtype)
+        bright = asked + self.swapped * (1 - 2 * asked)
+        noise = tf.tanh(latents) * (0.05 + 0.15 * (1 - self.swapped)) * self.scale
+        return tf.reshape((2 * bright - 1) * 0.7 + noise, [-1, 4, 4, 1])
+
+
+class _Swap(callback.Callback):
+    def step_end(self, trainer, step):
+        # After the measurement of 64 images.
+        swapped = 1.0 if step.images < 64 else 0.0
+        for generator in (trainer.generator, trainer.ema_generator):
+            generator.swapped.assign(swapped)
+
+
+def test_a_generator_of_the_classes_asked_for_beats_a_better_one_of_others(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    noise = 0.05 * np.tanh(rng.normal(size=(200, 4, 4, 1)))
+    images = ((2 * labels - 1).reshape(-1, 1, 1, 1) * 0.7 + noise + 1) * 127.5
+    trainer = GANTrainer(
+        Planted(),
+        DISCRIMINATORS.get("mlp")((4, 4, 1), seed=1, num_classes=2, conditioning="projection"),
+        (images.round().astype(np.uint8), labels),
+        extract=_brightness,
+        callbacks=[_Swap()],
+        latent_dim=16,
+        batch_size=16,
+        conditioning={},
+        generator_optimizer=keras.optimizers.SGD(1e-12),
+        quality={"every_images": 64, "samples": 100},
+        watch={"grace_images": 0},
+    )
+    trainer.train(images=128, folder=str(tmp_path))
+
+    first, second = map(json.loads, (tmp_path / "log/log.jsonl").read_text().splitlines())
+    assert (first["class_accuracy"], second["class_accuracy"]) == (0, 1)
+    assert first["fid"] < second["fid"]
+    assert int(trainer.selection.images) == 128
+    (warning,) = (
+        json.loads(line)["warning"]
+        for line in (tmp_path / "log/warnings.jsonl").read_text().splitlines()
+        if "class_accuracy" in line
+    )
+    assert warning.startswith("64 images: class_accuracy 0:")
+    assert trainer.evaluate((images.round().astype(np.uint8), labels))["class_accuracy"] == 1
+
+
 def test_training_stops_when_it_gets_no_better(make_trainer):
     trainer = make_trainer(
         generator_optimizer=keras.optimizers.SGD(0.0),
@@ -354,7 +425,7 @@ def test_classes_follow_the_label(make_trainer, digits, labels):
         distances = [np.linalg.norm((made - c).reshape(100, -1), axis=1) for c in centres]
         right = np.mean(distances[label] < distances[1 - label])
         assert right > 0.9, f"{right:.0%} of the samples of class {label}"
-    with pytest.raises(ValueError, match="label: 2, the generator has 2 classes"):
+    with pytest.raises(ValueError, match="label: 2, the generator has classes 0-1"):
         trainer.sample(1, label=2)
 
 
@@ -496,3 +567,57 @@ def test_training_goes_on_where_it_stopped(make_trainer):
     for images in (48, 49, 160):
         parts.train(images=images)
     _assert_equal(whole, parts)
+
+
+class _Counts(callback.Callback):
+    """Live tensors, and all objects that Python's collector tracks, at some steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+        self.tensors, self.objects = [], []
+
+    def step_end(self, trainer, step):
+        if step.step in self.steps:
+            gc.collect()
+            # By type: isinstance would run the __class__ of proxies.
+            kinds = [type(each) for each in gc.get_objects()]
+            # The progress bar's estimate of the speed keeps the last 1000 steps.
+            self.objects.append(sum(kind.__name__ != "ProgressSample" for kind in kinds))
+            self.tensors.append(sum(issubclass(kind, tf.Tensor) for kind in kinds))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="never measured"),
+        pytest.param({"quality": {"every_images": 320, "samples": 50}}, id="measured"),
+        pytest.param(
+            {"penalties": [{"name": "r1", "interval": 4}, {"name": "lecam", "interval": 3}]},
+            id="lazy penalties",
+        ),
+        pytest.param(
+            {"augmentation": {"transforms": ["translation"], "adaptive": {}}}, id="adaptive"
+        ),
+        pytest.param({"gradient_accumulation": 2}, id="accumulation"),
+        pytest.param({"discriminator_steps": 2, "conditioning": {}}, id="classes"),
+    ],
+)
+def test_nothing_grows_with_the_steps(make_trainer, digits, labels, tmp_path, options):
+    # In the same phase of the log, which keeps the terms since its last line.
+    counts = _Counts([62, 162, 262])
+    of_classes = {"num_classes": 10}
+    classes = "conditioning" in options
+    trainer = make_trainer(
+        dataset=(digits, labels) if classes else digits,
+        generator={**of_classes, "conditioning": "concatenation"} if classes else {},
+        discriminator={**of_classes, "conditioning": "projection"} if classes else {},
+        callbacks=[counts],
+        log_every_images=16 * 20,
+        **options,
+    )
+    # On, because the last step saves a checkpoint.
+    trainer.train(images=16 * 270, folder=str(tmp_path))
+
+    # A leak of one object a step would add 100 each time; a cache is filled once.
+    for found, few in ((counts.tensors, 5), (counts.objects, 50)):
+        assert min(np.diff(found)) <= few, found

@@ -1,5 +1,7 @@
 """Detection of mode collapse."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,3 +100,13 @@ def test_thresholds_are_the_sections():
 def test_sections_that_make_no_sense_are_refused(section, message):
     with pytest.raises(ValidationError, match=message):
         WatchConfig(**section)
+
+
+def test_fakes_that_do_not_follow_their_labels_are_a_warning_but_no_collapse():
+    watch = CollapseWatch(WatchConfig())
+    ignoring = dataclasses.replace(measurement(), class_accuracy=0.125, follows_labels=False)
+
+    assert watch.collapse(ignoring) == []
+    (line,) = watch.ignored_labels(ignoring)
+    assert "class_accuracy 0.125" in line
+    assert watch.ignored_labels(measurement()) == []

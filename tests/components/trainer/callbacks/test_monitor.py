@@ -3,7 +3,7 @@
 import math
 
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.trainer.callbacks.monitor import Selection
@@ -45,6 +45,18 @@ def test_patience_counts_scores_in_a_row():
     assert not selection.exhausted(None)
 
 
+def test_following_labels_beats_any_score():
+    selection = Selection()
+    offers = [(5, False), (4, False), (90, True), (1, False), (80, True), (85, True), (70, False)]
+
+    taken = [selection.offer(score, n, follows) for n, (score, follows) in enumerate(offers)]
+
+    assert taken == [True, True, True, False, True, False, False]
+    assert float(selection.score) == 80
+    assert not selection.offer(math.nan, 9, True)
+
+
+@settings(deadline=None)
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=6))
 def test_the_best_is_the_first_minimum(scores):
     selection = Selection()
@@ -67,4 +79,5 @@ def test_a_selection_survives_a_checkpoint(tmp_path):
     # Bit-equal, because a resumed training must make the same decisions.
     assert float(again.score) == 0.1 + 0.2
     assert (int(again.images), int(again.worse)) == (2**40, 1)
+    assert bool(again.follows_labels)
     assert again.exhausted(1)

@@ -1,6 +1,7 @@
 """Quality during training against closed forms, and on fakes with known faults."""
 
-import dataclasses
+import json
+import shutil
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from components import features
 from components.features import distances
 from components.trainer.callbacks.quality import (
     Quality,
@@ -144,7 +146,7 @@ def test_scores_are_finite_and_in_range(shape, fineness):
         warnings.simplefilter("error")
         measured = Quality(real, identity, seed=seed % 7).measure(fake)
 
-    assert np.isfinite(dataclasses.astuple(measured)).all()
+    assert np.isfinite(list(measured.scores().values())).all()
     assert measured.fid >= 0
     assert 0 <= measured.coverage <= 1
     assert measured.diversity >= 0
@@ -181,12 +183,12 @@ def test_one_cluster_is_refused(blobs):
 def test_pixels_of_an_even_image_are_its_value(shape):
     images = np.broadcast_to(np.array([0, 51, 255], np.uint8)[:, None, None, None], shape)
 
-    features = pixels(images)["features"]
+    found = pixels(images)["features"]
 
-    assert features.shape == (3, min(shape[1], 8) * min(shape[2], 8) * shape[3])
-    assert features.dtype == np.float64
-    expected = np.broadcast_to(np.array([[-1.0], [-0.6], [1.0]]), features.shape)
-    np.testing.assert_allclose(features, expected, atol=1e-6)
+    assert found.shape == (3, min(shape[1], 8) * min(shape[2], 8) * shape[3])
+    assert found.dtype == np.float64
+    expected = np.broadcast_to(np.array([[-1.0], [-0.6], [1.0]]), found.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_pixels_are_means_of_areas(digits):
@@ -265,6 +267,28 @@ def test_an_extractor_is_read_from_its_saved_model(saved, count):
     assert found["probabilities"].shape == (count, 2)
 
 
+@pytest.mark.parametrize("are_labels", [True, False])
+def test_classes_are_labels_if_the_extractor_says_so(saved, tmp_path, are_labels):
+    shutil.copytree(saved / "good", tmp_path / features.SAVED_MODEL_FOLDER)
+    description = {
+        "id": "1",
+        "kind": "classifier",
+        "name": "bright",
+        "feature_dim": 2,
+        "num_classes": 2,
+        "classes_are_labels": are_labels,
+    }
+    (tmp_path / features.DESCRIPTION_FILE).write_text(json.dumps(description))
+    images = np.zeros((2, 2, 2, 1), np.uint8)
+    images[1, 0, 0] = 255
+
+    found = load_extractor(str(tmp_path))(images)
+
+    assert ("labels" in found) is are_labels
+    if are_labels:
+        assert found["labels"].tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -277,10 +301,92 @@ def test_a_model_that_extracts_nothing_is_refused(saved, name, message):
         load_extractor(str(saved / name))
 
 
+@pytest.mark.parametrize(
+    ("count", "dimensions", "score"),
+    [(1000, 64, "fid"), (1000, 250, "fid"), (1000, 251, "kid"), (100, 64, "kid")],
+)
+def test_the_default_score_is_kid_where_fid_would_be_mostly_bias(count, dimensions, score):
+    real = np.random.default_rng(0).normal(size=(count, dimensions))
+
+    assert Quality(real, identity).select_by == score
+
+
+def test_the_default_score_prefers_good_fakes_where_fid_prefers_blurred_ones():
+    # As many dimensions as samples: fresh data are perfect fakes, shrunk ones are not.
+    rng = np.random.default_rng(0)
+    real, perfect, other = (rng.normal(size=(300, 300)) for _ in range(3))
+    quality = Quality(real, identity)
+    good, shrunk = quality.measure(perfect), quality.measure(0.6 * other)
+
+    assert shrunk.fid < good.fid
+    assert getattr(good, quality.select_by) < getattr(shrunk, quality.select_by)
+
+
+def knowing(vectors):
+    """Like `labelled`, with classes that are the data's labels."""
+    return {**labelled(vectors), "labels": np.argmax(vectors, axis=1)}
+
+
+BLOB_LABELS = np.repeat(np.arange(10), 100)
+
+
+@pytest.mark.parametrize(
+    ("asked", "accuracy", "follows"),
+    [
+        pytest.param(BLOB_LABELS, 1.0, True, id="right"),
+        pytest.param((BLOB_LABELS + 1) % 10, 0.0, False, id="swapped"),
+        pytest.param(np.tile(np.arange(10), 100), 0.1, False, id="ignored"),
+        pytest.param(np.where(np.arange(1000) % 100 < 60, BLOB_LABELS, 0), 0.64, True, id="most"),
+        pytest.param(np.where(np.arange(1000) % 100 < 30, BLOB_LABELS, 0), 0.37, False, id="few"),
+    ],
+)
+def test_fakes_of_other_classes_than_asked_for_are_noticed(blobs, asked, accuracy, follows):
+    quality = Quality(blobs, knowing, labels=BLOB_LABELS)
+
+    measured = quality.measure(blobs, asked)
+
+    assert measured.scores()["class_accuracy"] == pytest.approx(accuracy)
+    assert measured.follows_labels is follows
+    # All that the other scores see is the same.
+    assert measured.fid == quality.measure(blobs, BLOB_LABELS).fid
+
+
+def test_being_right_by_chance_is_not_following_labels(blobs):
+    # Nine tenths are of class 0, in the data and among the fakes: 81 % agree by chance.
+    rows = np.concatenate([np.arange(900) % 100, np.arange(900, 1000)])
+    real, labels = blobs[rows], BLOB_LABELS[rows]
+    asked = np.random.default_rng(0).permutation(labels)
+    quality = Quality(real, knowing, labels=labels)
+
+    ignored = quality.measure(real, asked)
+
+    assert ignored.class_accuracy > 0.75
+    assert not ignored.follows_labels
+    assert quality.measure(real, labels).follows_labels
+
+
+def test_an_extractor_that_confuses_the_real_classes_does_not_judge_labels(blobs):
+    confused = np.random.default_rng(0).permutation(BLOB_LABELS)
+    measured = Quality(blobs, knowing, labels=confused).measure(blobs, (BLOB_LABELS + 1) % 10)
+
+    assert measured.class_accuracy == 0
+    assert measured.follows_labels
+
+
+@pytest.mark.parametrize(
+    ("extract", "asked"), [(labelled, BLOB_LABELS), (knowing, None)], ids=["other classes", "none"]
+)
+def test_without_known_classes_there_is_no_class_accuracy(blobs, extract, asked):
+    measured = Quality(blobs, extract, labels=BLOB_LABELS).measure(blobs, asked)
+
+    assert "class_accuracy" not in measured.scores()
+    assert measured.follows_labels
+
+
 def test_the_default_section_measures_and_does_not_stop():
     config = QualityConfig()
 
-    assert (config.every_images, config.samples, config.select_by) == (10_000, 1000, "fid")
+    assert (config.every_images, config.samples, config.select_by) == (10_000, 1000, None)
     assert config.patience is None
 
 
