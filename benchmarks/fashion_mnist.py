@@ -11,7 +11,7 @@ import numpy as np
 
 from components.data import examples
 from components.evaluator.metrics import functions
-from components.evaluator.metrics.manifolds import manifolds
+from components.evaluator.neighbourhoods.manifolds import manifolds
 from components.example_gen.formats.idx import read_idx
 from components.feature_extractor import classifier
 from components.feature_extractor.config import FeatureExtractorConfig

@@ -1,1 +1,1 @@
-"""The scores: registry, formulas, neighbours, intervals."""
+"""The scores: registry, formulas, standards, intervals."""

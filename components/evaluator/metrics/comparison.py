@@ -10,10 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from components.common.config import Config
-from components.evaluator.metrics import columns, neighbours, uncertainty
-from components.evaluator.metrics.left_out import LeftOut, without_each_group
-from components.evaluator.metrics.manifolds import Manifolds, manifolds
-from components.evaluator.metrics.train_distances import TrainImages
+from components.evaluator.metrics import columns, uncertainty
+from components.evaluator.neighbourhoods import neighbours
+from components.evaluator.neighbourhoods.left_out import LeftOut, without_each_group
+from components.evaluator.neighbourhoods.manifolds import Manifolds, manifolds
+from components.evaluator.neighbourhoods.train_images import TrainImages
 from components.features import Features
 
 _FEWEST, _FEWEST_OF_A_CLASS = 4, 20

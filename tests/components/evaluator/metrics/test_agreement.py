@@ -10,7 +10,7 @@ import pytest
 import scipy.special
 
 from components.evaluator.metrics import functions
-from components.evaluator.metrics.manifolds import manifolds as find_manifolds
+from components.evaluator.neighbourhoods.manifolds import manifolds as find_manifolds
 from components.features.distances import fid, polynomial_mmd
 
 FOLDER = Path(__file__).parent / "oracles"

@@ -29,8 +29,8 @@ import time
 
 import numpy as np
 
-from components.evaluator.metrics import neighbours, tiles
-from components.evaluator.metrics.tiles import Points
+from components.evaluator.neighbourhoods import neighbours, tiles
+from components.evaluator.neighbourhoods.tiles import Points
 from components.features.distances import checked_pair
 
 # A tile of which more than this share needs float64 is made in float64.

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from components.evaluator.metrics import neighbours, tiles
-from components.evaluator.metrics.manifolds import Progress, Spheres, manifolds
-from components.evaluator.metrics.tiles import Points
+from components.evaluator.neighbourhoods import neighbours, tiles
+from components.evaluator.neighbourhoods.manifolds import Progress, Spheres, manifolds
+from components.evaluator.neighbourhoods.tiles import Points
 from components.features.distances import checked_pair
 
 # Standard deviations of the number of a group's images among the nearest that are allowed for.

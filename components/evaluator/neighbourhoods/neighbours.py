@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.evaluator.metrics import tiles
-from components.evaluator.metrics.tiles import Points
+from components.evaluator.neighbourhoods import tiles
+from components.evaluator.neighbourhoods.tiles import Points
 from components.features.distances import checked
 
 # Neighbours that are kept beyond those asked for, as float32 may have the order wrong.

@@ -1,0 +1,1 @@
+"""Who lies near whom: nearest neighbours, manifolds, and the training images nearest to a fake."""
