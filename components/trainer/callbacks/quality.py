@@ -142,8 +142,9 @@ class Quality:
         self._extract = extract
         self._seed = seed
         found = extract(real)
-        knows = labels is not None and "labels" in found
-        self._label_skill = _agreement(labels, found["labels"]) if knows else None
+        self._label_skill: float | None = None
+        if labels is not None and "labels" in found:
+            self._label_skill = _agreement(labels, found["labels"])
         self._real = distances.matrix("real", found["features"], _FEWEST)
         count, dimensions = self._real.shape
         self.select_by = "kid" if dimensions > count * _DIMENSIONS_PER_SAMPLE else "fid"
