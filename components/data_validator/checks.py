@@ -1,7 +1,7 @@
 """All checks of a data set, based on its statistics."""
 
 import itertools
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import TypeAlias
 
 import tensorflow_data_validation as tfdv
@@ -11,7 +11,13 @@ from components.data import examples, notes, vectors
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data.notes import Noted
 from components.data_validator.config import ValidationConfig
-from components.data_validator.statistics import class_feature, counts, features_of, shares
+from components.data_validator.statistics import (
+    LABELS,
+    class_feature,
+    counts,
+    features_of,
+    shares,
+)
 
 # Environments of a schema: training data, and inputs of a deployed model.
 TRAINING, SERVING = "TRAINING", "SERVING"
@@ -44,6 +50,10 @@ _NOTES = (
     ),
 )
 _NAMED = 3
+# No random split puts so many examples of one class into eval and none into train.
+_FEWEST_UNSEEN = 20
+# Classes whose examples TFDV counts; of more it keeps the most frequent ones.
+_MOST_COUNTED = 1000
 
 
 def validate(
@@ -93,6 +103,7 @@ def validate(
             _name_missing_classes(found[split], each, schema)
         # Not for eval, which may be small: comparing it with train suffices.
         _check_balance(found[TRAIN_SPLIT], statistics[TRAIN_SPLIT], config)
+        _check_unseen(found[EVAL_SPLIT], statistics)
         compare(EVAL_SPLIT, statistics[TRAIN_SPLIT], TRAIN_SPLIT, "skew_comparator")
         compare(TRAIN_SPLIT, previous, "the last good span", "drift_comparator")
         compare(TRAIN_SPLIT, reference, "the reference", "drift_comparator")
@@ -136,6 +147,57 @@ def _check_balance(
             f"the smallest class must have at least {config.min_class_balance:g} of the largest "
             "(validation.min_class_balance).",
         )
+
+
+def _check_unseen(anomalies: anomalies_pb2.Anomalies, statistics: Mapping[str, Statistics]) -> None:
+    """Refuses classes that a generator would be asked for without ever having seen them."""
+    held_out = _unseen(statistics)
+    many = [label for label, count in held_out.items() if count >= _FEWEST_UNSEEN]
+    if many:
+        total = sum(held_out[label] for label in many)
+        _add(
+            _info_of(anomalies, _classes(statistics[EVAL_SPLIT])[0]),
+            _Info.UNKNOWN_TYPE,
+            "Classes only in eval",
+            f"No example of train has label {_first(many)}, but {total:g} of eval have; "
+            "divide the data again, or leave these classes out.",
+        )
+
+
+def empty_classes(statistics: Mapping[str, Statistics]) -> list[str]:
+    """Warnings about classes that a conditional generator will not learn, one line each.
+
+    No anomalies: for training without labels they do not matter.
+    """
+    lines = []
+    if few := list(_unseen(statistics)):
+        lines.append(
+            f"class {_first(few)}: in eval only; a conditional generator will not learn it"
+        )
+    features = features_of(statistics[TRAIN_SPLIT])
+    labels = {int(label) for name in LABELS if name in features for label in counts(features[name])}
+    # Beyond this, the statistics count only the most frequent labels.
+    highest = max(labels, default=0) if len(labels) < _MOST_COUNTED else 0
+    # A label may be huge.
+    missing = (str(label) for label in range(highest) if label not in labels)
+    if gaps := list(itertools.islice(missing, _NAMED + 1)):
+        lines.append(
+            f"label {_first(gaps)}: no example of train, but of higher labels; a conditional "
+            "generator will not learn it"
+        )
+    return lines
+
+
+def _unseen(statistics: Mapping[str, Statistics]) -> dict[str, float]:
+    """The classes that only eval has, and their examples."""
+    (name, seen), (same, held_out) = (_classes(statistics[s]) for s in (TRAIN_SPLIT, EVAL_SPLIT))
+    if not seen or name != same or len(seen) >= _MOST_COUNTED:
+        return {}
+    return {label: count for label, count in held_out.items() if label not in seen}
+
+
+def _first(labels: Sequence[str]) -> str:
+    return ", ".join([*labels[:_NAMED], *(["…"] if len(labels) > _NAMED else [])])
 
 
 def _classes(statistics: Statistics) -> tuple[str, dict[str, float]]:
@@ -237,8 +299,8 @@ def _missing(schema: schema_pb2.Schema, name: str, found: Container[str]) -> str
         for feature in schema.feature
         if feature.name == name
     )
-    missing = list(itertools.islice((label for label in known if label not in found), _NAMED + 1))
-    return ", ".join([*missing[:_NAMED], *(["…"] if len(missing) > _NAMED else [])])
+    missing = (label for label in known if label not in found)
+    return _first(list(itertools.islice(missing, _NAMED + 1)))
 
 
 def _info_of(anomalies: anomalies_pb2.Anomalies, name: str) -> anomalies_pb2.AnomalyInfo:

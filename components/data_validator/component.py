@@ -51,8 +51,11 @@ def DataValidator(
       previous: statistics of an earlier span; a Resolver may find none.
     """
     settings = ValidationConfig.model_validate_json(config)
+    by_split = _by_split(statistics)
+    for line in checks.empty_classes(by_split):
+        _log.warning("%s", line)
     found = checks.validate(
-        _by_split(statistics),
+        by_split,
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
         notes.read(examples.uri),
         settings,

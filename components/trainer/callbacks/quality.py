@@ -142,7 +142,7 @@ class Quality:
         self._extract = extract
         self._seed = seed
         found = extract(real)
-        self._label_skill = None
+        self._label_skill: float | None = None
         if labels is not None and "labels" in found:
             self._label_skill = _agreement(labels, found["labels"])
         self._real = distances.matrix("real", found["features"], _FEWEST)

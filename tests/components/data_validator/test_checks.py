@@ -187,3 +187,40 @@ def test_rows_are_checked_as_images_are(rows):
     }
     assert "Label 1 has 5 examples, label 0 has 95" in found["train", "row/class/label"]
     assert "mean 5.55, not 0.548" in found["eval", "column/wind"]
+
+
+def test_a_class_of_eval_alone_is_an_anomaly_if_it_is_no_accident(images):
+    # Of 100 examples each: 25 of label 3 in eval.
+    statistics = {"train": images([0, 1, 2]), "eval": images([0, 1, 2, 3])}
+    found = checks.validate(
+        statistics, text_format.Parse(DRIFT, schema_pb2.Schema()), {}, ValidationConfig()
+    )
+
+    description = found["eval"].anomaly_info["image/class/label"].description
+    assert "No example of train has label 3, but 25 of eval have" in description
+    assert checks.empty_classes(statistics) == [
+        "class 3: in eval only; a conditional generator will not learn it"
+    ]
+
+
+def test_a_class_of_eval_alone_may_be_an_accident(images):
+    statistics = {"train": images([0, 1]), "eval": images([0] * 30 + [1] * 19 + [2])}
+    found = checks.validate(
+        statistics, text_format.Parse(DRIFT, schema_pb2.Schema()), {}, ValidationConfig()
+    )
+
+    assert "only in eval" not in str(found["eval"])
+    (line,) = checks.empty_classes(statistics)
+    assert line.startswith("class 2: in eval only")
+
+
+def test_gaps_between_the_labels_are_named(images):
+    statistics = dict.fromkeys(("train", "eval"), images([0, 2, 7]))
+
+    (line,) = checks.empty_classes(statistics)
+    assert line.startswith("label 1, 3, 4, …: no example of train")
+
+
+@pytest.mark.parametrize("labels", [[0, 1], []])
+def test_complete_and_missing_labels_have_no_gaps(images, labels):
+    assert checks.empty_classes(dict.fromkeys(("train", "eval"), images(labels))) == []

@@ -21,9 +21,7 @@ def score(value, error=0.0):
 
 
 def scored(extractor="e", real="r", **scores):
-    good = {name: score(1.0) for name in ("recall", "coverage")}
-    good |= {name: score(0.0) for name in ("copies", "duplicates")}
-    return gate.Scored({**good, **scores}, extractor, real)
+    return gate.Scored({"recall": score(1.0), **scores}, extractor, real)
 
 
 def failed(verdicts):
@@ -143,19 +141,87 @@ def test_scores_under_another_protocol_are_never_compared(differing):
     assert gate.changes(candidate, scored(fid=score(9.0)))["fid"].value == -8
 
 
-@pytest.mark.parametrize(
-    ("metric", "value"),
-    [("recall", 0.05), ("coverage", 0.1), ("modes", 0.1), ("copies", 0.9), ("duplicates", 0.9)],
-)
-def test_a_broken_generator_is_refused_without_being_asked_for(metric, value):
-    broken = scored(fid=score(1.0), **{metric: score(value)})
+def share(value, real=0.0, p=0.0):
+    return Score(value, value, value, details={"real": real, "excess_p": p})
 
-    assert failed(gate.judge(broken, None, GateConfig())) == [metric]
-    assert failed(gate.judge(broken, None, GateConfig(bounds={metric: None}))) == []
+
+REFERENCES = {
+    "train": {"fid": score(2.0), "precision": score(0.8), "recall": score(0.8)},
+    "untrained": {"fid": score(302.0)},
+    "noise": {"fid": score(1000.0)},
+}
+
+
+@pytest.mark.parametrize(
+    ("metric", "found", "kept"),
+    [
+        pytest.param("precision", score(0.41, 0.2), True, id="half of the train split's"),
+        pytest.param("precision", score(0.39), False, id="less than half of it"),
+        pytest.param("precision", score(NAN), False, id="NaN"),
+        pytest.param("fid", score(76.0, 20.0), True, id="a quarter of the way to untrained"),
+        pytest.param("fid", score(78.0), False, id="further"),
+        pytest.param("copies", share(0.09), True, id="few copies"),
+        pytest.param("copies", share(0.12), False, id="more than a tenth"),
+        pytest.param("copies", share(0.12, p=0.01), True, id="chance explains it"),
+        pytest.param("duplicates", share(0.62, real=0.6), True, id="real rows repeat as often"),
+        pytest.param("duplicates", share(0.7, real=0.6), False, id="real rows repeat less"),
+        pytest.param("modes", score(0.9), True, id="nine of ten classes"),
+        pytest.param("modes", score(0.8), False, id="eight of ten"),
+        pytest.param(
+            "class_accuracy",
+            Score(0.5, details={"real": 0.9, "chance": 0.1}),
+            True,
+            id="half-way from chance",
+        ),
+        pytest.param(
+            "class_accuracy",
+            Score(0.49, details={"real": 0.9, "chance": 0.1}),
+            False,
+            id="nearer to chance",
+        ),
+        pytest.param("mode_kl", Score(0.5, details={"p_value": 0.01}), True, id="few samples"),
+        pytest.param("mode_kl", Score(0.5, details={"p_value": 1e-9}), False, id="other classes"),
+    ],
+)
+def test_a_metric_has_a_standard_unless_the_recipe_has_a_bound(metric, found, kept):
+    candidate = gate.Scored({metric: found}, "e", "r")
+
+    assert failed(gate.judge(candidate, None, GateConfig(), REFERENCES)) == (
+        [] if kept else [metric]
+    )
+    lenient = GateConfig(bounds={metric: None})
+    assert gate.judge(candidate, None, lenient, REFERENCES) == []
+
+
+def test_without_references_only_absolute_standards_are_left():
+    candidate = gate.Scored({"fid": score(1e9), "precision": score(0.0)}, "e", "r")
+
+    assert gate.judge(candidate, None, GateConfig()) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "baseline", "candidate", "passed"),
+    [
+        ("copies", score(0.0), score(0.001, 0.001), True),
+        ("copies", score(0.0), score(0.06), False),
+        ("fid", score(0.0), score(2.9), True),
+        ("fid", score(0.0), score(3.1), False),
+    ],
+)
+def test_a_tolerance_has_a_scale_where_the_baseline_is_nothing(
+    metric, baseline, candidate, passed
+):
+    rules = GateConfig(not_worse_than_blessed={metric: 0.5}, bounds={metric: {"max": 100}})
+
+    verdicts = gate.judge(
+        scored(**{metric: candidate}), scored(**{metric: baseline}), rules, REFERENCES
+    )
+
+    assert failed(verdicts) == ([] if passed else [metric])
 
 
 def test_a_rule_about_a_metric_that_is_not_there_is_an_error():
-    with pytest.raises(ValueError, match=r"evaluator.gate: inception_score .*there are copies"):
+    with pytest.raises(ValueError, match=r"evaluator.gate: inception_score .*there are recall"):
         gate.judge(scored(), None, GateConfig(bounds={"inception_score": {"min": 2}}))
 
 
