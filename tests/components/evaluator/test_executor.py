@@ -69,7 +69,14 @@ def test_a_good_generator_is_blessed(evaluate, generator, split_examples):
     assert Image.open(Path(evaluation.uri, "samples.png")).size == (71, 71)
 
     found = json.loads(Path(evaluation.uri, "metrics.json").read_text())
-    assert list(found["references"]) == ["baseline", "train", "untrained", "noise", "halves"]
+    assert list(found["references"]) == [
+        "baseline",
+        "train",
+        "untrained",
+        "noise",
+        "halves",
+        "on_train",
+    ]
     for name, score in found["metrics"].items():
         assert evaluation.get_float_custom_property(name) == score["value"]
     assert evaluation.get_string_custom_property("extractor_id") == "0123456789abcdef"
