@@ -60,6 +60,9 @@ def evaluate(
     subjects = maker.make(baseline, others)
     comparisons = {name: _compare(name, subject) for name, subject in subjects.items()}
     scores = {name: _score(name, comparison) for name, comparison in comparisons.items()}
+    on_train = maker.on_train(subjects["model"].sample)
+    if on_train is not None:
+        scores["on_train"] = score_all(_compare("on_train", on_train), ["fid"])
     real_id = features.data_id(real.data)
     scored = {
         name: gate.Scored(scores[name], extractor.id, real_id)

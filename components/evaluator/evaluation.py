@@ -149,6 +149,8 @@ class Evaluation:
       scores: by subject, then by metric: `model`, and of its references those that there are, of
         `baseline`, `best` (the best blessed generator, if it is not the baseline), `train`,
         `untrained`, `noise`, `halves` (one half of the real images against the other: the floor).
+        `on_train` is the candidate's FID against images of the train split, as many as there are
+        real ones; below the one against the real images, it tells of memory.
       changes: by metric, candidate minus last blessed model, with its interval; empty without one.
       classes: by label.
       pictures: None for vectors.

@@ -100,6 +100,16 @@ class Subjects:
         shown = ("model", "baseline", "train", *references, "noise", "halves")
         return {name: subjects[name] for name in shown if name in subjects}
 
+    def on_train(self, fakes: Sample) -> Subject | None:
+        """Fakes beside as many random data of the train split as there are real ones.
+
+        The data are those of the subject `train`; None where there are fewer.
+        """
+        if self._train is None or len(self._train) < len(self._real):
+            return None
+        order = np.random.default_rng(self._config.seed).permutation(len(self._train))
+        return Subject(fakes, self._reference(self._train[order[: len(self._real)]]))
+
     def of_classes(self, asked: Sample | None, labels: np.ndarray) -> dict[int, Subject]:
         """A conditional generator's samples of some classes, each beside the real data of it.
 

@@ -294,7 +294,9 @@ class Comparison:
             "pairs": self.fake.data.ndim == 2 and self.fake.data.shape[1] > 1,
             "probabilities": probabilities,
             "classes": probabilities and self.reference.classes_are_labels,
-            "labels": self.asked is not None and self.real.features.labels is not None,
+            "labels": probabilities
+            and self.asked is not None
+            and self.real.features.labels is not None,
             "large classes": bool(len(self.large_classes)),
             "train": self.reference.train is not None,
         }[need]

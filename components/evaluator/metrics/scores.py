@@ -156,10 +156,14 @@ def mode_kl(comparison: Comparison) -> Score:
     )
     counts = counts[:, counts.any(axis=0)]
     p_value = stats.chi2_contingency(counts, correction=False)[1] if counts.shape[1] > 1 else 1.0
-    score = uncertainty.recomputed(
-        lambda rows: functions.mode_coverage(real, fake[rows])[2], comparison.fake_groups
-    )
-    return dataclasses.replace(score, details={"p_value": float(p_value)})
+    left_out = [
+        functions.mode_coverage(
+            real[comparison.real_groups != group], fake[comparison.fake_groups != group]
+        )[2]
+        for group in range(comparison.groups)
+    ]
+    value = functions.mode_coverage(real, fake)[2]
+    return uncertainty.jackknife(value, left_out, {"p_value": float(p_value)})
 
 
 def class_accuracy(comparison: Comparison) -> Score:

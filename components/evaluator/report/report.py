@@ -32,6 +32,13 @@ _DRAWN = 24
 # What is scored, in the order of its columns: the head, and what it is.
 _SUBJECTS = {
     "model": ("This model", "the candidate"),
+    "on_train": (
+        "On train",
+        "this model against as many images of the train split as there are of the eval split; an "
+        "FID clearly below that against the eval split means that the generator, or the choice of "
+        "its checkpoint, fits the training data; a large train split is remembered without this "
+        "trace",
+    ),
     "baseline": ("Last blessed", "the last blessed generator, under the same protocol"),
     "best": ("Best blessed", "the blessed generator of the lowest FID, under the same protocol"),
     "train": ("Real", "the train split: what a perfect generator would score"),

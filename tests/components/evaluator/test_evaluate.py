@@ -13,7 +13,7 @@ from components.evaluator import evaluate
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.metrics.registry import METRICS
 
-REFERENCES = ["train", "untrained", "noise", "halves"]
+REFERENCES = ["train", "untrained", "noise", "halves", "on_train"]
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,29 @@ def test_every_number_has_an_interval_that_holds_it(found):
             assert score.value <= score.high + 1e-12, (subject, name)
             least, most = METRICS.get(name).range
             assert least <= score.low <= score.high <= most
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_what_was_memorised_is_nearer_to_the_train_split(measure, splits, digits, copies):
+    train = examples.Split(splits[1].data[:300], None)
+
+    scores = measure(train.data if copies else digits[0][1100:1400], train=train).scores
+
+    assert set(scores["on_train"]) == {"fid"}
+    on_eval, on_train = scores["model"]["fid"], scores["on_train"]["fid"]
+    assert on_train.low <= on_train.value < on_train.high
+    assert (on_train.value < on_eval.low) is copies
+    if not copies:
+        assert on_eval.low < on_train.high
+        assert on_train.low < on_eval.high
+
+
+def test_fewer_training_images_are_not_compared_with_more_real_ones(measure, splits):
+    train = splits[1]
+    few = examples.Split(train.data[:299], train.labels[:299])
+
+    assert "on_train" not in measure(train.data[:100], train=few).scores
+    assert "on_train" not in measure(train.data[:100], train=None).scores
 
 
 def test_every_metric_tells_real_images_from_noise(found):

@@ -100,7 +100,13 @@ def test_the_stage_writes_the_scores_of_every_column_and_the_samples(stage, cell
     found = json.loads(Path(evaluation.uri, "metrics.json").read_text())
 
     assert blessing.get_int_custom_property("blessed") == 1
-    assert list(found["references"]) == ["train", "untrained", "noise", "halves"]
+    assert list(found["references"]) == [
+        "train",
+        "untrained",
+        "noise",
+        "halves",
+        "on_train",
+    ]
     for name in ("column_distance", "correlation_difference", "two_sample_accuracy"):
         assert evaluation.get_float_custom_property(name) == found["metrics"][name]["value"]
         assert found["references"]["untrained"][name]["value"] > found["metrics"][name]["value"]

@@ -41,6 +41,7 @@ PLAUSIBLE = {
 }
 SUBJECTS = {
     "model": 1,
+    "on_train": 0.8,
     "baseline": 1.2,
     "best": 0.9,
     "train": 0.1,
