@@ -208,9 +208,7 @@ def test_without_references_only_absolute_standards_are_left():
         ("fid", score(0.0), score(3.1), False),
     ],
 )
-def test_a_tolerance_has_a_scale_where_the_baseline_is_nothing(
-    metric, baseline, candidate, passed
-):
+def test_a_tolerance_has_a_scale_where_the_baseline_is_nothing(metric, baseline, candidate, passed):
     rules = GateConfig(not_worse_than_blessed={metric: 0.5}, bounds={metric: {"max": 100}})
 
     verdicts = gate.judge(
