@@ -126,7 +126,7 @@ for _name, _metric in {
         scores.mode_kl,
         higher_is_better=False,
         needs=("classes",),
-        standard=standards.at_most_if_significant(0.3),
+        standard=standards.at_most_if_significant(0.3, level=1e-3),
     ),
     "class_accuracy": Metric(
         "Class accuracy",

@@ -1,7 +1,5 @@
 """The scores of a comparison with their intervals, by the names that `registry` gives them."""
 
-import dataclasses
-
 import numpy as np
 from scipy import stats
 
@@ -63,7 +61,9 @@ def kid(comparison: Comparison) -> Score:
 def inception_score(comparison: Comparison) -> Score:
     """Computed again without each group."""
     probabilities = comparison.fake.probabilities
-    splits = comparison.settings.inception_splits
+    # Each needs an image, also without the largest group.
+    fewest = len(probabilities) - np.bincount(comparison.fake_groups).max()
+    splits = min(comparison.settings.inception_splits, fewest)
 
     def score(rows: np.ndarray) -> float:
         return functions.inception_score(probabilities[rows], splits)[0]
