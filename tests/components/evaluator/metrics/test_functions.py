@@ -551,3 +551,21 @@ def test_the_seed_is_of_the_places_and_directions():
 
     assert found == sliced_wasserstein(IMAGES, images, projections=8)
     assert found != sliced_wasserstein(IMAGES, images, projections=8, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param([0] * 50 + [1] * 50, [1, 0], id="all of class 0, half of them taken for 1"),
+        pytest.param([1] * 100, [0, 1], id="all of class 1"),
+        pytest.param([0] * 25 + [1] * 75, [0.5, 0.5], id="half of each"),
+    ],
+)
+def test_class_shares_take_off_what_the_classifier_confuses(said, expected):
+    labels = np.repeat([0, 1], 100)
+    # Half of class 0 is taken for class 1.
+    predicted = np.repeat([0, 1, 1], [50, 50, 100])
+
+    found = functions.class_shares(labels, predicted, np.array(said), 2)
+
+    np.testing.assert_allclose(found, expected, atol=1e-6)

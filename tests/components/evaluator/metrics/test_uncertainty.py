@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from components.evaluator.evaluation import Score
 from components.evaluator.metrics import uncertainty
 from components.features.distances import Moments
 
@@ -96,3 +97,20 @@ def test_moments_without_each_group_are_those_of_the_other_rows(count):
                 rtol=1e-9,
                 atol=1e-12 * expected.covariance.max(),
             )
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "low", "high"),
+    [
+        (0.0, 100, 0.0, 0.0362),
+        (1.0, 100, 0.9638, 1.0),
+        (0.5, 100, 0.4, 0.6),
+        (0.0, 10, 0.0, 0.3085),
+    ],
+)
+def test_a_share_of_none_or_all_has_clopper_pearsons_end(value, count, low, high):
+    given = Score(value, *((0.4, 0.6) if value == 0.5 else (value, value)))
+
+    found = uncertainty.with_exact_ends(given, count)
+
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
