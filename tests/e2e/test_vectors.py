@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
+from components.evaluator.metrics.registry import METRICS
 from pipeline import cli
 
 RECIPE = Path(__file__).parents[2] / "data" / "weather" / "recipe.yaml"
@@ -16,7 +17,7 @@ RECIPE = Path(__file__).parents[2] / "data" / "weather" / "recipe.yaml"
 SETTINGS = (
     "trainer.images=20_000",
     "trainer.quality.every_images=10_000",
-    "evaluator.gate.bounds={}",
+    f"evaluator.gate.bounds={{{', '.join(f'{name}: null' for name in METRICS.names())}}}",
 )
 # What the schema of the weather says a day can be.
 DAYS = {
