@@ -36,9 +36,7 @@ def write(folder: str, count: int, seed: int, label: str | None, out: str) -> No
         raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
     generator = saved_models.Generator(path)
     inputs = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
-    signature = "sample"
-    if label is not None:
-        signature = "sample_class"
+    signature = "sample" if label is None else "sample_class"
     kind = ", ".join(generator.outputs(signature))
     if label is not None:
         inputs["label"] = tf.constant(_number(label, generator.class_names), tf.int64)

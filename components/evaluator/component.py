@@ -68,8 +68,8 @@ def GANEvaluator(
       evaluation: metrics.json, report.html, samples.png or samples.csv; every score of the
         generator is also a custom property, and so is the id of its extractor.
       blessing: read by Pusher; property `verdicts` has every rule of the gate, a line each, and
-        `reasons` those that failed; `fid`, `extractor_id` and `real_id` are what
-        `BlessedBefore` finds the best model by.
+        `reasons` those that failed; by `fid` and `extractor_id` `BlessedBefore` finds the best
+        model.
       config: the recipe's section `evaluator` as JSON.
       data: the `DataSpec` as JSON.
       code_version: puts the stage's code into TFX's cache key.
@@ -117,7 +117,6 @@ def GANEvaluator(
     if "fid" in result.scores["model"]:
         blessing.set_float_custom_property("fid", result.scores["model"]["fid"].value)
     blessing.set_string_custom_property("extractor_id", result.protocol["extractor"]["id"])
-    blessing.set_string_custom_property("real_id", result.protocol["real"])
     _bless(blessing, model, result.verdicts)
 
 

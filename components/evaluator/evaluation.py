@@ -26,6 +26,16 @@ class Score:
     details: Mapping[str, float] = dataclasses.field(default_factory=dict)
     replicates: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
 
+    @property
+    def lower(self) -> float:
+        """The lower end of the interval; the value where there is no interval."""
+        return self.value if self.low is None else self.low
+
+    @property
+    def upper(self) -> float:
+        """The upper end of the interval; the value where there is no interval."""
+        return self.value if self.high is None else self.high
+
     def to_json(self) -> dict[str, Any]:
         """Without the replicates."""
         return {

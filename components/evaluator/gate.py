@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from components.evaluator import protocol
 from components.evaluator.config import GateConfig
 from components.evaluator.evaluation import Score, Verdict
-from components.evaluator.metrics import uncertainty
+from components.evaluator.metrics import standards, uncertainty
 from components.evaluator.metrics.comparison import Comparison
 from components.evaluator.metrics.registry import METRICS
 from components.features import Features
@@ -17,7 +17,6 @@ from components.features.distances import fid
 _CLEARLY = 2.0
 # A score below this share of what a useless generator has is as good as 0.
 _SCALE = 0.02
-_BAD = ("untrained", "noise")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +131,7 @@ def _within_standards(
         metric = METRICS.get(name)
         if metric.standard is None or name in config.bounds:
             continue
-        known = {subject: found[name] for subject, found in references.items() if name in found}
-        standing = metric.standard(score, known)
+        standing = metric.standard(score, standards.of_metric(name, references))
         if standing is not None:
             yield Verdict(f"{metric.title} {standing.rule}", words(score), standing.kept, name)
 
@@ -146,10 +144,10 @@ def _within_bounds(scores: Mapping[str, Score], config: GateConfig) -> Iterator[
         title, score = METRICS.get(name).title, scores[name]
         # NaN compares false with everything, so that it never passes.
         if bound.min is not None:
-            passed = _low(score) >= bound.min
+            passed = score.lower >= bound.min
             yield Verdict(f"{title} at least {bound.min:.4g}", words(score), passed, name)
         if bound.max is not None:
-            passed = _high(score) <= bound.max
+            passed = score.upper <= bound.max
             yield Verdict(f"{title} at most {bound.max:.4g}", words(score), passed, name)
 
 
@@ -172,7 +170,7 @@ def _against(
         passed = not math.isnan(score.value)
         return Verdict(rule, f"{words(score)}, there is none yet", passed, name)
     change = uncertainty.difference(score, baseline.scores[name])
-    worst = -_low(change) if metric.higher_is_better else _high(change)
+    worst = -change.lower if metric.higher_is_better else change.upper
     if tolerance is None:
         passed = worst < 0
     else:
@@ -187,8 +185,8 @@ def _scale(name: str, references: Mapping[str, Mapping[str, Score]]) -> float:
     metric = METRICS.get(name)
     if metric.scale or metric.higher_is_better:
         return metric.scale
-    bad = [references[subject][name] for subject in _BAD if name in references.get(subject, {})]
-    return _SCALE * abs(bad[0].value) if bad else 0.0
+    useless = standards.useless(standards.of_metric(name, references))
+    return 0.0 if useless is None else _SCALE * abs(useless[1].value)
 
 
 def words(score: Score) -> str:
@@ -196,14 +194,6 @@ def words(score: Score) -> str:
     if score.low is None:
         return f"{score.value:.4g}"
     return f"{score.value:.4g} [{score.low:.4g}, {score.high:.4g}]"
-
-
-def _low(score: Score) -> float:
-    return score.value if score.low is None else score.low
-
-
-def _high(score: Score) -> float:
-    return score.value if score.high is None else score.high
 
 
 def _require(name: str, scores: Mapping[str, Score]) -> None:

@@ -152,10 +152,7 @@ class Reference:
         rows = order[:_SPACED]
         if self._train_images is not None:
             return self._train_images.spacing(rows)
-        features = self._known_train.features.features
-        found, distances = neighbours.nearest_neighbours(features[rows], features, 2)
-        # The first is the row itself, or a twin of it at the same distance of 0.
-        return np.where(found[:, 0] == rows, distances[:, 1], distances[:, 0])
+        return neighbours.spacing(self._known_train.features.features, rows)
 
     def nearest_train(self, sample: Sample, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the train split nearest to each of a sample and their distances, [m, count] each.
@@ -244,14 +241,13 @@ class Comparison:
         count = min(len(self.real), len(self.fake))
         if len(self.real) == len(self.fake):
             return self.manifolds.real_spacing, self.manifolds.fake_spacing
-        found = []
-        for sample in (self.real, self.fake):
+
+        def among_as_many(sample: Sample) -> np.ndarray:
             order = np.random.default_rng(self.settings.seed).permutation(len(sample))
-            rows = np.sort(order[:count])
-            features = sample.features.features[rows]
-            nearest, apart = neighbours.nearest_neighbours(features, features, 2)
-            found.append(np.where(nearest[:, 0] == np.arange(count), apart[:, 1], apart[:, 0]))
-        return found[0], found[1]
+            few = sample.features.features[np.sort(order[:count])]
+            return neighbours.spacing(few, np.arange(count))
+
+        return among_as_many(self.real), among_as_many(self.fake)
 
     @functools.cached_property
     def manifolds_left_out(self) -> LeftOut:

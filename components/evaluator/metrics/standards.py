@@ -41,7 +41,7 @@ def at_least(share: float) -> Standard:
         if real is None:
             return None
         limit = share * real.value
-        kept = score.value >= limit or _upper(score) >= _lower(real)
+        kept = score.value >= limit or score.upper >= real.lower
         return Standing(f"at least {limit:.4g}, {share:g} of real data's", kept)
 
     return standard
@@ -51,14 +51,14 @@ def far_from_untrained(share: float) -> Standard:
     """At most a share of the way from what real data score to what the untrained generator does."""
 
     def standard(score: Score, references: Mapping[str, Score]) -> Standing | None:
-        real = _real(references)
-        name = next((name for name in ("untrained", "noise") if name in references), None)
-        if real is None or name is None or not _lower(references[name]) > _upper(real):
-            # Where nothing tells the untrained generator from real data, the metric tells nothing.
+        real, worst = _real(references), useless(references)
+        # Where nothing tells the untrained generator from real data, the metric tells nothing.
+        if real is None or worst is None or not worst[1].lower > real.upper:
             return None
-        limit = real.value + share * (references[name].value - real.value)
+        name, of_worst = worst
+        limit = real.value + share * (of_worst.value - real.value)
         rule = f"at most {limit:.4g}, {share:g} of the way from real data's to {name}'s"
-        return Standing(rule, score.value <= limit or _lower(score) <= _upper(real))
+        return Standing(rule, score.value <= limit or score.lower <= real.upper)
 
     return standard
 
@@ -87,7 +87,7 @@ def at_most_if_significant(limit: float, level: float = _SIGNIFICANT) -> Standar
 
 def constant(least: float) -> Standard:
     """At least `least`, for what is a share of the real data's already."""
-    return lambda score, references: Standing(f"at least {least:g}", _upper(score) >= least)
+    return lambda score, references: Standing(f"at least {least:g}", score.upper >= least)
 
 
 def half_of_skill(score: Score, references: Mapping[str, Score]) -> Standing:
@@ -99,16 +99,20 @@ def half_of_skill(score: Score, references: Mapping[str, Score]) -> Standing:
     real, chance = score.details["real"], score.details["chance"]
     limit = chance + 0.5 * (real - chance)
     rule = f"at least {limit:.4g}, half-way from chance ({chance:.4g}) to real data ({real:.4g})"
-    return Standing(rule, _upper(score) >= limit)
+    return Standing(rule, score.upper >= limit)
+
+
+def of_metric(name: str, references: Mapping[str, Mapping[str, Score]]) -> dict[str, Score]:
+    """The scores of one metric by subject, of those that have it."""
+    return {subject: scores[name] for subject, scores in references.items() if name in scores}
+
+
+def useless(references: Mapping[str, Score]) -> tuple[str, Score] | None:
+    """The subject that knows nothing of the data, and its score; None where there is none."""
+    return next(
+        ((name, references[name]) for name in ("untrained", "noise") if name in references), None
+    )
 
 
 def _real(references: Mapping[str, Score]) -> Score | None:
     return references.get("train", references.get("halves"))
-
-
-def _lower(score: Score) -> float:
-    return score.value if score.low is None else score.low
-
-
-def _upper(score: Score) -> float:
-    return score.value if score.high is None else score.high

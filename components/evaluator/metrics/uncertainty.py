@@ -58,13 +58,12 @@ def with_exact_ends(share: Score, count: int) -> Score:
 
     No group changes such a share, so that the jackknife has an interval of width 0 for it.
     """
-    end = stats.beta.ppf((1 - _CONFIDENCE) / 2, count, 1) if count > 0 else 0.0
-    low, high = share.low, share.high
+    end = stats.beta.ppf((1 - _CONFIDENCE) / 2, count, 1)
     if share.value == 0:
-        high = max(high or 0.0, 1 - end)
-    elif share.value == 1:
-        low = min(1.0 if low is None else low, end)
-    return dataclasses.replace(share, low=low, high=high)
+        return dataclasses.replace(share, high=max(share.upper, 1 - end))
+    if share.value == 1:
+        return dataclasses.replace(share, low=min(share.lower, end))
+    return share
 
 
 def recomputed(

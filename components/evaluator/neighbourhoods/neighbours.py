@@ -43,6 +43,18 @@ def nearest_neighbours(
     return indices, unit * np.sqrt(squared)
 
 
+def spacing(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The distances of some rows of `features` to their nearest other rows, float64 [rows].
+
+    Args:
+      features: [n, d], 2 rows or more.
+      rows: int [rows].
+    """
+    nearest, distances = nearest_neighbours(features[rows], features, 2)
+    # The first is the row itself, or a twin of it at the same distance of 0.
+    return np.where(nearest[:, 0] == rows, distances[:, 1], distances[:, 0])
+
+
 class Nearest:
     """The `count` smallest values in each row of a matrix that is seen a tile at a time.
 

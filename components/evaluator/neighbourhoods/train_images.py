@@ -11,12 +11,14 @@ import itertools
 
 import numpy as np
 
+from components.evaluator.neighbourhoods import neighbours
+
 # The longest side of the images that are compared, and of those that propose candidates.
 _SIDE, _COARSE_SIDE = 32, 8
 # One pixel of shift for so many of a side: 2 pixels of 28 or 32.
 _PIXELS_PER_SHIFT = 14
-# Training images that are compared exactly.
-_CANDIDATES = 8
+# Training images that are compared exactly, and the most that are asked for.
+_CANDIDATES, _MOST = 8, 3
 _BATCH, _KNOWN_BATCH = 128, 8192
 # An image whose grey levels, in [0, 1], deviate by less is flat: it is like no other.
 _FLAT = 1e-3
@@ -45,7 +47,7 @@ class TrainImages:
 
         Args:
           images: uint8 [m, height, width, channels], of the training images' shape.
-          count: how many, 1 to 3.
+          count: how many, 1 to 3, and no more than there are.
 
         Returns:
           Their rows, int64 [m, count], and distances, float64 [m, count]: √(2 - 2r) of the
@@ -67,17 +69,21 @@ class TrainImages:
             part = slice(start, start + _BATCH)
             distances[part] = self._at_best_shift(greys[part], rows[part], flipped[part])
         order = np.argsort(distances, axis=1, kind="stable")
-        chosen = np.take_along_axis(rows, order, 1)
-        kept = np.argsort(_again(chosen), axis=1, kind="stable")[:, :count]
-        order = np.take_along_axis(order, kept, 1)
-        return np.take_along_axis(rows, order, 1), np.take_along_axis(distances, order, 1)
+        rows, distances = (np.take_along_axis(x, order, 1) for x in (rows, distances))
+        first = _first_different(rows, count)
+        return np.take_along_axis(rows, first, 1), np.take_along_axis(distances, first, 1)
 
     def _propose(self, greys: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Candidates [m, candidates], and whether they are alike mirrored, by coarse likeness.
 
-        Each shift, mirrored and not, proposes one.
+        Each shift, mirrored and not, proposes one; and without a shift three are proposed, for the
+        shifts of a copy all propose the image that it is a copy of.
         """
-        rows, likeness, flipped = [], [], []
+        near, apart = neighbours.nearest_neighbours(
+            _coarse(greys), self._coarse, min(_MOST + (own is not None), len(self))
+        )
+        rows, likeness = list(near.T), list(1 - np.square(apart.T) / 2)
+        flipped = [np.zeros(len(greys), bool)] * len(rows)
         shifts = itertools.product(*(range(-reach, reach + 1) for reach in self._reach))
         for mirror, shift in itertools.product((False, True), shifts):
             turned = greys[:, :, ::-1] if mirror else greys
@@ -87,8 +93,12 @@ class TrainImages:
             flipped.append(np.full(len(greys), mirror))
         # One of each training image and orientation, the most alike.
         keys = 2 * np.stack(rows, axis=1) + np.stack(flipped, axis=1)
-        order = np.argsort(-np.stack(likeness, axis=1), axis=1, kind="stable")
-        keys = _first_different(np.take_along_axis(keys, order, 1), _CANDIDATES)
+        alike = np.stack(likeness, axis=1)
+        if own is not None:
+            alike[keys // 2 == own[:, np.newaxis]] = -np.inf
+        order = np.argsort(-alike, axis=1, kind="stable")
+        keys = np.take_along_axis(keys, order, 1)
+        keys = np.take_along_axis(keys, _first_different(keys, _CANDIDATES), 1)
         return keys // 2, keys % 2 == 1
 
     def _at_best_shift(
@@ -176,15 +186,9 @@ def _most_alike(
 
 
 def _first_different(keys: np.ndarray, count: int) -> np.ndarray:
-    """In each row the first `count` keys that were not there before, then repeated ones."""
-    kept = np.argsort(_again(keys), axis=1, kind="stable")[:, :count]
-    return np.take_along_axis(keys, kept, 1)
-
-
-def _again(keys: np.ndarray) -> np.ndarray:
-    """Which keys were there before, in their row."""
+    """In each row, where the first `count` different keys are; repeated ones if there are fewer."""
     order = np.argsort(keys, axis=1, kind="stable")
     ordered = np.take_along_axis(keys, order, 1)
     again = np.zeros(keys.shape, bool)
     np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], 1)
-    return again
+    return np.argsort(again, axis=1, kind="stable")[:, :count]

@@ -82,7 +82,6 @@ def test_a_good_generator_is_blessed(evaluate, generator, split_examples):
         assert evaluation.get_float_custom_property(name) == score["value"]
     assert evaluation.get_string_custom_property("extractor_id") == "0123456789abcdef"
     assert blessing.get_string_custom_property("extractor_id") == "0123456789abcdef"
-    assert blessing.get_string_custom_property("real_id") == found["protocol"]["real"]
     assert blessing.get_float_custom_property("fid") == found["metrics"]["fid"]["value"]
     lineage = found["lineage"]
     assert lineage["model artifact"] == 7

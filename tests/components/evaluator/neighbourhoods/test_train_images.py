@@ -45,6 +45,18 @@ def test_a_moved_training_image_is_found(move, shape):
     assert all(len(set(row)) == 3 for row in rows)
 
 
+def test_a_copy_has_other_neighbours_behind_its_original():
+    # Stripes: every shift and the mirror image of one is most like that one.
+    waves = np.sin(np.arange(28) * np.arange(1, 13)[:, np.newaxis] / 9)[:, np.newaxis]
+    train = np.round(128 + 100 * np.broadcast_to(waves, (12, 28, 28))).astype(np.uint8)[..., None]
+
+    rows, distances = TrainImages(train).nearest(train, 3)
+
+    np.testing.assert_array_equal(rows[:, 0], np.arange(12))
+    assert all(len(set(row)) == 3 for row in rows)
+    assert (np.diff(distances, axis=1) >= 0).all()
+
+
 def test_other_images_are_far():
     train, others = pictures(60), pictures(20, seed=1)
 
