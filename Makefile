@@ -5,7 +5,7 @@ ROOT ?= runs/fashion-mnist
 PYTEST_ARGS ?=
 ARGS ?=
 
-.PHONY: help run test lint lock bench-data bench-intervals clean
+.PHONY: help run test lint lock bench-data bench-intervals bench-planted clean
 help:  ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
@@ -34,6 +34,9 @@ bench-data: .venv/.ready  ## speed and memory of reading data and of training in
 
 bench-intervals: .venv/.ready  ## the metrics' intervals beside how much the metrics really vary (ARGS=)
 	@PYTHONPATH=. .venv/bin/python benchmarks/intervals.py $(ARGS)
+
+bench-planted: .venv/.ready  ## what the gate says of planted faults and of perfect generators (ARGS=)
+	@PYTHONPATH=. .venv/bin/python benchmarks/planted.py $(ARGS)
 
 clean:  ## remove everything that is not committed: .venv, runs, caches
 	@rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 """What the gate says of generators with a known fault, and of perfect ones: its planted table.
 
-    python benchmarks/planted.py [--draws 100] [--sizes 50 300 1000] [--only good] [--out table.md]
+    make bench-planted ARGS="[--draws 100] [--sizes 50 300 1000] [--only good] [--out table.md]"
 
 Subjects are real data with a fault planted into them; no recipe has a say, only the metrics' own
 standards. `tests/components/evaluator/test_planted.py` judges the same subjects, a few draws each.
@@ -15,180 +15,32 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 from sklearn.datasets import load_breast_cancer
 
-_ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(_ROOT))
+from benchmarks.planted_subjects import IMAGES, ROWS, TABLE_TRUTHS, TABLES, Draw
+from components.data.examples import Split
+from components.evaluator import gate
+from components.evaluator.config import EvaluatorConfig, GateConfig
+from components.evaluator.evaluation import Verdict
+from components.evaluator.metrics.comparison import Comparison, Reference, Sample
+from components.evaluator.metrics.registry import score_all
+from components.evaluator.protocol import noise
+from components.feature_extractor import FeatureExtractorConfig, make
+from components.features import Extractor, Features
 
-from components.data.examples import Split  # noqa: E402
-from components.evaluator import gate  # noqa: E402
-from components.evaluator.config import EvaluatorConfig, GateConfig  # noqa: E402
-from components.evaluator.evaluation import Verdict  # noqa: E402
-from components.evaluator.metrics.comparison import Comparison, Reference, Sample  # noqa: E402
-from components.evaluator.metrics.registry import score_all  # noqa: E402
-from components.evaluator.protocol import noise  # noqa: E402
-from components.feature_extractor import FeatureExtractorConfig, make  # noqa: E402
-from components.features import Extractor, Features  # noqa: E402
-
-DATA = _ROOT / "data" / "fashion_mnist"
+_DATA = Path(__file__).resolve().parents[1] / "data" / "fashion_mnist"
 SIZES = (50, 300, 1000)
 _SETTINGS = EvaluatorConfig(kid_subsets=5)
-
-
-@dataclasses.dataclass(frozen=True)
-class Draw:
-    """One draw of the data, from which a subject is made.
-
-    Attributes:
-      train: what a generator has learnt from.
-      good: as many as the eval split has, from neither of the others: what a perfect one makes.
-      more: all that are from neither, `good` among them.
-      rng: for what is random in a fault.
-    """
-
-    train: Split
-    good: Split
-    more: Split
-    rng: np.random.Generator
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A generator with a fault, or a good one.
-
-    Attributes:
-      make: its samples, with the labels asked for if it is conditional.
-      reasons: metrics of which at least one must refuse it; empty for a good one.
-      fewest: samples from which on the fault can be told from chance.
-    """
-
-    make: Callable[[Draw], Split]
-    reasons: frozenset[str] = frozenset()
-    fewest: int = 0
-
-
-def _bad(*reasons: str, fewest: int = 0) -> Callable[[Callable[[Draw], np.ndarray]], Subject]:
-    def planted(fault: Callable[[Draw], np.ndarray]) -> Subject:
-        return Subject(lambda draw: Split(fault(draw), None), frozenset(reasons), fewest)
-
-    return planted
-
-
-def _mixed(share: float, fault: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """The fault in a share of the samples."""
-    count = round(share * len(good))
-    return np.concatenate([fault[:count], good[count:]])
-
-
-def _known(draw: Draw) -> np.ndarray:
-    """Some of the training data, as many as are wanted."""
-    return draw.rng.permutation(draw.train.data)[: len(draw.good)]
-
-
-def _noisy(images: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
-    return (images + rng.normal(0, sigma, images.shape)).clip(0, 255).astype(np.uint8)
-
-
-def _of_classes(classes: Iterable[int]) -> Callable[[Draw], np.ndarray]:
-    def some(draw: Draw) -> np.ndarray:
-        return draw.more.data[np.isin(draw.more.labels, list(classes))][: len(draw.good)]
-
-    return some
-
-
-def _relabelled(change: Callable[[Draw], np.ndarray]) -> Callable[[Draw], Split]:
-    return lambda draw: Split(draw.good.data, change(draw))
-
-
-_COPIES = ("copies", "nearer_to_train")
-IMAGES = {
-    "other real images": Subject(lambda draw: Split(draw.good.data, None)),
-    "other real images, with their labels": Subject(lambda draw: draw.good),
-    "a quarter real, the rest noise": _bad("precision", "fid", "sliced_wasserstein")(
-        lambda draw: _mixed(0.75, noise(len(draw.good), 7, draw.good.data), draw.good.data)
-    ),
-    "noise": _bad("precision", "fid")(lambda draw: noise(len(draw.good), 7, draw.good.data)),
-    "black images": _bad("duplicates")(lambda draw: np.zeros_like(draw.good.data)),
-    "a tenth of the images, ten times each": _bad("duplicates")(
-        lambda draw: np.resize(draw.good.data[: len(draw.good) // 10], draw.good.data.shape)
-    ),
-    "blurred, sigma 1.5": _bad("sliced_wasserstein", "fid", "precision", fewest=300)(
-        lambda draw: ndimage.gaussian_filter(draw.good.data, (0, 1.5, 1.5, 0))
-    ),
-    "training images": _bad("copies")(_known),
-    "training images, 30 %": _bad("copies")(lambda draw: _mixed(0.3, _known(draw), draw.good.data)),
-    "training images, shifted by 1 pixel": _bad("copies")(
-        lambda draw: np.roll(_known(draw), 1, axis=2)
-    ),
-    "training images, shifted by 2 pixels both ways": _bad("copies")(
-        lambda draw: np.roll(_known(draw), (2, -2), axis=(1, 2))
-    ),
-    "training images, mirrored": _bad("copies")(lambda draw: _known(draw)[:, :, ::-1]),
-    "training images, mirrored, shifted, times .9": _bad("copies")(
-        lambda draw: (np.roll(_known(draw)[:, :, ::-1], (1, 1), (1, 2)) * 0.9).astype(np.uint8)
-    ),
-    "training images, times .8": _bad("copies")(lambda draw: (_known(draw) * 0.8).astype(np.uint8)),
-    "training images, noise of sigma 8": _bad(*_COPIES)(
-        lambda draw: _noisy(_known(draw), 8, draw.rng)
-    ),
-    "training images, noise of sigma 16": _bad(*_COPIES)(
-        lambda draw: _noisy(_known(draw), 16, draw.rng)
-    ),
-    "one class of ten": _bad("mode_kl", "modes", "coverage")(_of_classes([1])),
-    "five classes of ten": _bad("mode_kl", "modes", fewest=300)(_of_classes(range(5))),
-    "eight classes of ten": _bad("modes", fewest=300)(_of_classes(range(8))),
-    "labels ignored": Subject(
-        _relabelled(lambda draw: draw.rng.permutation(draw.good.labels)),
-        frozenset({"class_accuracy"}),
-    ),
-    "labels permuted": Subject(
-        _relabelled(lambda draw: (draw.good.labels + 1) % 10), frozenset({"class_accuracy"})
-    ),
-}
-
-
-def _shifted(draw: Draw) -> np.ndarray:
-    rows = draw.good.data.copy()
-    rows[:, 1] += 3 * rows[:, 1].std()
-    return rows
-
-
-ROWS = {
-    "other real rows": Subject(lambda draw: Split(draw.good.data, None)),
-    "training rows": _bad(*_COPIES)(_known),
-    "training rows, 30 %": _bad(*_COPIES)(lambda draw: _mixed(0.3, _known(draw), draw.good.data)),
-    "one row": _bad("duplicates")(lambda draw: np.resize(draw.good.data[:1], draw.good.data.shape)),
-    "one column three deviations higher": _bad(
-        "column_distance", "two_sample_accuracy", "precision"
-    )(_shifted),
-    "every column shuffled": _bad(
-        "correlation_difference", "two_sample_accuracy", "precision", "fid"
-    )(lambda draw: draw.rng.permuted(draw.good.data, axis=0)),
-}
-_TABLE_TRUTHS = {
-    "2 columns of 10 whole numbers": lambda rng, n: rng.integers(0, 10, (n, 2)),
-    "3 columns of 10": lambda rng, n: rng.integers(0, 10, (n, 3)),
-    "5 columns of 5": lambda rng, n: rng.integers(0, 5, (n, 5)),
-    "60 % zeros in two amounts, 3 categories": lambda rng, n: np.stack(
-        [
-            *(rng.exponential(1, (2, n)) * (rng.random((2, n)) > 0.6)).round(1),
-            rng.integers(0, 3, n),
-        ],
-        axis=1,
-    ),
-}
-TABLES = {name: Subject(lambda draw: Split(draw.good.data, None)) for name in _TABLE_TRUTHS}
 
 
 class Judge:
     """Judges subjects beside one draw of real data, as an evaluation without a recipe does.
 
     Args:
-      train, real, good: features of each are made once.
-      extractor: what makes them.
+      train: what the generators have learnt from.
+      real: the eval split.
+      extract: makes the features of samples.
       untrained: samples of an untrained generator; None: noise is the worst.
-      seed: of the faults.
     """
 
     def __init__(
@@ -277,7 +129,7 @@ def draw_rows(size: int, seed: int, truth: str | None = None) -> tuple[Judge, Dr
         sizes = (len(data) - 2 * size, size, size)
     else:
         sizes = (3 * size, size, size)
-        data = _TABLE_TRUTHS[truth](rng, sum(sizes))
+        data = TABLE_TRUTHS[truth](rng, sum(sizes))
     data = data.astype(np.float32)
     train, real, good = np.split(data, np.cumsum(sizes)[:2])
     mean, deviation = train.mean(axis=0), train.std(axis=0)
@@ -306,7 +158,7 @@ def _read_idx(kind: str) -> Split:
     images, labels = (
         np.frombuffer(gzip.decompress(file.read_bytes()), np.uint8)
         for part in ("images-idx3", "labels-idx1")
-        for file in DATA.glob(f"{kind}-{part}*")
+        for file in _DATA.glob(f"{kind}-{part}*")
     )
     return Split(images[16:].reshape(-1, 28, 28, 1), labels[8:].astype(np.int64))
 

@@ -1,12 +1,12 @@
 """Real data with a planted fault are refused, and for that fault; real data alone are blessed.
 
-The subjects, and a table of many more draws, are those of `benchmarks/planted.py`.
+The subjects are those of `benchmarks/planted.py`, which makes a table of many more draws.
 """
 
 import numpy as np
 import pytest
 
-from benchmarks import planted
+from benchmarks import planted, planted_subjects
 from components.data.examples import Split
 from components.evaluator import evaluate
 from components.evaluator.config import EvaluatorConfig
@@ -39,24 +39,24 @@ def subjects(of):
 
 
 @pytest.mark.parametrize(("size", "seed"), [(50, 0), (50, 1), (300, 0)])
-@subjects(planted.IMAGES)
+@subjects(planted_subjects.IMAGES)
 def test_images(draw_clothes, name, size, seed):
-    subject = planted.IMAGES[name]
+    subject = planted_subjects.IMAGES[name]
     if size < subject.fewest:
         pytest.skip(f"chance explains this fault below {subject.fewest} images")
     check(subject, *draw_clothes(size, seed))
 
 
 @pytest.mark.parametrize(("size", "seed"), [(50, 0), (140, 1)])
-@subjects(planted.ROWS)
+@subjects(planted_subjects.ROWS)
 def test_rows(name, size, seed):
-    check(planted.ROWS[name], *planted.draw_rows(size, seed))
+    check(planted_subjects.ROWS[name], *planted.draw_rows(size, seed))
 
 
 @pytest.mark.parametrize(("size", "seed"), [(50, 0), (300, 1)])
-@subjects(planted.TABLES)
+@subjects(planted_subjects.TABLES)
 def test_rows_of_tables_whose_truth_repeats_itself(name, size, seed):
-    check(planted.TABLES[name], *planted.draw_rows(size, seed, name))
+    check(planted_subjects.TABLES[name], *planted.draw_rows(size, seed, name))
 
 
 @pytest.mark.parametrize("size", [10, 20])
