@@ -89,14 +89,16 @@ class Subjects:
             reference = with_train if name in _LEARNT else without_train
             with errors_of(name):
                 subjects[name] = Subject(self._fakes(source), reference, self._asked(source))
+        # Real data are what a conditional generator is compared with, and say nothing of others.
+        conditional = subjects["model"].asked is not None
         if self._train is not None:
-            order = np.random.default_rng(seed).permutation(len(self._train))
-            chosen = self._train[order[: len(real)]]
-            subjects["train"] = Subject(chosen, without_train, self._labelled(chosen))
+            chosen = self._as_many(self._train)
+            subjects["train"] = Subject(chosen, without_train, chosen if conditional else None)
         order = np.random.default_rng(seed).permutation(len(real))
         one, other = order[: len(order) // 2], order[len(order) // 2 :]
         half = real[other]
-        subjects["halves"] = Subject(half, self._reference(real[one]), self._labelled(half))
+        asked = half if conditional else None
+        subjects["halves"] = Subject(half, self._reference(real[one]), asked)
         shown = ("model", "baseline", "train", *references, "noise", "halves")
         return {name: subjects[name] for name in shown if name in subjects}
 
@@ -107,8 +109,7 @@ class Subjects:
         """
         if self._train is None or len(self._train) < len(self._real):
             return None
-        order = np.random.default_rng(self._config.seed).permutation(len(self._train))
-        return Subject(fakes, self._reference(self._train[order[: len(self._real)]]))
+        return Subject(fakes, self._reference(self._as_many(self._train)))
 
     def of_classes(self, asked: Sample | None, labels: np.ndarray) -> dict[int, Subject]:
         """A conditional generator's samples of some classes, each beside the real data of it.
@@ -147,7 +148,8 @@ class Subjects:
         if real is None:
             return None
         if isinstance(source, examples.Split):
-            return self._labelled(self._sample(source.data, source.labels))
+            asked = source.labels is not None
+            return self._sample(source.data, source.labels) if asked else None
         generator = _with_signature(source, "sample_class")
         if generator is None:
             return None
@@ -160,8 +162,10 @@ class Subjects:
         ]
         return self._sample(np.concatenate(data), np.repeat(labels, counts))
 
-    def _labelled(self, sample: Sample) -> Sample | None:
-        return None if sample.features.labels is None else sample
+    def _as_many(self, train: Sample) -> Sample:
+        """As many of the train split, at random, as there are real data, or all of it."""
+        order = np.random.default_rng(self._config.seed).permutation(len(train))
+        return train[order[: len(self._real)]]
 
     def _generate(
         self, generator: protocol.Generator, count: int, label: int | None = None

@@ -292,6 +292,7 @@ class Comparison:
             "classes": probabilities and self.reference.classes_are_labels,
             "labels": probabilities
             and self.asked is not None
+            and self.asked.features.labels is not None
             and self.real.features.labels is not None,
             "large classes": bool(len(self.large_classes)),
             "train": self.reference.train is not None,

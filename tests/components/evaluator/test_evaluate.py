@@ -55,6 +55,8 @@ def found(measure):
 def test_the_scores_stand_beside_their_protocol(found):
     of_vectors = {"column_distance", "correlation_difference", "two_sample_accuracy"}
     of_conditional = {"class_accuracy", "intra_class_fid"}
+    for subject in ("model", "train", "halves"):
+        assert not of_conditional & set(found.scores[subject])
     assert set(found.scores["model"]) == set(METRICS.names()) - of_vectors - of_conditional
     assert list(found.scores) == ["model", *REFERENCES]
     fid = {name: scores["fid"].value for name, scores in found.scores.items()}
@@ -170,6 +172,9 @@ def test_a_conditional_generator_is_scored_class_by_class(measure, untrained, sp
         assert 0 <= row.scores["accuracy"].value <= 1
         assert row.scores["fid"].value > 0
     assert sum(row.fake_share for row in found.classes) == pytest.approx(1)
+    accuracy = found.scores["model"]["class_accuracy"]
+    assert accuracy.value < 0.5 < found.scores["train"]["class_accuracy"].value
+    assert "class_accuracy" in {v.metric for v in found.verdicts if not v.passed}
     assert found.pictures.interpolations.shape == (6, 10, 8, 8, 1)
 
 
