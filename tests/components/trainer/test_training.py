@@ -524,7 +524,7 @@ def test_networks_that_do_not_fit_are_named(digits, labels):
         make(flat, one)
     with pytest.raises(ValueError, match=r"networks.generator: does not take latents \[n, 4\]"):
         make(narrow, one)
-    with pytest.raises(ValueError, match="discriminator: gives logits of shape .* for 2 data"):
+    with pytest.raises(ValueError, match="networks.discriminator: .*logits of shape .* for 2 data"):
         make(good, mixing)
     with pytest.raises(ValueError, match="networks.discriminator: does not take data and labels"):
         make(good, one, conditioning={})
