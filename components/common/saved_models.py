@@ -43,6 +43,12 @@ def save_class_names(path: str, names: Mapping[int, str]) -> None:
     files.write(os.path.join(path, _CLASSES_FILE), content)
 
 
+def _reason(error: tf.errors.InvalidArgumentError) -> str:
+    """What the graph says, without where in the graph."""
+    lines = [line.strip() for line in error.message.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("assertion failed")), lines[0])
+
+
 class Generator:
     """A generator as its SavedModel serves it: signatures of `components.trainer.export`.
 
@@ -87,9 +93,12 @@ class Generator:
             return {int(label): name for label, name in json.load(file).items()}
 
     def __call__(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
-        """The outputs by name; raises ValueError if the signature does not exist."""
+        """The outputs by name; raises ValueError if there is none, or it refuses the inputs."""
         self._check(signature)
-        outputs = self._model.signatures[signature](**inputs)
+        try:
+            outputs = self._model.signatures[signature](**inputs)
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"{self.path}: {signature}: {_reason(error)}") from error
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
     def _check(self, signature: str) -> None:

@@ -43,6 +43,14 @@ def test_a_model_without_the_signature_is_refused(good):
     assert good.inputs("sample_class") == {}
 
 
+def test_a_class_that_is_not_served_is_refused_in_one_line(exported):
+    generator, conditional = exported
+    if conditional:
+        with pytest.raises(ValueError, match=r"sample_class: .*no such class") as caught:
+            protocol.sample(generator, 4, 0, 4, SHAPE, label=99)
+        assert "\n" not in str(caught.value)
+
+
 def test_interpolations_begin_and_end_at_the_generators_own_images(exported):
     generator, conditional = exported
     assert ("sample_class" in generator.signatures) is conditional

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import scipy.special
 
-from components.evaluator.metrics import functions
+from components.evaluator.metrics import functions, scores
+from components.evaluator.metrics.comparison import Comparison, MetricSettings, Reference, Sample
 from components.evaluator.neighbourhoods.manifolds import manifolds as find_manifolds
+from components.features import Features
 from components.features.distances import fid, polynomial_mmd
 
 FOLDER = Path(__file__).parent / "oracles"
@@ -125,3 +127,37 @@ def test_inception_score(name):
     found = functions.inception_score(scipy.special.softmax(logits, axis=1), splits=10)
 
     assert found == pytest.approx((stored["mean"], stored["std"]), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "expected"),
+    [
+        (0.05, -14.42787932),
+        (0.3, -14.42195988),
+        (0.8, -9.43187741),
+        (1.5, 3.7462615),
+        (2.5, 10.05341793),
+    ],
+)
+def test_nearer_to_train_is_the_statistic_of_meehan(sigma, expected):
+    """`expected`: what Zu(held_out, fake, train) of github.com/casey-meehan/data-copying says.
+
+    It is no package that .ci/oracles could install; run once, at a0ba2db.
+    """
+    rng = np.random.default_rng(0)
+    train = rng.normal(size=(400, 8)).astype(np.float32)
+    held_out = rng.normal(size=(150, 8)).astype(np.float32)
+    for kernel in (0.05, 0.3, 0.8, 1.5, 2.5):
+        of_train = train[rng.integers(400, size=130)]
+        fake = (of_train + kernel * rng.normal(size=(130, 8)) * 0.5).astype(np.float32)
+        if kernel == sigma:
+            break
+    train, held_out, fake = (Sample(x, Features(x, None)) for x in (train, held_out, fake))
+    reference = Reference(held_out, train, MetricSettings(), classes_are_labels=False)
+
+    nearer = scores.nearer_to_train(Comparison(reference, fake)).value
+
+    # As they standardise Mann and Whitney's U, with a correction for continuity.
+    pairs = 150 * 130
+    standardised = ((1 - nearer) * pairs - (pairs / 2 - 0.5)) / np.sqrt(pairs * 281 / 12)
+    assert standardised == pytest.approx(expected, abs=1e-7)
