@@ -131,7 +131,7 @@ def stages(name: str, folder: Path) -> list[dict]:
     """Runs ExampleGen and StatisticsGen on a tenth and all of the data; keeps all examples."""
     from tfx.types import standard_artifacts
 
-    from components.example_gen import sources
+    from components.example_gen.component import find
     from components.example_gen.config import DataConfig
     from pipeline.config import LOCAL_BEAM
     from pipeline.pipeline import beam_arguments, data_stages
@@ -140,12 +140,11 @@ def stages(name: str, folder: Path) -> list[dict]:
         config = DataConfig(
             path=str(folder / part), image_shape=_SHAPES[name], fit="crop", on_leak="keep"
         )
-        splits = sources.find(config.reader(), config.path, config.splits).splits
         examples = standard_artifacts.Examples()
         examples.uri = str(folder / "examples")
         statistics = standard_artifacts.ExampleStatistics()
         statistics.uri = str(folder / "statistics")
-        example_gen, statistics_gen = data_stages(config, splits)
+        _, example_gen, statistics_gen = data_stages(config)
         rows = []
         for component, inputs, outputs in (
             (example_gen, {}, {"examples": [examples]}),

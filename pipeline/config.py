@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 import yaml
@@ -16,31 +16,12 @@ from components.evaluator.config import EvaluatorConfig
 from components.example_gen.config import DataConfig
 from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
 from components.trainer.config import TrainerConfig
+from pipeline.kubeflow.config import KubeflowConfig, Resources, Stage
 
 # Beam's default runner downloads a binary at run time.
 LOCAL_BEAM = ("--runner=FnApiRunner",)
 # An omitted section, before validation.
 _EMPTY: Any = {}
-
-Stage = Literal[
-    "ImageExampleGen",
-    "StatisticsGen",
-    "DataValidator",
-    "GANTrainer",
-    "FeatureExtractor",
-    "GANEvaluator",
-    "InfraValidator",
-    "Pusher",
-]
-
-
-class Resources(Config):
-    """The resources of one stage on a cluster."""
-
-    cpu: float | None = Field(None, gt=0, description="cores")
-    memory_gb: float | None = Field(None, gt=0, description="memory in gigabytes")
-    gpu: int = Field(0, ge=0, description="number of GPUs")
-    gpu_type: str = Field("nvidia.com/gpu", description="the cluster's name for its GPUs")
 
 
 class PusherConfig(Config):
@@ -68,6 +49,7 @@ class Recipe(Config):
     pusher: PusherConfig = PusherConfig()
     beam: tuple[str, ...] = Field(LOCAL_BEAM, description="arguments of the Beam runner")
     resources: dict[Stage, Resources] = Field({}, description="per stage, on a cluster")
+    kubeflow: KubeflowConfig = KubeflowConfig()
 
     @field_validator("feature_extractor", mode="before")
     @classmethod
@@ -136,11 +118,8 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def find_data(recipe: Recipe) -> dict[str, str]:
-    """Finds the splits of the data and checks them against the recipe, before anything runs.
-
-    Returns:
-      Split name to glob patterns, as ImageExampleGen takes them.
+def check_data(recipe: Recipe) -> None:
+    """Finds the data and checks them against the recipe, before anything runs.
 
     Raises:
       FileNotFoundError, ValueError: for data that are missing or unreadable, have another image
@@ -170,7 +149,6 @@ def find_data(recipe: Recipe) -> dict[str, str]:
             f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} training "
             f"examples in {found.base}"
         )
-    return dict(found.patterns)
 
 
 def absolute(path: str, folder: str = "") -> str:

@@ -135,7 +135,7 @@ def write_recipe(path: str, out: str, log: Callable[[str], None]) -> ValidationR
         text = _recipe(suggestion, inspected, out)
         recipe = os.path.join(folder, RECIPE_FILE)
         files.write(recipe, text.encode())
-        config.find_data(config.load(recipe))
+        config.check_data(config.load(recipe))
     return dataclasses.replace(result, schema=os.path.join(out, SCHEMA_FILE))
 
 

@@ -1,25 +1,26 @@
 """The DAG: which stage feeds which."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base.base_component import BaseComponent
-from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.placeholder.placeholder import Placeholder
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
-from tfx.types import Channel
-from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Model, ModelBlessing
 
+from components.common import files
 from components.common.code_version import code_version
 from components.data_validator import statistics as data_statistics
-from components.data_validator.component import DataValidator, SchemaGen
-from components.data_validator.previous import LatestGoodSpan
-from components.evaluator.baseline import BlessedBefore
-from components.evaluator.component import GANEvaluator
-from components.example_gen.component import ImageExampleGen
+from components.data_validator.component import (
+    DataValidator,
+    ImportSchemaGen,
+    LatestGoodSpan,
+    SchemaGen,
+)
+from components.evaluator.component import GANEvaluator, LatestBlessed
+from components.example_gen.component import FindData, ImageExampleGen
 from components.example_gen.config import DataConfig
 from components.feature_extractor.component import FeatureExtractor, extractor_version
 from components.infra_validator.component import InfraValidator
@@ -42,89 +43,78 @@ def beam_arguments(given: Sequence[str]) -> list[str]:
     return [*given, *(["--sdk_container_image=none"] if runner == _LOCAL_RUNNER else [])]
 
 
-def data_stages(
-    config: DataConfig, splits: Mapping[str, str]
-) -> tuple[ImageExampleGen, StatisticsGen]:
-    """The stages that read data and compute their statistics.
-
-    Args:
-      config: the recipe's section `data`.
-      splits: split name to glob patterns, from `config.find_data` or `DataConfig.dataset`.
-    """
-    example_gen = ImageExampleGen(config, splits)
+def data_stages(config: DataConfig) -> tuple[FindData, ImageExampleGen, StatisticsGen]:
+    """The stages that find and read data and compute their statistics."""
+    find_data = FindData(config=config.model_dump_json(by_alias=True))
+    found = {name: output_value(find_data, name) for name in find_data.outputs}
+    example_gen = ImageExampleGen(
+        config=config.for_reading(), code_version=code_version("example_gen"), **found
+    )
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], stats_options=data_statistics.options()
     )
-    return example_gen, statistics_gen
+    return find_data, example_gen, statistics_gen
+
+
+def output_value(component: BaseComponent, name: str) -> Placeholder:
+    """An output of a component as another's parameter."""
+    return component.outputs[name].future()[0].value
 
 
 def validation_stages(
     recipe: Recipe,
+    find_data: FindData,
     example_gen: ImageExampleGen,
     statistics_gen: StatisticsGen,
-    *,
-    compare_with_earlier: bool = True,
-) -> tuple[BaseComponent, BaseComponent, list[Resolver]]:
-    """The stages that validate data: the source of the schema, DataValidator and its Resolvers.
+    state: str,
+) -> tuple[BaseComponent, LatestGoodSpan, DataValidator]:
+    """The stages that validate data: the source of the schema, LatestGoodSpan and DataValidator.
 
     Args:
       recipe: the resolved recipe.
-      example_gen: from `data_stages`.
-      statistics_gen: from `data_stages`.
-      compare_with_earlier: whether a Resolver finds the last good span.
+      find_data, example_gen, statistics_gen: from `data_stages`.
+      state: as of `create_pipeline`.
+
+    Raises:
+      FileNotFoundError, ValueError: for a file of a schema that cannot be read.
     """
     statistics = statistics_gen.outputs["statistics"]
+    version = code_version("data_validator")
     if recipe.data.schema_path:
-        schema_gen = ImportSchemaGen(schema_file=recipe.data.schema_path)
+        text = files.read(recipe.data.schema_path).decode()
+        schema_gen = ImportSchemaGen(text=text, code_version=version)
     else:
         schema_gen = SchemaGen(
-            statistics=statistics,
-            data=recipe.data.spec.model_dump_json(),
-            code_version=code_version("data_validator"),
+            statistics=statistics, data=recipe.data.spec.model_dump_json(), code_version=version
         )
-    resolvers, previous = [], None
-    if compare_with_earlier:
-        good_span = Resolver(
-            strategy_class=LatestGoodSpan,
-            examples=example_gen.outputs["examples"],
-            statistics=Channel(type=ExampleStatistics),
-            anomalies=Channel(type=ExampleAnomalies),
-        ).with_id("LatestGoodSpan")
-        resolvers.append(good_span)
-        previous = good_span.outputs["statistics"]
+    folder = os.path.join(state, "good_spans", recipe.name)
+    good_span = LatestGoodSpan(folder=folder, span=output_value(find_data, "span"))
     data_validator = DataValidator(
         examples=example_gen.outputs["examples"],
         statistics=statistics,
         schema=schema_gen.outputs["schema"],
-        previous=previous,
         config=recipe.validation.model_dump_json(),
-        code_version=code_version("data_validator"),
+        good_spans_folder=folder,
+        previous=output_value(good_span, "previous"),
+        code_version=version,
     )
-    return schema_gen, data_validator, resolvers
+    return schema_gen, good_span, data_validator
 
 
-def create_pipeline(
-    recipe: Recipe,
-    splits: Mapping[str, str],
-    root: str,
-    *,
-    compare_with_earlier: bool = True,
-    **options: object,
-) -> Pipeline:
+def create_pipeline(recipe: Recipe, *, artifacts: str, state: str, **options: object) -> Pipeline:
     """The DAG of a recipe, for any runner.
 
     Args:
       recipe: the resolved recipe.
-      splits: split name to glob patterns, from `config.find_data`.
-      root: path or URI for everything that runs write.
-      compare_with_earlier: whether Resolvers find the last good span of the data and the last
-        and best blessed models; Kubeflow's backend does not support Resolvers.
+      artifacts: path or URI for what stages hand on to each other.
+      state: path or URI for what outlives runs: checkpoints, statistics of good spans and, by
+        default, pushed models.
       **options: further arguments of `tfx.orchestration.pipeline.Pipeline`.
     """
-    example_gen, statistics_gen = data_stages(recipe.data, splits)
+    find_data, example_gen, statistics_gen = data_stages(recipe.data)
     examples = example_gen.outputs["examples"]
-    schema_gen, data_validator, resolvers = validation_stages(
-        recipe, example_gen, statistics_gen, compare_with_earlier=compare_with_earlier
+    schema_gen, good_span, data_validator = validation_stages(
+        recipe, find_data, example_gen, statistics_gen, state
     )
     anomalies = data_validator.outputs["anomalies"]
 
@@ -142,30 +132,22 @@ def create_pipeline(
         anomalies=anomalies,
         config=recipe.trainer.model_dump_json(),
         data=data,
-        checkpoint_dir=os.path.join(root, "checkpoints"),
+        checkpoint_dir=os.path.join(state, "checkpoints"),
         code_version=trainer_version(recipe.trainer),
         extractor=extractor.outputs["extractor"],
     )
     model = trainer.outputs["model"]
-    baseline, best = None, None
-    if compare_with_earlier:
-        blessed = Resolver(
-            strategy_class=BlessedBefore,
-            candidate=model,
-            extractor=extractor.outputs["extractor"],
-            model=Channel(type=Model),
-            best=Channel(type=Model),
-            model_blessing=Channel(type=ModelBlessing),
-        ).with_id("BlessedModels")
-        resolvers.append(blessed)
-        baseline, best = blessed.outputs["model"], blessed.outputs["best"]
+    serving_dir = recipe.pusher.serving_dir or os.path.join(state, "serving")
+    blessed = LatestBlessed(
+        model=model, extractor=extractor.outputs["extractor"], serving_dir=serving_dir
+    )
     evaluator = GANEvaluator(
         examples=examples,
         model=model,
         extractor=extractor.outputs["extractor"],
         model_run=trainer.outputs["model_run"],
-        baseline=baseline,
-        best=best,
+        baseline=output_value(blessed, "latest"),
+        best=output_value(blessed, "best"),
         schema=schema_gen.outputs["schema"],
         config=recipe.evaluator.model_dump_json(),
         data=data,
@@ -177,23 +159,23 @@ def create_pipeline(
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra_validator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(
-                base_directory=recipe.pusher.serving_dir or os.path.join(root, "serving")
-            )
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)
         ),
         custom_config={"code_version": code_version("pusher")},
     )
     return Pipeline(
         pipeline_name=recipe.name,
-        pipeline_root=os.path.join(root, "artifacts"),
+        pipeline_root=artifacts,
         components=[
+            find_data,
             example_gen,
             statistics_gen,
             schema_gen,
+            good_span,
             data_validator,
             extractor,
             trainer,
-            *resolvers,
+            blessed,
             evaluator,
             infra_validator,
             pusher,

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders: readers see all of the content or nothing."""
+"""Files and folders, written atomically: readers see all of the content or nothing."""
 
 import contextlib
 import os
@@ -34,6 +34,12 @@ def write(path: str, content: bytes) -> None:
         tf.io.gfile.makedirs(folder)
     with atomic(path) as temporary, tf.io.gfile.GFile(temporary, "wb") as file:
         file.write(content)
+
+
+def read(path: str) -> bytes:
+    """The content of a file, at a path or URI."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
 
 
 @contextlib.contextmanager

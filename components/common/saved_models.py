@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,8 @@ _SERVING_FOLDER = "Format-Serving"
 # Beside a conditional generator, where TensorFlow keeps what it does not read itself: an object of
 # label to name.
 _CLASSES_FILE = "assets.extra/classes.json"
+# Beside a pushed model: what it was blessed with.
+_BLESSING_FILE = "assets.extra/blessing.json"
 # Of a generator of rows, to the names of their columns.
 _COLUMNS_SIGNATURE = "columns"
 
@@ -41,6 +44,45 @@ def save_class_names(path: str, names: Mapping[int, str]) -> None:
     """Writes the names of the classes, by label, beside the SavedModel in the folder `path`."""
     content = json.dumps(names, ensure_ascii=False, indent=1).encode()
     files.write(os.path.join(path, _CLASSES_FILE), content)
+
+
+def save_blessing(path: str, record: Mapping[str, Any]) -> None:
+    """Writes what a model was blessed with beside the SavedModel in the folder `path`."""
+    files.write(os.path.join(path, _BLESSING_FILE), json.dumps(record, indent=1).encode())
+
+
+def blessing(path: str) -> dict[str, Any]:
+    """What `save_blessing` wrote; empty for a model that was pushed without."""
+    return _read_json(os.path.join(path, _BLESSING_FILE))
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two folders hold the same model, whatever it was blessed with."""
+    found = [_sizes(folder) for folder in (one, other)]
+    return found[0] == found[1] and all(
+        files.read(os.path.join(one, name)) == files.read(os.path.join(other, name))
+        for name in found[0]
+    )
+
+
+def _sizes(folder: str) -> dict[str, int]:
+    """Of the files by name, but not of the blessing."""
+    found = {}
+    for base, _, names in tf.io.gfile.walk(folder):
+        for name in names:
+            path = os.path.join(base, name)
+            found[os.path.relpath(path, folder)] = tf.io.gfile.stat(path).length
+    found.pop(_BLESSING_FILE, None)
+    return found
+
+
+def _read_json(path: str) -> dict[str, Any]:
+    if not tf.io.gfile.exists(path):
+        return {}
+    try:
+        return json.loads(files.read(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
 
 
 def _reason(error: tf.errors.InvalidArgumentError) -> str:
@@ -86,11 +128,8 @@ class Generator:
     @property
     def class_names(self) -> dict[int, str]:
         """The names of the classes by label; empty if the export has none."""
-        path = os.path.join(self.path, _CLASSES_FILE)
-        if not tf.io.gfile.exists(path):
-            return {}
-        with tf.io.gfile.GFile(path) as file:
-            return {int(label): name for label, name in json.load(file).items()}
+        names = _read_json(os.path.join(self.path, _CLASSES_FILE))
+        return {int(label): name for label, name in names.items()}
 
     def __call__(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
         """The outputs by name; raises ValueError if there is none, or it refuses the inputs."""

@@ -1,76 +1,50 @@
-"""Which models a candidate is compared with."""
+"""Which models a candidate is compared with: pushed ones, whose folders outlive all runs."""
 
 import math
-from collections.abc import Collection, Iterable
+import posixpath
+from typing import TypedDict
 
-import ml_metadata as mlmd
-from tfx import types
-from tfx.dsl.components.common import resolver
+import tensorflow as tf
+
+from components.common import saved_models
 
 
-class BlessedBefore(resolver.ResolverStrategy):
-    """The latest and the best blessed model that were made before the candidate, if there are any.
+class Blessed(TypedDict):
+    """SavedModels, or empty strings on a first run.
 
-    The best one has the lowest FID under the candidate's extractor. Without it, a candidate that
-    may be a little worse than the last blessed model could be so again and again.
-
-    TFX's LatestBlessedModelStrategy would hand a candidate that was served from the cache to the
-    evaluator as its own baseline: another cache key, another evaluation, the same model pushed
-    again.
-
-    Used as `Resolver(strategy_class=BlessedBefore, candidate=trainer.outputs["model"],
-    extractor=feature_extractor.outputs["extractor"], model=Channel(type=Model),
-    best=Channel(type=Model), model_blessing=Channel(type=ModelBlessing))`, whose outputs `model`,
-    `model_blessing` (of `model`) and `best` hold one artifact each or, on a first run, none.
+    Attributes:
+      latest: the last blessed model.
+      best: the blessed model of the lowest FID under the candidate's extractor; the same as
+        `latest` where that is the best, and empty if none was scored with the extractor.
     """
 
-    def resolve_artifacts(
-        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
-    ) -> dict[str, list[types.Artifact]]:
-        """Resolves `model`, `model_blessing` and `best`; `candidate` and `extractor` pass through.
-
-        Age is the artifact's id, which ML Metadata counts up. `best` is the same artifact as
-        `model` where that one is the best, and empty if no blessed model was scored with the
-        extractor.
-        """
-        (candidate,), (extractor,) = input_dict["candidate"], input_dict["extractor"]
-        blessings = [
-            blessing
-            for blessing in input_dict["model_blessing"]
-            if blessing.get_int_custom_property("blessed") == 1
-        ]
-        of_model = {_model_id(blessing): blessing for blessing in blessings}
-        earlier = {
-            model.id: model
-            for model in input_dict["model"]
-            if model.id in of_model and model.id < candidate.id
-        }
-        latest = [max(earlier)] if earlier else []
-        extractor_id = extractor.get_string_custom_property("id")
-        best = _best(blessings, extractor_id, earlier)
-        return {
-            "candidate": [candidate],
-            "extractor": [extractor],
-            "model": [earlier[model_id] for model_id in latest],
-            "model_blessing": [of_model[model_id] for model_id in latest],
-            "best": [] if best is None else [earlier[best]],
-        }
+    latest: str
+    best: str
 
 
-def _best(
-    blessings: Iterable[types.Artifact], extractor_id: str, models: Collection[int]
-) -> int | None:
-    """Of the models, the one of the lowest FID, the latest of equals; None if there is no FID."""
-    found = [
-        (blessing.get_float_custom_property("fid"), -_model_id(blessing))
-        for blessing in blessings
-        if _model_id(blessing) in models
-        and blessing.has_custom_property("fid")
-        and blessing.get_string_custom_property("extractor_id") == extractor_id
-    ]
-    known = [(fid, minus_id) for fid, minus_id in found if not math.isnan(fid)]
-    return -min(known)[1] if known else None
+def blessed_before(serving_dir: str, candidate: str, extractor_id: str) -> Blessed:
+    """The latest and the best model that were pushed before the candidate.
 
+    Without the best one, a candidate that may be a little worse than the last blessed model could
+    be so again and again. A candidate that is itself among the versions, because nothing has
+    changed since, is compared with what it was compared with then: its own scores would tell
+    nothing, and the same model would be evaluated and pushed again.
 
-def _model_id(blessing: types.Artifact) -> int:
-    return blessing.get_int_custom_property("current_model_id")
+    Args:
+      serving_dir: folder of the versions; it need not exist.
+      candidate: folder of a SavedModel.
+      extractor_id: what FIDs have to be of to be compared.
+    """
+    earlier: list[str] = []
+    for version in saved_models.versions(serving_dir) if tf.io.gfile.isdir(serving_dir) else []:
+        path = posixpath.join(serving_dir, version)
+        if saved_models.same(path, candidate):
+            break
+        earlier.append(path)
+    fids = []
+    for age, path in enumerate(reversed(earlier)):
+        record = saved_models.blessing(path)
+        fid = record.get("fid", math.nan)
+        if record.get("extractor_id") == extractor_id and not math.isnan(fid):
+            fids.append((fid, age, path))
+    return Blessed(latest=earlier[-1] if earlier else "", best=min(fids)[-1] if fids else "")

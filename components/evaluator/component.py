@@ -24,6 +24,7 @@ from components.common import artifact_files, files, tfx
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data.spec import DataSpec
 from components.evaluator import evaluate
+from components.evaluator.baseline import Blessed, blessed_before
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Verdict
 from components.features import Extractor
@@ -43,6 +44,42 @@ _DATA_PROPERTIES = (
 )
 
 
+class LatestBlessedDriver(tfx.LookupDriver):
+    """Looks for the blessed models in every run."""
+
+    def look(
+        self, inputs: Mapping[str, types.Artifact], parameters: Mapping[str, Any]
+    ) -> Mapping[str, str | int]:
+        found = _blessed_before(parameters["serving_dir"], inputs["model"], inputs["extractor"])
+        return {name: str(path) for name, path in found.items()}
+
+
+@component
+def LatestBlessed(
+    model: InputArtifact[Model],
+    extractor: InputArtifact[Model],
+    serving_dir: Parameter[str],
+    found: Parameter[str] = "",
+) -> Blessed:
+    """Finds the models that the candidate is compared with, among those that were pushed.
+
+    Args:
+      model: the candidate.
+      extractor: of its features.
+      serving_dir: where Pusher pushes to.
+      found: from the driver, where there is one.
+    """
+    return json.loads(found) if found else _blessed_before(serving_dir, model, extractor)
+
+
+LatestBlessed.DRIVER_CLASS = LatestBlessedDriver
+
+
+def _blessed_before(serving_dir: str, model: types.Artifact, extractor: types.Artifact) -> Blessed:
+    extractor_id = extractor.get_string_custom_property("id")
+    return blessed_before(serving_dir, path_utils.serving_model_dir(model.uri), extractor_id)
+
+
 @component
 def GANEvaluator(
     examples: InputArtifact[Examples],
@@ -54,8 +91,8 @@ def GANEvaluator(
     config: Parameter[str],
     data: Parameter[str],
     code_version: Parameter[str],
-    baseline: InputArtifact[Model] = None,
-    best: InputArtifact[Model] = None,
+    baseline: Parameter[str] = "",
+    best: Parameter[str] = "",
     schema: InputArtifact[Schema] = None,
 ) -> None:
     """Scores the generator against the eval split and blesses it if it passes the gate.
@@ -68,14 +105,13 @@ def GANEvaluator(
       evaluation: metrics.json, report.html, samples.png or samples.csv; every score of the
         generator is also a custom property, and so is the id of its extractor.
       blessing: read by Pusher; property `verdicts` has every rule of the gate, a line each, and
-        `reasons` those that failed; by `fid` and `extractor_id` `BlessedBefore` finds the best
-        model.
+        `reasons` those that failed; Pusher keeps `fid` and `extractor_id` for LatestBlessed.
       config: the recipe's section `evaluator` as JSON.
       data: the `DataSpec` as JSON.
       code_version: puts the stage's code into TFX's cache key.
-      baseline: the last blessed generator; a Resolver may find none.
-      best: the blessed generator of the lowest FID under this extractor; it is scored only if it is
-        another one than the baseline.
+      baseline: SavedModel of the last blessed generator, from LatestBlessed; may be empty.
+      best: that of the blessed generator of the lowest FID under this extractor; it is scored only
+        if it is another one than the baseline.
       schema: the schema that validated the data, for the report's lineage.
     """
     spec = DataSpec.model_validate_json(data)
@@ -83,8 +119,6 @@ def GANEvaluator(
         spec.read(tfx.split_files([examples], split)) for split in (TRAIN_SPLIT, EVAL_SPLIT)
     )
     inputs = {
-        "baseline": baseline,
-        "best": best,
         "examples": examples,
         "extractor": extractor,
         "model": model,
@@ -92,20 +126,24 @@ def GANEvaluator(
         "schema": schema,
     }
     log = _read(model_run.uri, artifact_files.LOG).splitlines()
-    other_best = best and not (baseline and baseline.uri == best.uri)
+    others = {name: path for name, path in {"baseline": baseline, "best": best}.items() if path}
     result = evaluate.evaluate(
         path_utils.serving_model_dir(model.uri),
         real,
         train,
         Extractor(extractor.uri),
         EvaluatorConfig.model_validate_json(config),
-        model=model.uri,
+        model=tfx.address(model),
         columns=spec.columns,
-        baseline=path_utils.serving_model_dir(baseline.uri) if baseline else None,
-        best=path_utils.serving_model_dir(best.uri) if other_best else None,
+        baseline=baseline or None,
+        best=best if best and best != baseline else None,
         references={"untrained": os.path.join(model_run.uri, artifact_files.UNTRAINED)},
         log=[json.loads(line) for line in log],
-        lineage={"evaluator code": code_version, **_lineage(inputs)},
+        lineage={
+            "evaluator code": code_version,
+            **_lineage(inputs),
+            **{f"{name} uri": path for name, path in others.items()},
+        },
         recipe={"trainer": json.loads(_read(model_run.uri, artifact_files.CONFIGURATION))},
     )
     for verdict in result.verdicts:
@@ -131,7 +169,7 @@ def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
     given = {name: artifact for name, artifact in inputs.items() if artifact}
     for name, artifact in given.items():
         lineage[f"{name} artifact"] = artifact.id
-        lineage[f"{name} uri"] = artifact.uri
+        lineage[f"{name} uri"] = tfx.address(artifact)
         if artifact.has_custom_property("code_version"):
             lineage[f"{name} code"] = artifact.get_string_custom_property("code_version")
     for name in _DATA_PROPERTIES:
@@ -141,11 +179,10 @@ def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
 
 
 def _bless(blessing: types.Artifact, model: types.Artifact, verdicts: Sequence[Verdict]) -> None:
-    """Fills the artifact in the way Pusher and `BlessedBefore` read it."""
+    """Fills the artifact in the way Pusher reads it."""
     reasons = [str(verdict) for verdict in verdicts if not verdict.passed]
     blessing.set_int_custom_property("blessed", int(not reasons))
-    blessing.set_string_custom_property("current_model", model.uri)
-    blessing.set_int_custom_property("current_model_id", model.id)
+    blessing.set_string_custom_property("current_model", tfx.address(model))
     blessing.set_string_custom_property("verdicts", "\n".join(map(str, verdicts)))
     if reasons:
         blessing.set_string_custom_property("reasons", "; ".join(reasons))

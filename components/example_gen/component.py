@@ -1,93 +1,140 @@
-"""The TFX component: images or tables on disk in, examples in train and eval out."""
+"""The TFX components: FindData, and ImageExampleGen, which makes examples of images or tables."""
 
+import json
+import logging
 import posixpath
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
+import apache_beam as beam
 import tensorflow as tf
-from google.protobuf import struct_pb2
-from tfx.components.example_gen import driver, input_processor, utils
-from tfx.components.example_gen.component import FileBasedExampleGen
-from tfx.dsl.components.base import executor_spec
-from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx import types
+from tfx.dsl.component.experimental.annotations import (
+    BeamComponentParameter,
+    OutputArtifact,
+    Parameter,
+)
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import Examples
 
-from components.common.code_version import code_version
-from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
-from components.example_gen import executor, paths, sources, spans
+from components.common import tfx
+from components.example_gen import executor, ledger, paths
 from components.example_gen.config import DataConfig
+from components.example_gen.spans import SpanProcessor
 
-_BUCKETS = 1000
+_log = logging.getLogger(__name__)
 
-
-class Driver(driver.FileBasedDriver):
-    """TFX's driver, whose fingerprint covers all files, including the file of labels."""
-
-    def get_input_processor(
-        self,
-        splits: Iterable[example_gen_pb2.Input.Split],
-        range_config: range_config_pb2.RangeConfig | None = None,
-        input_base_uri: str | None = None,
-    ) -> input_processor.InputProcessor:
-        patterns = {split.name: split.pattern for split in splits}
-        return spans.SpanProcessor(input_base_uri or "", patterns, range_config)
-
-    def resolve_exec_properties(
-        self, exec_properties: dict[str, Any], *args: object, **kwargs: object
-    ) -> dict[str, Any]:
-        resolved = super().resolve_exec_properties(exec_properties, *args, **kwargs)
-        labels = executor.read_config(resolved["custom_config"]).labels
-        path = posixpath.join(resolved["input_base"], labels) if labels else None
-        # Labels in an archive are covered by the archive's fingerprint.
-        if path and tf.io.gfile.exists(path):
-            resolved[utils.FINGERPRINT_PROPERTY_NAME] += f",labels:{paths.state(path)}"
-        return resolved
+# In place of a version, for data without versions.
+NO_VERSION = -1
 
 
-class ImageExampleGen(FileBasedExampleGen):
-    """Images or table rows of any registered format to the tf.Examples that stages share.
+class Found(TypedDict):
+    """The outputs of FindData.
 
-    Two splits are kept as they are. A single split is divided by a hash of the pixels or of a row's
-    numbers, so that a record stays in its split when others are added or removed, and equal records
-    are in the same split.
-
-    Args:
-      config: the recipe's section `data`.
-      splits: split name to glob patterns relative to `sources.base_of(config.path)`: train and
-        eval, or one split. `{SPAN}` and `{VERSION}` are resolved when the stage runs.
+    Attributes:
+      base: the folder that patterns are relative to.
+      splits: JSON of split name to glob patterns: train and eval, or one split.
+      span: the latest; 0 for data without spans.
+      version: its latest; -1 for data without versions.
+      fingerprint: changes whenever a file does.
     """
 
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
-    DRIVER_CLASS = Driver
-
-    def __init__(self, config: DataConfig, splits: Mapping[str, str]) -> None:
-        values = struct_pb2.Struct()
-        values.update({"data": config.for_reading(), "code_version": code_version("example_gen")})
-        custom_config = example_gen_pb2.CustomConfig()
-        custom_config.custom_config.Pack(values)
-        super().__init__(
-            input_base=sources.base_of(config.path),
-            input_config=example_gen_pb2.Input(
-                splits=[
-                    example_gen_pb2.Input.Split(name=name, pattern=pattern)
-                    for name, pattern in splits.items()
-                ]
-            ),
-            output_config=_output_config(config.eval_fraction if len(splits) == 1 else None),
-            custom_config=custom_config,
-        )
+    base: str
+    splits: str
+    span: int
+    version: int
+    fingerprint: str
 
 
-def _output_config(eval_fraction: float | None) -> example_gen_pb2.Output:
-    """Buckets for train and eval; without a fraction, the splits of the input."""
-    if eval_fraction is None:
-        return example_gen_pb2.Output()
-    held_out = round(eval_fraction * _BUCKETS)
-    split = example_gen_pb2.SplitConfig.Split
-    return example_gen_pb2.Output(
-        split_config=example_gen_pb2.SplitConfig(
-            splits=[
-                split(name=TRAIN_SPLIT, hash_buckets=_BUCKETS - held_out),
-                split(name=EVAL_SPLIT, hash_buckets=held_out),
-            ]
-        )
+def find(config: DataConfig) -> Found:
+    """The data that a run reads.
+
+    Raises:
+      FileNotFoundError, ValueError: for data that do not exist, as `dataset.find`.
+    """
+    data = config.dataset()
+    processor = SpanProcessor(data.base, data.patterns)
+    span, version = processor.resolve_span_and_version()
+    fingerprint = processor.get_input_fingerprint(span, version)
+    path = posixpath.join(data.base, config.labels) if config.labels else None
+    # Labels in an archive are covered by the archive's fingerprint.
+    if path and tf.io.gfile.exists(path):
+        fingerprint += f",labels:{paths.state(path)}"
+    return Found(
+        base=data.base,
+        splits=json.dumps(processor.patterns(span, version)),
+        span=span,
+        version=NO_VERSION if version is None else version,
+        fingerprint=fingerprint,
     )
+
+
+class FindDataDriver(tfx.LookupDriver):
+    """Looks for the data in every run."""
+
+    def look(
+        self, inputs: Mapping[str, types.Artifact], parameters: Mapping[str, Any]
+    ) -> Mapping[str, str | int]:
+        found = find(DataConfig.model_validate_json(parameters["config"]))
+        return {name: value for name, value in found.items() if isinstance(value, str | int)}
+
+
+@component
+def FindData(config: Parameter[str], found: Parameter[str] = "") -> Found:
+    """Finds the data: their format's files, the latest span and version, and a fingerprint.
+
+    Args:
+      config: the recipe's section `data` as JSON.
+      found: from the driver, where there is one.
+    """
+    return json.loads(found) if found else find(DataConfig.model_validate_json(config))
+
+
+FindData.DRIVER_CLASS = FindDataDriver
+
+
+@component(use_beam=True)
+def ImageExampleGen(
+    examples: OutputArtifact[Examples],
+    config: Parameter[str],
+    base: Parameter[str],
+    splits: Parameter[str],
+    span: Parameter[int],
+    version: Parameter[int],
+    fingerprint: Parameter[str],
+    code_version: Parameter[str],
+    beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
+) -> None:
+    """Images or table rows of any registered format to the tf.Examples that stages share.
+
+    Args:
+      examples: the splits, and beside them what `executor.write_examples` writes about records; the
+        counts are also custom properties, and so are span, version and fingerprint.
+      config: `DataConfig.for_reading`.
+      base, splits, span, version, fingerprint: from FindData.
+      code_version: puts the stage's code into TFX's cache key.
+      beam_pipeline: made by TFX.
+
+    Raises:
+      ValueError: naming records, for data that the recipe's section `data` does not accept.
+    """
+    settings = DataConfig.from_reading(config)
+    patterns = json.loads(splits)
+    names = list(executor.buckets_of(settings, patterns) or patterns)
+    examples.split_names = artifact_utils.encode_split_names(names)
+    examples.set_int_custom_property("span", span)
+    if version != NO_VERSION:
+        examples.set_int_custom_property("version", version)
+    examples.set_string_custom_property("input_fingerprint", fingerprint)
+    with beam_pipeline as pipeline:
+        executor.write_examples(pipeline, examples.uri, settings, base, patterns)
+
+    found = ledger.Ledger.of(examples.uri)
+    for name, count in found.properties.items():
+        examples.set_int_custom_property(name, count)
+    told = ", ".join(f"{count} {name}" for name, count in found.properties.items())
+    _log.info("ImageExampleGen: %d records read: %s", found.count(ledger.INPUTS), told)
+    found.check(settings, names)
+    for line in found.rejected:
+        _log.warning("set aside: %s: %s", line.source, line.reason)

@@ -182,9 +182,7 @@ class DataConfig(Config):
 
     def for_reading(self) -> str:
         """JSON of everything the examples depend on except the location of the data."""
-        return self.model_dump_json(
-            exclude={"path", "splits", "eval_fraction", "schema_path"}, by_alias=True
-        )
+        return self.model_dump_json(exclude={"path", "splits", "schema_path"}, by_alias=True)
 
     @classmethod
     def from_reading(cls, text: str) -> "DataConfig":

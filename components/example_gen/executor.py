@@ -1,28 +1,20 @@
 """Files to prepared tf.Examples in splits, on Beam; every record is accounted for."""
 
 import json
-import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
-from google.protobuf import struct_pb2
-from tfx import types
 from tfx.components.example_gen import write_split
-from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
-from tfx.proto import example_gen_pb2
-from tfx.types import artifact_utils
-from tfx.utils import proto_utils
 
+from components.data.examples import EVAL_SPLIT, SPLIT_FOLDER, TRAIN_SPLIT
 from components.example_gen import ledger
 from components.example_gen.config import DataConfig
 from components.example_gen.formats.reader import Reader
 from components.example_gen.ledger import Line
 from components.example_gen.prepare import BadRecordError, RawImage, RawRow
-
-_log = logging.getLogger(__name__)
 
 # Additional outputs of the transforms below.
 _LINES, _NOTES, _EVENTS = "lines", "notes", "events"
@@ -31,156 +23,115 @@ _LINES, _NOTES, _EVENTS = "lines", "notes", "events"
 # than many groups of one.
 _GROUP_DIGITS = 3
 
+_BUCKETS = 1000
+
 # A prepared record: input split, source, digest and serialized tf.Example.
 Element = tuple[str, str, str, bytes]
 
 
-class Executor(BaseExampleGenExecutor):
+def buckets_of(config: DataConfig, splits: Sized) -> dict[str, int]:
+    """Of 1000 hash buckets, how many each output split has.
+
+    A single split is divided into train and eval, so that a record stays in its split when others
+    are added or removed, and equal records are in the same split. Several are kept as they are,
+    which is an empty dictionary.
+    """
+    if len(splits) > 1:
+        return {}
+    held_out = round(config.eval_fraction * _BUCKETS)
+    return {TRAIN_SPLIT: _BUCKETS - held_out, EVAL_SPLIT: held_out}
+
+
+def write_examples(
+    pipeline: beam.Pipeline, folder: str, config: DataConfig, base: str, splits: Mapping[str, str]
+) -> None:
     """Reads and prepares the records, divides them by their hash, and accounts for all records.
 
-    The folder of the examples gets `counts.json`, `rejected.jsonl` (records that are not among the
-    examples) and `notes.jsonl` (warnings about records that are); the counts are also custom
-    properties of the artifact.
+    `folder` gets a folder for each split, `counts.json`, `rejected.jsonl` (records that are not
+    among the examples) and `notes.jsonl` (warnings about records that are). TFX's WriteSplit would
+    shuffle the examples, and the in-memory runner would hold them all; here only digests, splits
+    and sources are shuffled.
+
+    Args:
+      pipeline: that runs when its context ends.
+      folder: path or URI.
+      config: how records are read and prepared.
+      base: the folder that patterns are relative to.
+      splits: split name to glob patterns, with numbers in place of `{SPAN}` and its kin.
     """
+    reader = config.reader()
+    shards = reader.shards(base, splits)
+    pieces = [(split, shard) for split, found in shards.items() for shard in found]
 
-    def Do(  # noqa: N802
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Fills the artifact `examples`.
-
-        Raises:
-          ValueError: naming records, for data that the recipe's section `data` does not accept.
-        """
-        artifact = artifact_utils.get_single_instance(output_dict["examples"])
-        self._artifact = artifact
-        super().Do(input_dict, output_dict, exec_properties)
-
-        found = ledger.Ledger.of(artifact.uri)
-        for name, count in found.properties.items():
-            artifact.set_int_custom_property(name, count)
-        told = ", ".join(f"{count} {name}" for name, count in found.properties.items())
-        _log.info("ImageExampleGen: %d records read: %s", found.count(ledger.INPUTS), told)
-        config = read_config(exec_properties["custom_config"])
-        found.check(config, artifact_utils.decode_split_names(artifact.split_names))
-        for line in found.rejected:
-            _log.warning("set aside: %s: %s", line.source, line.reason)
-
-    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802
-        """Not used: classes, duplicates and leaks concern all splits together."""
-        raise NotImplementedError
-
-    def GenerateExamplesByBeam(  # noqa: N802
-        self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
-    ) -> dict[str, beam.PCollection]:
-        """Writes the splits, the counts and the lines about records; TFX has nothing to write.
-
-        TFX's WriteSplit would shuffle the examples, and the in-memory runner would hold them all.
-        Here only digests, splits and sources are shuffled.
-        """
-        config = read_config(exec_properties["custom_config"])
-        inputs, output = example_gen_pb2.Input(), example_gen_pb2.Output()
-        proto_utils.json_to_proto(exec_properties["input_config"], inputs)
-        proto_utils.json_to_proto(exec_properties["output_config"], output)
-        splits = {split.name: split.pattern for split in inputs.splits}
-        buckets = {split.name: split.hash_buckets for split in output.split_config.splits}
-        reader = config.reader()
-        shards = reader.shards(exec_properties["input_base"], splits)
-        pieces = [(split, shard) for split, found in shards.items() for shard in found]
-
-        def prepared(once: str) -> pvalue.DoOutputsTuple:
-            # Numbered so that a single process always reads in the same order.
-            return (
-                pipeline
-                | f"Shards{once}" >> beam.Create(list(enumerate(pieces)), reshuffle=False)
-                | f"Spread{once}" >> beam.GroupByKey()
-                | f"Read{once}" >> beam.FlatMap(_read, reader)
-                | f"Prepare{once}"
-                >> beam.ParDo(_Prepare(config)).with_outputs(
-                    _LINES, _NOTES, _EVENTS, main="elements"
-                )
-            )
-
-        found = prepared("")
-        decided = (
-            found.elements
-            | "Key" >> beam.Map(_by_digest).with_output_types(tuple[str, bytes])
-            | "SameContent" >> beam.GroupByKey()
-            | "Decide"
-            >> beam.ParDo(_Decide(config.drop_duplicates, config.on_leak)).with_outputs(
-                _NOTES, _EVENTS, main="dropped"
-            )
+    def prepared(once: str) -> pvalue.DoOutputsTuple:
+        # Numbered so that a single process always reads in the same order.
+        return (
+            pipeline
+            | f"Shards{once}" >> beam.Create(list(enumerate(pieces)), reshuffle=False)
+            | f"Spread{once}" >> beam.GroupByKey()
+            | f"Read{once}" >> beam.FlatMap(_read, reader)
+            | f"Prepare{once}"
+            >> beam.ParDo(_Prepare(config)).with_outputs(_LINES, _NOTES, _EVENTS, main="elements")
         )
-        elements = found.elements
-        if config.drop_duplicates or config.on_leak == "drop":
-            dropped = pvalue.AsDict(
-                decided.dropped | "Dropped" >> beam.Map(lambda line: ((line.split, line.source), 1))
-            )
-            # Read again: keeping them until the decisions are made would take memory.
-            elements = prepared("Again").elements | "Drop" >> beam.Filter(
-                lambda element, dropped: element[:2] not in dropped, dropped
-            )
 
-        names = list(buckets or splits)
-        parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets)
-        events = {"Prepare": found[_EVENTS], "Decide": decided[_EVENTS]}
-        for name, part in zip(names, parts, strict=True):
-            uri = artifact_utils.get_split_uri([self._artifact], name)
-            (
-                part
-                | f"Example[{name}]"
-                >> beam.Map(lambda element: element[3]).with_output_types(bytes)
-                | f"Write[{name}]"
-                >> beam.io.WriteToTFRecord(
-                    os.path.join(uri, write_split.DEFAULT_TF_RECORD_FILE_NAME),
-                    file_name_suffix=".gz",
-                )
-            )
-            event = f"{ledger.EXAMPLES}/{name}"
-            events[name] = part | f"Event[{name}]" >> beam.Map(lambda _, event=event: event)
-        self._write_lines([found[_LINES], decided.dropped], ledger.REJECTED_FILE)
-        self._write_lines([found[_NOTES], decided[_NOTES]], ledger.NOTES_FILE)
-        # Counted before they are flattened: one number per kind, not a string per record.
+    found = prepared("")
+    decided = (
+        found.elements
+        | "Key" >> beam.Map(_by_digest).with_output_types(tuple[str, bytes])
+        | "SameContent" >> beam.GroupByKey()
+        | "Decide"
+        >> beam.ParDo(_Decide(config.drop_duplicates, config.on_leak)).with_outputs(
+            _NOTES, _EVENTS, main="dropped"
+        )
+    )
+    elements = found.elements
+    if config.drop_duplicates or config.on_leak == "drop":
+        dropped = pvalue.AsDict(
+            decided.dropped | "Dropped" >> beam.Map(lambda line: ((line.split, line.source), 1))
+        )
+        # Read again: keeping them until the decisions are made would take memory.
+        elements = prepared("Again").elements | "Drop" >> beam.Filter(
+            lambda element, dropped: element[:2] not in dropped, dropped
+        )
+
+    buckets = buckets_of(config, splits)
+    names = list(buckets or splits)
+    parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets)
+    events = {"Prepare": found[_EVENTS], "Decide": decided[_EVENTS]}
+    for name, part in zip(names, parts, strict=True):
+        path = os.path.join(folder, SPLIT_FOLDER + name, write_split.DEFAULT_TF_RECORD_FILE_NAME)
         (
-            [
-                each | f"Count[{name}]" >> beam.combiners.Count.PerElement()
-                for name, each in events.items()
-            ]
-            | "AllCounts" >> beam.Flatten()
-            | "SumCounts" >> beam.CombinePerKey(sum)
-            | "Counts" >> beam.combiners.ToList()
-            | "ToJson" >> beam.Map(lambda counts: json.dumps(dict(sorted(counts)), indent=2))
-            | "WriteCounts" >> self._one_file(ledger.COUNTS_FILE)
+            part
+            | f"Example[{name}]" >> beam.Map(lambda element: element[3]).with_output_types(bytes)
+            | f"Write[{name}]" >> beam.io.WriteToTFRecord(path, file_name_suffix=".gz")
         )
-        return {}
-
-    def _write_lines(self, lines: list[beam.PCollection], name: str) -> None:
+        event = f"{ledger.EXAMPLES}/{name}"
+        events[name] = part | f"Event[{name}]" >> beam.Map(lambda _, event=event: event)
+    rejected, notes = [found[_LINES], decided.dropped], [found[_NOTES], decided[_NOTES]]
+    for kind, lines in ((ledger.REJECTED_FILE, rejected), (ledger.NOTES_FILE, notes)):
         (
             lines
-            | f"All[{name}]" >> beam.Flatten()
-            | f"ToJson[{name}]" >> beam.Map(lambda line: line.to_json())
-            | f"Write[{name}]" >> self._one_file(name)
+            | f"All[{kind}]" >> beam.Flatten()
+            | f"ToJson[{kind}]" >> beam.Map(lambda line: line.to_json())
+            | f"Write[{kind}]" >> _one_file(folder, kind)
         )
+    # Counted before they are flattened: one number per kind, not a string per record.
+    (
+        [
+            each | f"Count[{name}]" >> beam.combiners.Count.PerElement()
+            for name, each in events.items()
+        ]
+        | "AllCounts" >> beam.Flatten()
+        | "SumCounts" >> beam.CombinePerKey(sum)
+        | "Counts" >> beam.combiners.ToList()
+        | "ToJson" >> beam.Map(lambda counts: json.dumps(dict(sorted(counts)), indent=2))
+        | "WriteCounts" >> _one_file(folder, ledger.COUNTS_FILE)
+    )
 
-    def _one_file(self, name: str) -> beam.PTransform:
-        path = os.path.join(self._artifact.uri, name)
-        return beam.io.WriteToText(path, shard_name_template="", num_shards=1)
 
-
-def read_config(custom_config: str) -> DataConfig:
-    """The section `data` in `custom_config`."""
-    return DataConfig.from_reading(read_values(custom_config)["data"])
-
-
-def read_values(custom_config: str) -> struct_pb2.Struct:
-    """The values that the component packed into `custom_config`."""
-    custom = example_gen_pb2.CustomConfig()
-    proto_utils.json_to_proto(custom_config, custom)
-    values = struct_pb2.Struct()
-    custom.custom_config.Unpack(values)
-    return values
+def _one_file(folder: str, name: str) -> beam.PTransform:
+    path = os.path.join(folder, name)
+    return beam.io.WriteToText(path, shard_name_template="", num_shards=1)
 
 
 def bucket_of(digest: str, buckets: dict[str, int]) -> str:

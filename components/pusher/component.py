@@ -1,8 +1,6 @@
 """TFX's Pusher, made atomic."""
 
-import filecmp
 import os
-from pathlib import Path
 from typing import Any
 
 from tfx import types
@@ -44,10 +42,19 @@ class Executor(executor.Executor):
             exec_properties["push_destination"], pusher_pb2.PushDestination()
         )
         base = destination.filesystem.base_directory
+        blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
+        record: dict[str, Any] = {}
+        if blessing.has_custom_property("fid"):
+            record["fid"] = blessing.get_float_custom_property("fid")
+            record["extractor_id"] = blessing.get_string_custom_property("extractor_id")
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if "://" in base:
             # Object stores rename by copying files in arbitrary order. TFX copies saved_model.pb
             # last, which servers wait for.
             super().Do(input_dict, output_dict, exec_properties)
+            if pushed.get_int_custom_property("pushed"):
+                path = pushed.get_string_custom_property("pushed_destination")
+                saved_models.save_blessing(path, record)
             return
         staging = os.path.join(base, _STAGING)
         if fileio.exists(staging):
@@ -56,17 +63,17 @@ class Executor(executor.Executor):
         destination.filesystem.base_directory = staging
         staged = {**exec_properties, "push_destination": proto_utils.proto_to_json(destination)}
         super().Do(input_dict, output_dict, staged)
-        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not pushed.get_int_custom_property("pushed"):
             return
 
         now = int(pushed.get_string_custom_property("pushed_version"))
         staged_model = os.path.join(staging, str(now))
         highest = max(map(int, saved_models.versions(base)), default=0)
-        if highest and _same_files(staged_model, os.path.join(base, str(highest))):
+        if highest and saved_models.same(staged_model, os.path.join(base, str(highest))):
             version = str(highest)
         else:
             version = str(max(now, highest + 1))
+            saved_models.save_blessing(staged_model, record)
             fileio.rename(staged_model, os.path.join(base, version))
         fileio.rmtree(staging)
         self._MarkPushed(
@@ -78,12 +85,3 @@ class Pusher(component.Pusher):
     """TFX's Pusher with an executor that never leaves a partial version."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-
-def _same_files(one: str, other: str) -> bool:
-    files, others = (
-        {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
-        for folder in (one, other)
-    )
-    same, _, _ = filecmp.cmpfiles(one, other, files, shallow=False)
-    return files == others == set(same)

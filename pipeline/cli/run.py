@@ -39,13 +39,13 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
 
     command.add_recipe_folder(recipe)
     resolved = config.load(recipe, overrides)
-    splits = config.find_data(resolved)
+    config.check_data(resolved)
     click.echo(resolved.to_yaml())
     if dry_run:
         return
     from pipeline.runners import local
 
-    outcome = local.run(resolved, splits, root, command.progress, use_cache=not no_cache)
+    outcome = local.run(resolved, root, command.progress, use_cache=not no_cache)
     table = Table("metric", "value")
     for name, value in sorted(outcome.metrics.items()):
         table.add_row(name, f"{value:.4g}")
@@ -61,15 +61,24 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
 @click.command("compile", cls=Command)
 @_takes_recipe
 @click.option("--image", required=True, help="Container image with tfx-gan installed.")
-@click.option("--root", required=True, help="URI that the cluster can write to.")
+@click.option("--gpu-image", help="Image of the stages with GPUs; default: --image.")
+@click.option("--root", required=True, help="URI for artifacts: gs://…, s3://… or minio://….")
+@click.option(
+    "--state",
+    help="Where checkpoints, pushed models and the history of the data outlive runs: a folder on a "
+    "volume of kubeflow.volumes, or gs://…; default: below a gs:// --root.",
+)
+@click.option(
+    "--backend", type=click.Choice(["kubeflow", "vertex"]), default="kubeflow", show_default=True
+)
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
-def compile_(recipe: str, overrides: tuple[str, ...], image: str, root: str, out: str) -> None:
-    """Compile RECIPE for Kubeflow Pipelines v2."""
+def compile_(recipe: str, overrides: tuple[str, ...], out: str, **options: str | None) -> None:
+    """Compile RECIPE for Kubeflow Pipelines v2 or Vertex AI Pipelines."""
     from pipeline import config
-    from pipeline.runners import kubeflow
+    from pipeline.kubeflow import compiling
 
-    resolved = config.load(recipe, overrides)
-    kubeflow.compile_recipe(resolved, image=image, root=root, out=out)
+    command.add_recipe_folder(recipe)
+    compiling.compile_recipe(config.load(recipe, overrides), out=out, **options)
     click.echo(out)
 
 

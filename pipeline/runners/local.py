@@ -58,7 +58,6 @@ class Outcome:
 
 def run(
     recipe: config.Recipe,
-    splits: Mapping[str, str],
     root: str,
     log: Callable[[str], None],
     *,
@@ -68,7 +67,6 @@ def run(
 
     Args:
       recipe: the resolved recipe.
-      splits: split name to glob patterns, from `config.find_data`.
       root: folder for artifacts, metadata, checkpoints, logs and, by default, pushed models.
       log: receives a line when a stage starts and when it ends.
       use_cache: whether stages whose inputs and code are unchanged are skipped.
@@ -83,7 +81,11 @@ def run(
         recipe = pinned(recipe, root)
         connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
         pipeline = create_pipeline(
-            recipe, splits, root, enable_cache=use_cache, metadata_connection_config=connection
+            recipe,
+            artifacts=os.path.join(root, "artifacts"),
+            state=root,
+            enable_cache=use_cache,
+            metadata_connection_config=connection,
         )
         with _stage_lines(recipe.name, connection, log):
             LocalDagRunner().run(pipeline)
@@ -124,16 +126,15 @@ def inspect(
     Raises:
       FileNotFoundError, ValueError: for data that are missing, unreadable or refused.
     """
-    splits = data.dataset().patterns
     with contextlib.ExitStack() as stack:
         folder = root or stack.enter_context(tempfile.TemporaryDirectory(prefix="tfx-gan-"))
         stack.enter_context(log_to_file(folder))
         connection = metadata.connection_config(os.path.join(folder, metadata.DATABASE))
-        example_gen, statistics_gen = data_stages(data, splits)
+        find_data, example_gen, statistics_gen = data_stages(data)
         pipeline = Pipeline(
             pipeline_name="data",
             pipeline_root=os.path.join(folder, "artifacts"),
-            components=[example_gen, statistics_gen],
+            components=[find_data, example_gen, statistics_gen],
             beam_pipeline_args=beam_arguments(beam),
             metadata_connection_config=connection,
         )
@@ -250,23 +251,16 @@ def _stage_lines(
 
 
 def pinned(recipe: config.Recipe, root: str) -> config.Recipe:
-    """The recipe with copies of its schema and reference statistics, named by their content.
+    """The recipe with a copy of its reference statistics, named by their content.
 
     Cache keys hold only paths, so an edited file would not be read again.
     """
-
-    def pin(path: str | None, name: str) -> str | None:
-        if path is None:
-            return None
-        with tf.io.gfile.GFile(path, "rb") as file:
-            content = file.read()
-        digest = hashlib.sha256(content).hexdigest()[:16]
-        pinned = os.path.join(root, "schemas", digest, name)
-        if not os.path.exists(pinned):
-            files.write(pinned, content)
-        return pinned
-
-    schema = pin(recipe.data.schema_path, "schema.pbtxt")
-    reference = pin(recipe.validation.reference, "statistics.pb")
-    recipe = recipe.with_section("data", schema_path=schema)
-    return recipe.with_section("validation", reference=reference)
+    path = recipe.validation.reference
+    if path is None:
+        return recipe
+    content = files.read(path)
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    copy = os.path.join(root, "references", digest, "statistics.pb")
+    if not os.path.exists(copy):
+        files.write(copy, content)
+    return recipe.with_section("validation", reference=copy)

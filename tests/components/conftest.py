@@ -12,22 +12,21 @@ def run_example_gen() -> Callable:
     # Most tests need no TFX, whose import takes as long as many of them together.
     from tfx.types import standard_artifacts
 
-    from components.example_gen.component import ImageExampleGen
-    from components.example_gen.executor import Executor
+    from components.example_gen.component import ImageExampleGen, find
     from pipeline.config import LOCAL_BEAM
     from pipeline.pipeline import beam_arguments
 
     def run(config, folder: Path):
-        splits = config.dataset().splits
         examples = standard_artifacts.Examples()
         examples.uri = str(folder / "examples")
-        context = Executor.Context(
+        executor_class = ImageExampleGen.EXECUTOR_SPEC.executor_class
+        context = executor_class.Context(
             beam_pipeline_args=beam_arguments(LOCAL_BEAM),
             tmp_dir=str(folder / "tmp"),
             unique_id="1",
         )
-        component = ImageExampleGen(config, splits)
-        Executor(context).Do({}, {"examples": [examples]}, dict(component.exec_properties))
+        properties = {"config": config.for_reading(), "code_version": "test", **find(config)}
+        executor_class(context).Do({}, {"examples": [examples]}, properties)
         return examples
 
     return run

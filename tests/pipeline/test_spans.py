@@ -45,14 +45,13 @@ def run(tmp_path):
     connection = metadata.connection_config(str(tmp_path / "metadata.sqlite"))
 
     def once():
-        splits = config.find_data(recipe)
-        example_gen, statistics_gen = data_stages(recipe.data, splits)
-        schema_gen, validator, resolvers = validation_stages(recipe, example_gen, statistics_gen)
+        stages = data_stages(recipe.data)
+        schema_gen, good_span, validator = validation_stages(recipe, *stages, str(tmp_path))
         LocalDagRunner().run(
             Pipeline(
                 pipeline_name=recipe.name,
                 pipeline_root=str(tmp_path / "root"),
-                components=[example_gen, statistics_gen, schema_gen, *resolvers, validator],
+                components=[*stages, schema_gen, good_span, validator],
                 enable_cache=True,
                 metadata_connection_config=connection,
                 beam_pipeline_args=beam_arguments(recipe.beam),
@@ -60,7 +59,8 @@ def run(tmp_path):
         )
         found = metadata.last_execution(connection, recipe.name, "DataValidator")
         properties = found.outputs["anomalies"].properties
-        return found.cached, properties["span"], dict(properties["blessed"])
+        blessed = {split: properties[f"blessed_{split}"] for split in ("train", "eval")}
+        return found.cached, properties["span"], blessed
 
     return once
 

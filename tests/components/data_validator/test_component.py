@@ -12,25 +12,24 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.common import files
 from components.data import examples
 from components.data.spec import DataSpec
-from components.data_validator.component import DataValidator, SchemaGen
+from components.data_validator.component import DataValidator, ImportSchemaGen, SchemaGen
 from components.data_validator.config import ValidationConfig
 
 
-@pytest.mark.parametrize("with_previous", [True, False])
-def test_the_stage_validates_examples(with_previous):
+def test_the_stage_validates_examples():
     statistics = types.Channel(type=standard_artifacts.ExampleStatistics)
     validator = DataValidator(
         examples=types.Channel(type=standard_artifacts.Examples),
         statistics=statistics,
         schema=types.Channel(type=standard_artifacts.Schema),
-        previous=statistics if with_previous else None,
+        previous="",
+        good_spans_folder="/state/good_spans",
         config=ValidationConfig(max_duplicate_fraction=0.2).model_dump_json(),
         code_version="0123456789abcdef",
     )
     assert {key: channel.type_name for key, channel in validator.outputs.items()} == {
         "anomalies": "ExampleAnomalies"
     }
-    assert ("previous" in validator.inputs) is with_previous
     assert json.loads(validator.exec_properties["config"])["max_duplicate_fraction"] == 0.2
     assert validator.exec_properties["code_version"] == "0123456789abcdef"
 
@@ -45,6 +44,14 @@ def test_the_stage_proposes_a_schema():
     assert proposer.outputs["schema"].type_name == "Schema"
     assert json.loads(proposer.exec_properties["data"])["columns"] == ["wind"]
     assert proposer.exec_properties["code_version"] == "0123456789abcdef"
+
+
+def test_a_schema_is_passed_on_by_its_text(tmp_path):
+    schema = artifact(standard_artifacts.Schema, tmp_path / "schema")
+    ImportSchemaGen.EXECUTOR_SPEC.executor_class().Do(
+        {}, {"schema": [schema]}, {"text": "feature {}", "code_version": "test"}
+    )
+    assert (tmp_path / "schema" / "schema.pbtxt").read_text() == "feature {}"
 
 
 SPLITS = artifact_utils.encode_split_names(["train", "eval"])
@@ -70,7 +77,7 @@ def test_anomalies_are_left_as_example_validator_leaves_them(tmp_path, statistic
     given = artifact(standard_artifacts.Examples, tmp_path / "examples")
     given.set_int_custom_property("span", 3)
     statistics = artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
-    statistics.id, statistics.split_names = 7, SPLITS
+    statistics.split_names = SPLITS
     for split, each in found.items():
         files.write(f"{statistics.uri}/Split-{split}/FeatureStats.pb", each.SerializeToString())
     schema = artifact(standard_artifacts.Schema, tmp_path / "schema")
@@ -80,13 +87,20 @@ def test_anomalies_are_left_as_example_validator_leaves_them(tmp_path, statistic
     anomalies = artifact(standard_artifacts.ExampleAnomalies, tmp_path / "anomalies")
 
     inputs = {"examples": [given], "statistics": [statistics], "schema": [schema]}
-    properties = {"config": ValidationConfig().model_dump_json(), "code_version": "test"}
+    good_spans = tmp_path / "good_spans"
+    properties = {
+        "config": ValidationConfig().model_dump_json(),
+        "good_spans_folder": str(good_spans),
+        "previous": "",
+        "code_version": "test",
+    }
     DataValidator.EXECUTOR_SPEC.executor_class().Do(inputs, {"anomalies": [anomalies]}, properties)
 
     assert anomalies.split_names == SPLITS
     assert anomalies.span == 3
-    assert anomalies.get_int_custom_property("statistics_id") == 7
-    assert anomalies.get_json_value_custom_property("blessed") == {"train": 1, "eval": 0}
+    assert anomalies.get_int_custom_property("blessed_train") == 1
+    assert anomalies.get_int_custom_property("blessed_eval") == 0
+    assert not good_spans.exists()
     for split, names in (("train", set()), ("eval", {examples.HEIGHT})):
         content = (tmp_path / "anomalies" / f"Split-{split}" / "SchemaDiff.pb").read_bytes()
         assert anomalies_pb2.Anomalies.FromString(content).anomaly_info.keys() == names

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tfx.types import standard_artifacts
+from tfx.utils import path_utils
 
 from components.data.spec import DataSpec
 from components.evaluator.component import GANEvaluator
@@ -31,8 +32,6 @@ def evaluate(split_examples, extractor, model_run, tmp_path):
             "model": [model],
             "extractor": [extractor],
             "model_run": [model_run],
-            "baseline": [baseline] if baseline else [],
-            "best": [best] if best else [],
         }
         GANEvaluator.EXECUTOR_SPEC.executor_class().Do(
             inputs,
@@ -41,6 +40,8 @@ def evaluate(split_examples, extractor, model_run, tmp_path):
                 "config": EvaluatorConfig(kid_subsets=20, **config).model_dump_json(),
                 "data": DataSpec(image_shape=image_shape).model_dump_json(),
                 "code_version": "test",
+                "baseline": path_utils.serving_model_dir(baseline.uri) if baseline else "",
+                "best": path_utils.serving_model_dir(best.uri) if best else "",
             },
         )
         return outputs["evaluation"], outputs["blessing"]
@@ -63,7 +64,6 @@ def test_a_good_generator_is_blessed(evaluate, generator, split_examples):
     )
     assert blessing.get_int_custom_property("blessed") == 1
     assert blessing.get_string_custom_property("current_model") == model.uri
-    assert blessing.get_int_custom_property("current_model_id") == 7
     assert not blessing.has_custom_property("reasons")
     assert "FID at most 2: " in blessing.get_string_custom_property("verdicts")
     assert [file.name for file in Path(blessing.uri).iterdir()] == ["BLESSED"]

@@ -1,68 +1,56 @@
 import hashlib
+import json
 import os
 
 import pytest
-from google.protobuf import json_format
-from tfx.proto import example_gen_pb2
 
 from components.common.code_version import code_version
 from components.example_gen import dataset, sources
-from components.example_gen.component import Driver, ImageExampleGen
+from components.example_gen.component import find
 from components.example_gen.config import DataConfig
-from components.example_gen.executor import bucket_of, read_values
+from components.example_gen.executor import bucket_of, buckets_of
 from components.example_gen.formats.registry import READERS
+from pipeline.pipeline import data_stages
 
 BUCKETS = {"train": 900, "eval": 100}
 
 
-def component(splits: dict[str, str], eval_fraction: float = 0.1) -> ImageExampleGen:
-    config = DataConfig(
-        path="images", format="folder", image_shape=(8, 8, 3), eval_fraction=eval_fraction
-    )
-    return ImageExampleGen(config, splits)
-
-
-def output_splits(stage: ImageExampleGen) -> dict[str, int]:
-    output = json_format.Parse(stage.exec_properties["output_config"], example_gen_pb2.Output())
-    return {split.name: split.hash_buckets for split in output.split_config.splits}
-
-
-def test_output_type():
-    assert component({"all": "*"}).outputs["examples"].type_name == "Examples"
-
-
-def test_input():
-    stage = component({"train": "train/*", "eval": "test/*"})
-    found = json_format.Parse(stage.exec_properties["input_config"], example_gen_pb2.Input())
-    assert stage.exec_properties["input_base"] == "images"
-    assert {split.name: split.pattern for split in found.splits} == {
-        "train": "train/*",
-        "eval": "test/*",
+def test_the_stages_contract():
+    find_data, example_gen, _ = data_stages(DataConfig(path="images", image_shape=(8, 8, 3)))
+    outputs = {name: channel.type_name for name, channel in find_data.outputs.items()}
+    assert outputs == {
+        "base": "String",
+        "splits": "String",
+        "span": "Integer",
+        "version": "Integer",
+        "fingerprint": "String",
+    }
+    assert example_gen.outputs["examples"].type_name == "Examples"
+    assert {*outputs, "config", "code_version"} == {
+        name for name, value in example_gen.exec_properties.items() if value is not None
     }
 
 
 @pytest.mark.parametrize(
-    ("fraction", "buckets"),
+    ("splits", "fraction", "buckets"),
     [
-        (0.1, {"train": 900, "eval": 100}),
-        (0.25, {"train": 750, "eval": 250}),
-        (0.001, {"train": 999, "eval": 1}),
-        (0.999, {"train": 1, "eval": 999}),
+        (["all"], 0.1, {"train": 900, "eval": 100}),
+        (["all"], 0.25, {"train": 750, "eval": 250}),
+        (["all"], 0.001, {"train": 999, "eval": 1}),
+        (["all"], 0.999, {"train": 1, "eval": 999}),
+        (["train", "eval"], 0.1, {}),
     ],
 )
-def test_one_split_is_divided(fraction, buckets):
-    assert output_splits(component({"all": "*"}, fraction)) == buckets
-
-
-def test_two_splits_are_kept():
-    assert output_splits(component({"train": "train/*", "eval": "test/*"})) == {}
+def test_one_split_is_divided_and_two_are_kept(splits, fraction, buckets):
+    config = DataConfig(path="images", image_shape=(8, 8, 3), eval_fraction=fraction)
+    assert buckets_of(config, splits) == buckets
 
 
 def test_the_cache_key_holds_what_the_examples_depend_on_and_no_more():
     config = DataConfig(path="images", image_shape=(8, 8, 3), fit="crop", schema="a.pbtxt")
-    values = read_values(ImageExampleGen(config, {"all": "*"}).exec_properties["custom_config"])
-    assert values["code_version"] == code_version("example_gen")
-    found = DataConfig.from_reading(values["data"])
+    _, example_gen, _ = data_stages(config)
+    assert example_gen.exec_properties["code_version"] == code_version("example_gen")
+    found = DataConfig.from_reading(example_gen.exec_properties["config"])
     assert found == config.model_copy(update={"path": "?", "schema_path": None})
 
 
@@ -73,10 +61,14 @@ def test_buckets_have_their_shares():
 
 
 def fingerprint(base: str, pattern: str, labels: str | None = None) -> str:
-    config = DataConfig(path=base, format="folder", image_shape=(8, 8, 3), labels=labels)
-    stage = ImageExampleGen(config, {"all": pattern})
-    resolved = Driver(None).resolve_exec_properties(dict(stage.exec_properties), None, None)
-    return resolved["input_fingerprint"]
+    config = DataConfig(
+        path=base,
+        format="folder",
+        image_shape=(8, 8, 3),
+        labels=labels,
+        splits={"all": pattern},
+    )
+    return find(config)["fingerprint"]
 
 
 def test_every_change_of_a_file_changes_the_fingerprint(tree, png):
@@ -109,11 +101,8 @@ SPLITS = {"train": "{SPAN}/v{VERSION}/train/*", "eval": "{SPAN}/v{VERSION}/test/
 
 def resolved(base: str, patterns: dict[str, str]) -> dict[str, str]:
     """The patterns that a run reads."""
-    config = DataConfig(path=base, format="folder", image_shape=(8, 8, 3))
-    properties = dict(ImageExampleGen(config, patterns).exec_properties)
-    properties = Driver(None).resolve_exec_properties(properties, None, None)
-    found = json_format.Parse(properties["input_config"], example_gen_pb2.Input())
-    return {split.name: split.pattern for split in found.splits}
+    config = DataConfig(path=base, format="folder", image_shape=(8, 8, 3), splits=patterns)
+    return json.loads(find(config)["splits"])
 
 
 @pytest.mark.parametrize(
@@ -135,7 +124,8 @@ def test_a_run_and_what_comes_before_it_choose_the_same_span(tree, png, names, p
     assert resolved(base, patterns) == sources.latest(base, patterns) == expected
     folder = patterns["train"].removesuffix("/train/*")
     found = dataset.find(f"{base}/{folder}", READERS.get("folder")())
-    assert resolved(found.base, found.patterns) == found.splits == expected
+    whole = DataConfig(path=f"{base}/{folder}", format="folder", image_shape=(8, 8, 3))
+    assert json.loads(find(whole)["splits"]) == found.splits == expected
 
 
 @pytest.mark.parametrize(

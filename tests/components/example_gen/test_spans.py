@@ -6,10 +6,9 @@ import pytest
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
 from pipeline.config import LOCAL_BEAM
-from pipeline.pipeline import beam_arguments
+from pipeline.pipeline import beam_arguments, data_stages
 from pipeline.runs import metadata
 
 
@@ -20,12 +19,11 @@ def run(tmp_path):
 
     def once(path):
         config = DataConfig(path=path, image_shape=(8, 8, 1))
-        patterns = config.dataset().patterns
         LocalDagRunner().run(
             Pipeline(
                 pipeline_name="spans",
                 pipeline_root=str(tmp_path / "root"),
-                components=[ImageExampleGen(config, patterns)],
+                components=data_stages(config)[:2],
                 enable_cache=True,
                 metadata_connection_config=connection,
                 beam_pipeline_args=beam_arguments(LOCAL_BEAM),

@@ -8,6 +8,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
+from components.common import saved_models
 from components.pusher.component import Executor, Pusher
 
 
@@ -66,6 +67,8 @@ def push(model, serving, tmp_path, monkeypatch):
     def do(blessed=1):
         blessing = standard_artifacts.ModelBlessing()
         blessing.set_int_custom_property("blessed", blessed)
+        blessing.set_float_custom_property("fid", 12.5)
+        blessing.set_string_custom_property("extractor_id", "e")
         destination = {"filesystem": {"base_directory": str(serving)}}
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed")
@@ -91,7 +94,10 @@ def test_a_blessed_model_becomes_a_version(push, model, serving):
     assert pushed.get_string_custom_property("pushed_version") == str(NOW)
     destination = pushed.get_string_custom_property("pushed_destination")
     assert destination == str(serving / str(NOW))
-    assert names(destination) == names(path_utils.serving_model_dir(model.uri))
+    assert names(destination) == sorted(
+        ["assets.extra", *names(path_utils.serving_model_dir(model.uri))]
+    )
+    assert saved_models.blessing(destination) == {"fid": 12.5, "extractor_id": "e"}
     served = tf.saved_model.load(destination).signatures["serving_default"]
     assert served(x=tf.constant(21.0))["y"] == 42
 
