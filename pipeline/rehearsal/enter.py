@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import sys
+from typing import Any, NoReturn
 
 _NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000
 _RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 32, 4096, 16384, 1 << 18
@@ -21,29 +22,34 @@ _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "usr", "etc", "sys")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _check(status, what):
+def _check(status: int, what: str) -> None:
     if status:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
 
 
-def _mount(source, target, kind=None, flags=0, data=None):
-    encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
-    source, target, kind, data = encoded
-    _check(_libc.mount(source, target, kind, ctypes.c_ulong(flags), data), f"mount {target!r}")
+def _mount(
+    source: str | None,
+    target: str,
+    kind: str | None = None,
+    flags: int = 0,
+    data: str | None = None,
+) -> None:
+    a, b, c, d = (None if x is None else os.fsencode(x) for x in (source, target, kind, data))
+    _check(_libc.mount(a, b, c, ctypes.c_ulong(flags), d), f"mount {target}")
 
 
-def _unshare(flags):
+def _unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
 
-def _map_user(inner, user, group):
+def _map_user(inner: int, user: int, group: int) -> None:
     for name, line in (("uid_map", user), ("setgroups", None), ("gid_map", group)):
         with open(f"/proc/self/{name}", "w") as file:
             file.write("deny" if line is None else f"{inner} {line} 1")
 
 
-def _bind(source, target, read_only):
+def _bind(source: str, target: str, read_only: bool) -> None:
     if os.path.isdir(source):
         os.makedirs(target, exist_ok=True)
     else:
@@ -55,7 +61,7 @@ def _bind(source, target, read_only):
         _mount(None, target, flags=_REMOUNT | _BIND | _RDONLY | kept)
 
 
-def _build(root, plan):
+def _build(root: str, plan: dict[str, Any]) -> None:
     """Mounts a root file system at `root`: the machine's programs, and folders of the plan."""
     _mount(None, "/", flags=_PRIVATE | _REC)
     _mount("tmpfs", root, "tmpfs", data="mode=755")
@@ -76,7 +82,7 @@ def _build(root, plan):
         _bind(source, root + target, read_only)
 
 
-def _become(command, environment):
+def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
     # os.execvpe imports a module late, which the pod need not have.
     folders = [""] if "/" in command[0] else environment["PATH"].split(":")
     for folder in folders:
@@ -89,7 +95,7 @@ def _become(command, environment):
     sys.exit(f"exec: {command[0]!r}: executable file not found in $PATH")
 
 
-def main():
+def main() -> None:
     """Enters the pod and becomes the stage."""
     with open(sys.argv[1], encoding="utf-8") as file:
         plan = json.load(file)

@@ -55,7 +55,8 @@ def settings(documents: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, A
                 raise ValueError(f"executor {label}: {key} is not rehearsed")
             if key not in _UNSEEN | _PLAYED:
                 raise ValueError(
-                    f"executor {label}: failed to unmarshal kubernetes config: unknown field {key!r}"
+                    f"executor {label}: failed to unmarshal kubernetes config: unknown field "
+                    f'"{key}"'
                 )
     return executors
 

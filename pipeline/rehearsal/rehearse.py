@@ -1,6 +1,7 @@
 """Runs a compiled pipeline as Kubeflow Pipelines would, stage by stage, on this machine."""
 
 import dataclasses
+import json
 import os
 import time
 import uuid
@@ -170,8 +171,20 @@ def _run_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, A
                 f"invalid pipeline job inputs: parameter {key} is not optional, yet has neither "
                 "default value nor user provided value"
             )
-        values[key] = plain(given.get(key, definition.get("defaultValue")))
+        values[key] = plain(definition.get("defaultValue"))
+        if key in given:
+            values[key] = _given(key, given[key], definition["parameterType"])
     return values
+
+
+def _given(key: str, value: Any, kind: str) -> Any:  # noqa: ANN401
+    """A parameter of the run request; text stands for JSON, unless the pipeline expects text."""
+    if kind == "STRING" or not isinstance(value, str):
+        return plain(value)
+    try:
+        return plain(json.loads(value))
+    except ValueError:
+        raise ValueError(f"parameter {key}: expected JSON of type {kind}, got {value!r}") from None
 
 
 def _run_dag(run: _Run, dag: Dag, scope: Scope) -> bool:
@@ -224,7 +237,8 @@ def _handed_out(dag: Dag, scope: Scope) -> Results:
 
 
 def _run_stage(run: _Run, task: Task, component: Component, scope: Scope) -> Results | None:
-    started, attempts, notes, folder = time.monotonic(), 0, [], ""
+    started, attempts, folder = time.monotonic(), 0, ""
+    notes: list[str] = []
     state, error, results = FAILED, "", None
     assert component.executor is not None
     try:
