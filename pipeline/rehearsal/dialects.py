@@ -5,11 +5,12 @@ this pipeline; the tags before them, read; Vertex AI's documentation, read.
 """
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.common.registry import Registry
-from pipeline.rehearsal.values import compact, local_path, plain, stored
+from pipeline.rehearsal.values import local_path, plain, stored
 
 _OUTPUT_FILE = "output_metadata.json"
 
@@ -59,7 +60,7 @@ class Dialect:
 DIALECTS: Registry[Dialect] = Registry("dialect")
 
 # ML Metadata keeps beside each artifact how to reach its store; a cluster's has other values.
-_SESSION = compact(
+_SESSION = json.dumps(
     {
         "Provider": "minio",
         "Params": {
@@ -73,7 +74,8 @@ _SESSION = compact(
             "secretKeyKey": "secretkey",
             "secretName": "mlpipeline-minio-artifact",
         },
-    }
+    },
+    separators=(",", ":"),
 )
 
 
