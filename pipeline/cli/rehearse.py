@@ -24,6 +24,16 @@ def compile_recipe(recipe: "Recipe", *, root: str, out: str) -> None:
     kubeflow.compile_recipe(recipe, image=_IMAGE, root=root, out=out)
 
 
+def _assignments(_: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{text!r}: expected {option.metavar}")
+        found[key] = value
+    return found
+
+
 @click.command(cls=Command)
 @_takes_recipe
 @click.option(
@@ -48,6 +58,7 @@ def compile_recipe(recipe: "Recipe", *, root: str, out: str) -> None:
     "--volume",
     "volumes",
     multiple=True,
+    callback=_assignments,
     metavar="CLAIM=FOLDER",
     help="Folder that stands for a persistent volume claim; repeatable.",
 )
@@ -55,6 +66,7 @@ def compile_recipe(recipe: "Recipe", *, root: str, out: str) -> None:
     "--parameter",
     "parameters",
     multiple=True,
+    callback=_assignments,
     metavar="KEY=VALUE",
     help="Parameter of the run; repeatable.",
 )
@@ -75,8 +87,8 @@ def rehearse(
     root: str,
     work: str,
     backend: str,
-    volumes: tuple[str, ...],
-    parameters: tuple[str, ...],
+    volumes: dict[str, str],
+    parameters: dict[str, str],
     folders: tuple[str, ...],
     endpoint: str | None,
 ) -> None:
@@ -101,9 +113,9 @@ def rehearse(
         compiled,
         work=work,
         root=root,
-        parameters=_assignments("--parameter", parameters),
+        parameters=parameters,
         dialect=backend,
-        volumes=_assignments("--volume", volumes),
+        volumes=volumes,
         image=pod.Image(code, folders),
         endpoint=endpoint,
         log=click.echo,
@@ -118,13 +130,3 @@ def rehearse(
     if not result.ok:
         sys.exit(1)
     click.echo(f"all {len(result.tasks)} stages ran as on {backend}")
-
-
-def _assignments(option: str, given: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise click.BadParameter(f"{text!r}: expected {option} NAME=VALUE")
-        found[key] = value
-    return found

@@ -237,64 +237,96 @@ def _handed_out(dag: Dag, scope: Scope) -> Results:
 
 
 def _run_stage(run: _Run, task: Task, component: Component, scope: Scope) -> Results | None:
-    started, attempts, folder = time.monotonic(), 0, ""
-    notes: list[str] = []
-    state, error, results = FAILED, "", None
-    assert component.executor is not None
+    stage = _Stage(run, task, component, scope)
+    started, state, error, results = time.monotonic(), FAILED, "", None
     try:
-        parameters, artifacts = driver.inputs(task, component, scope)
-        mounts = platforms.mounts(
-            component.executor.platform, lambda source: scope.parameter(source, task.name)
+        stage.resolve()
+        results = run.memory.find(stage.key) if task.cached else None
+        state = CACHED if results is not None else OK
+        if results is None:
+            results = stage.play(started)
+            if task.cached:
+                run.memory.keep(stage.key, results)
+    except TaskError as failure:
+        state, error = FAILED, str(failure) if stage.attempts else f"KFP driver: {failure}"
+    if results is not None:
+        run.parameters[task.name] = results.parameters
+    ended = TaskResult(
+        task.name,
+        state,
+        time.monotonic() - started,
+        stage.attempts,
+        error,
+        _words(stage.folder),
+        tuple(stage.notes),
+        stage.folder,
+    )
+    _end(run, ended)
+    return results
+
+
+class _Stage:
+    """A task that is a container, from its inputs to its last attempt."""
+
+    def __init__(self, run: _Run, task: Task, component: Component, scope: Scope) -> None:
+        assert component.executor is not None
+        self._run, self._task, self._scope = run, task, scope
+        self._component, self._executor = component, component.executor
+        self.attempts = 0
+        self.notes: list[str] = []
+        self.folder = ""
+
+    def resolve(self) -> None:
+        """The driver's part."""
+        run, task, scope = self._run, self._task, self._scope
+        parameters, artifacts = driver.inputs(task, self._component, scope)
+        self._mounts = platforms.mounts(
+            self._executor.platform, lambda source: scope.parameter(source, task.name)
         )
-        given = driver.executor_input(
-            component,
+        self._given = driver.executor_input(
+            self._component,
             parameters,
             artifacts,
             task_root=driver.task_folder(run.root, run.pipeline.name, run.id, task.name),
             dialect=run.dialect,
         )
-        claims = [mount.claim for mount in mounts if mount.claim is not None]
-        key = driver.cache_key(run.pipeline.name, component, given, claims)
-        results = run.memory.find(key) if task.cached else None
-        if results is not None:
-            state = CACHED
-        else:
-            environment = {
-                **platforms.environment(component.executor.platform, run.shell),
-                **component.executor.env,
-            }
-            while results is None:
-                if task.retries.count:
-                    environment["KFP_RETRY_INDEX"] = str(attempts)
-                folder = os.path.join(run.work, "pods", run.id, f"{task.name}-{attempts}")
-                attempt = launcher.Attempt(component, given, run.uri, attempts, run.memory.number)
-                attempts += 1
-                notes = []
-                box = Pod(folder, run.image, _volumes(run, folder, mounts))
-                try:
-                    results = launcher.launch(
-                        attempt, box, environment, run.store, run.dialect, notes.append
-                    )
-                except TaskError as failure:
-                    # The pauses between attempts are left out, not their time limit.
-                    spent = time.monotonic() - started
-                    if attempts > task.retries.count or spent >= task.retries.window:
-                        raise
-                    run.log(f"{task.name}: attempt {attempts} failed: {failure}; once more")
-            box.remove_disk()
-            state = OK
-            if task.cached:
-                run.memory.keep(key, results)
-    except TaskError as failure:
-        error = str(failure) if attempts else f"KFP driver: {failure}"
-    if results is not None:
-        run.parameters[task.name] = results.parameters
-    seconds = time.monotonic() - started
-    ended = TaskResult(
-        task.name, state, seconds, attempts, error, _words(folder), tuple(notes), folder
-    )
-    _end(run, ended)
-    return results
+        claims = [mount.claim for mount in self._mounts if mount.claim is not None]
+        self.key = driver.cache_key(run.pipeline.name, self._component, self._given, claims)
+
+    def play(self, started: float) -> Results:
+        """Makes attempts until one succeeds, or the policy allows no other."""
+        task = self._task
+        environment = {
+            **platforms.environment(self._executor.platform, self._run.shell),
+            **self._executor.env,
+        }
+        while True:
+            if task.retries.count:
+                environment["KFP_RETRY_INDEX"] = str(self.attempts)
+            try:
+                return self._attempt(environment)
+            except TaskError as failure:
+                # The pauses between attempts are left out, not their time limit.
+                spent = time.monotonic() - started
+                if self.attempts > task.retries.count or spent >= task.retries.window:
+                    raise
+                self._run.log(f"{task.name}: attempt {self.attempts} failed: {failure}; once more")
+
+    def _attempt(self, environment: Mapping[str, str]) -> Results:
+        run = self._run
+        self.folder = os.path.join(run.work, "pods", run.id, f"{self._task.name}-{self.attempts}")
+        volumes = _volumes(run, self.folder, self._mounts)
+        attempt = launcher.Attempt(
+            self._component, self._given, run.uri, self.attempts, run.memory.number
+        )
+        self.attempts += 1
+        self.notes = []
+        box = Pod(self.folder, run.image, volumes)
+        results = launcher.launch(
+            attempt, box, environment, run.store, run.dialect, self.notes.append
+        )
+        box.remove_disk()
+        return results
 
 
 def _volumes(run: _Run, folder: str, mounts: list[platforms.Mount]) -> dict[str, str]:

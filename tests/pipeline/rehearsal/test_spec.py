@@ -8,12 +8,11 @@ from pipeline.rehearsal import spec
 
 
 def _one(make, fields=None, platform=None, **component):
-    documents = make.pipeline(
+    return make.pipeline(
         {"A": make.component("A", "", **component)},
         {"A": make.task("A", **(fields or {}))},
         platform=platform,
     )
-    return documents
 
 
 def _retry(**policy):
