@@ -2,12 +2,13 @@
 
 import dataclasses
 import hashlib
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.rehearsal.dialects import Artifact, Dialect
-from pipeline.rehearsal.spec import Component, Task
+from pipeline.rehearsal.spec import Component, Pipeline, Task
 from pipeline.rehearsal.values import TaskError, compact, plain, text
 
 LOGS = "executor-logs"
@@ -82,6 +83,34 @@ class Scope:
                 f"cannot find output artifact key {key!r} in producer task {producer!r}"
             )
         return found
+
+
+def run_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a run: those given, else their defaults, else None.
+
+    Raises:
+      ValueError: for one that is unknown, missing or not of its type.
+    """
+    declared = pipeline.root.inputs.get("parameters", {})
+    for key in given:
+        if key not in declared:
+            known = ", ".join(sorted(declared)) or "none"
+            raise ValueError(f"parameter {key}: the pipeline has no such parameter; known: {known}")
+    values = {}
+    for key, definition in declared.items():
+        if (
+            key not in given
+            and "defaultValue" not in definition
+            and not definition.get("isOptional")
+        ):
+            raise ValueError(
+                f"invalid pipeline job inputs: parameter {key} is not optional, yet has neither "
+                "default value nor user provided value"
+            )
+        values[key] = plain(definition.get("defaultValue"))
+        if key in given:
+            values[key] = _given(key, given[key], definition["parameterType"])
+    return values
 
 
 def inputs(
@@ -199,6 +228,16 @@ def cache_key(
         "claims": sorted(claims),
     }
     return hashlib.sha256(compact(key).encode()).hexdigest()
+
+
+def _given(key: str, value: Any, kind: str) -> Any:  # noqa: ANN401
+    """A parameter of the run request; text stands for JSON, unless the pipeline expects text."""
+    if kind == "STRING" or not isinstance(value, str):
+        return plain(value)
+    try:
+        return plain(json.loads(value))
+    except ValueError:
+        raise ValueError(f"parameter {key}: expected JSON of type {kind}, got {value!r}") from None
 
 
 def _typed(key: str, spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401

@@ -1,7 +1,6 @@
 """Runs a compiled pipeline as Kubeflow Pipelines would, stage by stage, on this machine."""
 
 import dataclasses
-import json
 import os
 import time
 import uuid
@@ -16,7 +15,7 @@ from pipeline.rehearsal.memory import Memory
 from pipeline.rehearsal.pod import LOG, Image, Pod
 from pipeline.rehearsal.spec import Component, Dag, Pipeline, Task
 from pipeline.rehearsal.store import FolderStore, S3Store, Store
-from pipeline.rehearsal.values import TaskError, is_storage, plain
+from pipeline.rehearsal.values import TaskError, is_storage
 
 OK, CACHED, FAILED = "ok", "cached", "failed"
 
@@ -133,7 +132,7 @@ def rehearse(
             f"{root}: parse bucket config failed: unrecognized pipeline root format; use minio://, "
             "s3:// or gs://"
         )
-    given = _run_parameters(pipeline, parameters or {})
+    given = driver.run_parameters(pipeline, parameters or {})
     pod.check()
     os.makedirs(work, exist_ok=True)
     run = _Run(
@@ -152,39 +151,6 @@ def rehearse(
     assert pipeline.root.dag is not None
     _run_dag(run, pipeline.root.dag, Scope(run.id, pipeline.name, given, {}))
     return Result(run.id, tuple(run.tasks), tuple(run.skipped), run.parameters)
-
-
-def _run_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
-    declared = pipeline.root.inputs.get("parameters", {})
-    for key in given:
-        if key not in declared:
-            known = ", ".join(sorted(declared)) or "none"
-            raise ValueError(f"parameter {key}: the pipeline has no such parameter; known: {known}")
-    values = {}
-    for key, definition in declared.items():
-        if (
-            key not in given
-            and "defaultValue" not in definition
-            and not definition.get("isOptional")
-        ):
-            raise ValueError(
-                f"invalid pipeline job inputs: parameter {key} is not optional, yet has neither "
-                "default value nor user provided value"
-            )
-        values[key] = plain(definition.get("defaultValue"))
-        if key in given:
-            values[key] = _given(key, given[key], definition["parameterType"])
-    return values
-
-
-def _given(key: str, value: Any, kind: str) -> Any:  # noqa: ANN401
-    """A parameter of the run request; text stands for JSON, unless the pipeline expects text."""
-    if kind == "STRING" or not isinstance(value, str):
-        return plain(value)
-    try:
-        return plain(json.loads(value))
-    except ValueError:
-        raise ValueError(f"parameter {key}: expected JSON of type {kind}, got {value!r}") from None
 
 
 def _run_dag(run: _Run, dag: Dag, scope: Scope) -> bool:
