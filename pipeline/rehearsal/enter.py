@@ -57,8 +57,12 @@ def _bind(source: str, target: str, read_only: bool) -> None:
         open(target, "a").close()
     _mount(source, target, flags=_BIND | _REC)
     if read_only:
-        kept = sum(flag for st, flag in _KEPT.items() if os.statvfs(target).f_flag & st)
-        _mount(None, target, flags=_REMOUNT | _BIND | _RDONLY | kept)
+        _make_read_only(target)
+
+
+def _make_read_only(target: str) -> None:
+    kept = sum(flag for st, flag in _KEPT.items() if os.statvfs(target).f_flag & st)
+    _mount(None, target, flags=_REMOUNT | _BIND | _RDONLY | kept)
 
 
 def _build(root: str, plan: dict[str, Any]) -> None:
@@ -80,6 +84,8 @@ def _build(root: str, plan: dict[str, Any]) -> None:
     # Parents first, so that nothing is hidden by what is mounted above it.
     for target, (source, read_only) in sorted(plan["mounts"].items()):
         _bind(source, root + target, read_only)
+    # In a user namespace the stage owns it.
+    _make_read_only(root)
 
 
 def _become(command: list[str], environment: dict[str, str]) -> NoReturn:

@@ -180,30 +180,36 @@ def check() -> None:
 @functools.cache
 def _needs_user_namespace() -> bool:
     reasons = []
-    for user_namespace in (False, True):
-        if not user_namespace and os.getuid() != 0:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            error, root = os.path.join(folder, "error"), os.path.join(folder, "root")
-            os.makedirs(root)
-            mounts = {"/workdir": (root, False)}
-            plan = Plan(root, mounts, ["true"], {}, "/workdir", UID, user_namespace, error)
-            plan = dataclasses.replace(plan, environment={"PATH": "/usr/bin:/bin"})
-            file = Path(folder, "plan.json")
-            file.write_text(json.dumps(dataclasses.asdict(plan)), encoding="utf-8")
-            command = [sys.executable, "-I", "-S", enter.__file__, str(file)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                return user_namespace
-            reasons.append(
-                Path(error).read_text(encoding="utf-8") if os.path.exists(error) else done.stderr
-            )
+    for user_namespace in (False, True) if os.getuid() == 0 else (True,):
+        reason = _refusal(user_namespace)
+        if not reason:
+            return user_namespace
+        reasons.append(reason)
     raise RuntimeError(
         "a rehearsal gives each stage a file system of its own, which this machine refuses "
-        f"({'; '.join(' '.join(reason.split()) for reason in reasons)}): run it as root, or allow "
-        "user namespaces (sysctl user.max_user_namespaces, "
-        "kernel.apparmor_restrict_unprivileged_userns=0)"
+        f"({'; '.join(reasons)}): run it as root, or allow user namespaces (sysctl "
+        "user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0)"
     )
+
+
+def _refusal(user_namespace: bool) -> str:
+    """Why this machine does not allow pods of a kind; "" if it does."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, error = os.path.join(folder, "root"), os.path.join(folder, "error")
+        os.makedirs(root)
+        mounts = {_WORKING_FOLDER: (root, False)}
+        environment = {"PATH": "/usr/bin:/bin"}
+        plan = Plan(
+            root, mounts, ["true"], environment, _WORKING_FOLDER, UID, user_namespace, error
+        )
+        file = Path(folder, "plan.json")
+        file.write_text(json.dumps(dataclasses.asdict(plan)), encoding="utf-8")
+        command = [sys.executable, "-I", "-S", enter.__file__, str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return ""
+        said = Path(error).read_text("utf-8") if os.path.exists(error) else done.stderr
+        return " ".join(said.split()) or f"exit status {done.returncode}"
 
 
 def _end(stage: "subprocess.Popen[bytes]") -> None:

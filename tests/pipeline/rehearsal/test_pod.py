@@ -11,12 +11,15 @@ from pipeline.rehearsal import pod
 from pipeline.rehearsal.pod import Image, Pod
 
 
-@pytest.fixture(autouse=True)
-def _pods_are_possible():
-    try:
-        pod.check()
-    except RuntimeError as error:
-        pytest.skip(str(error))
+@pytest.fixture(autouse=True, params=["root", "user namespace"])
+def _kind(request, monkeypatch):
+    """Both kinds of pods, where this machine allows them."""
+    user_namespace = request.param == "user namespace"
+    if not user_namespace and os.getuid() != 0:
+        pytest.skip("pods without a user namespace need root")
+    if reason := pod._refusal(user_namespace):
+        pytest.skip(f"no pods by {request.param} here: {reason}")
+    monkeypatch.setattr(pod, "_needs_user_namespace", lambda: user_namespace)
 
 
 def _see(tmp_path, expression, image=None, volumes=None, environment=None):
