@@ -1,0 +1,132 @@
+"""`tfx-gan rehearse`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli import command
+from pipeline.cli.command import Command
+from pipeline.cli.run import _takes_recipe
+
+if TYPE_CHECKING:
+    from pipeline.config import Recipe
+
+_IMAGE = "rehearsal"
+
+
+def compile_recipe(recipe: "Recipe", *, root: str, out: str) -> None:
+    """Compiles a recipe for a rehearsal: the image's name stands for what this machine holds."""
+    from pipeline.runners import kubeflow
+
+    kubeflow.compile_recipe(recipe, image=_IMAGE, root=root, out=out)
+
+
+def _assignments(_: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{text!r}: expected {option.metavar}")
+        found[key] = value
+    return found
+
+
+@click.command(cls=Command)
+@_takes_recipe
+@click.option(
+    "--root", default="minio://rehearsal/v2", show_default=True, help="The cluster's pipeline root."
+)
+@click.option(
+    "--work",
+    default="rehearsal",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="Folder for objects, volumes, logs and the cache; the same one again is a second "
+    "submission.",
+)
+@click.option(
+    "--backend",
+    default="2.17",
+    show_default=True,
+    help="Which backend is played: a release of Kubeflow Pipelines (2.4, 2.14, 2.17), mlmd-free "
+    "(those after 2.18) or vertex.",
+)
+@click.option(
+    "--volume",
+    "volumes",
+    multiple=True,
+    callback=_assignments,
+    metavar="CLAIM=FOLDER",
+    help="Folder that stands for a persistent volume claim; repeatable.",
+)
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    callback=_assignments,
+    metavar="KEY=VALUE",
+    help="Parameter of the run; repeatable.",
+)
+@click.option(
+    "--in-image",
+    "folders",
+    multiple=True,
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder that the image holds too, read-only at the same path, e.g. of data; repeatable.",
+)
+@click.option(
+    "--endpoint", metavar="URL", help="Store that speaks S3; by default, files in --work."
+)
+def rehearse(
+    recipe: str,
+    overrides: tuple[str, ...],
+    root: str,
+    work: str,
+    backend: str,
+    volumes: dict[str, str],
+    parameters: dict[str, str],
+    folders: tuple[str, ...],
+    endpoint: str | None,
+) -> None:
+    """Run RECIPE here as a cluster would: each stage in a file system of its own.
+
+    Exit codes: 0 every stage ran; 1 one failed; 2 wrong usage.
+    """
+    import pipeline
+    from pipeline import config
+    from pipeline.rehearsal import pod
+    from pipeline.rehearsal.rehearse import FAILED
+    from pipeline.rehearsal.rehearse import rehearse as play
+
+    pod.check()
+    command.add_recipe_folder(recipe)
+    resolved = config.load(recipe, overrides)
+    code = [os.path.dirname(os.path.dirname(os.path.abspath(pipeline.__file__)))]
+    code.append(os.path.dirname(os.path.abspath(recipe)))
+    compiled = os.path.join(work, "pipeline.yaml")
+    compile_recipe(resolved, root=root, out=compiled)
+    result = play(
+        compiled,
+        work=work,
+        root=root,
+        parameters=parameters,
+        dialect=backend,
+        volumes=volumes,
+        image=pod.Image(code, folders),
+        endpoint=endpoint,
+        log=click.echo,
+    )
+    for task in result.tasks:
+        if task.state == FAILED:
+            for line in task.words:
+                click.echo(f"  {line}")
+            click.echo(f"{task.name} failed: {task.error}; see {task.pod}")
+    if result.skipped:
+        click.echo(f"not run: {', '.join(result.skipped)}")
+    if not result.ok:
+        sys.exit(1)
+    click.echo(f"all {len(result.tasks)} stages ran as on {backend}")

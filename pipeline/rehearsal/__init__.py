@@ -1,0 +1,1 @@
+"""A rehearsal of a compiled pipeline: what Kubeflow Pipelines' driver and launcher do, here."""

@@ -1,0 +1,32 @@
+"""Stores of objects."""
+
+import sys
+
+import pytest
+
+from pipeline.rehearsal.store import FolderStore, S3Store
+
+
+def _names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_folder_store_gives_back_objects_and_all_below_a_prefix(tmp_path):
+    store = FolderStore(str(tmp_path / "store"))
+    file = tmp_path / "file"
+    file.write_text("content")
+
+    assert store.upload([(str(file), "x"), (str(file), "sub/y")], "s3://bucket/model") == 2
+    assert store.upload([(str(file), "")], "s3://bucket/model_run") == 1
+    assert store.download("s3://bucket/model", str(tmp_path / "folder")) == 2
+    assert store.download("s3://bucket/model_run", str(tmp_path / "deep" / "object")) == 1
+    assert store.download("s3://bucket/absent", str(tmp_path / "absent")) == 0
+    assert _names(tmp_path / "folder") == ["sub/y", "x"]
+    assert (tmp_path / "deep" / "object").read_text() == "content"
+
+
+def test_an_endpoint_without_boto3_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+
+    with pytest.raises(ValueError, match="boto3 is not installed"):
+        S3Store("http://localhost:9000")
