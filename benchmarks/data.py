@@ -131,7 +131,6 @@ def stages(name: str, folder: Path) -> list[dict]:
     """Runs ExampleGen and StatisticsGen on a tenth and all of the data; keeps all examples."""
     from tfx.types import standard_artifacts
 
-    from components.example_gen.component import find
     from components.example_gen.config import DataConfig
     from pipeline.config import LOCAL_BEAM
     from pipeline.pipeline import beam_arguments, data_stages

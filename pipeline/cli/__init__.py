@@ -5,7 +5,7 @@ import warnings
 
 import click
 
-from pipeline.cli import data, results, run
+from pipeline.cli import cluster, data, results, run
 
 # Set before the commands import TensorFlow: no start-up messages, and GPU memory that grows as
 # needed, which the first stage to use a GPU would otherwise decide for all.
@@ -21,7 +21,8 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
         data.schema,
         data.validate,
         run.run,
-        run.compile_,
+        cluster.compile_,
+        cluster.rehearse,
         run.list_,
         results.runs,
         results.compare,

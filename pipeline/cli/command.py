@@ -3,10 +3,13 @@
 import os
 import re
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+
+F = TypeVar("F", bound=Callable)
 
 REFUSED_EXIT_CODE = 3
 
@@ -46,6 +49,18 @@ class Command(click.Command):
                 raise
             click.echo(f"tfx-gan: {reason(error)}", err=True)
             sys.exit(1)
+
+
+def takes_recipe(function: F) -> F:
+    """The argument RECIPE and the option --set."""
+    overrides = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key of the recipe, e.g. trainer.batch_size=64; repeatable.",
+    )
+    return click.argument("recipe", type=click.Path(dir_okay=False))(overrides(function))
 
 
 def reason(error: Exception) -> str:

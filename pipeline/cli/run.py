@@ -1,8 +1,6 @@
-"""`tfx-gan run`, `compile` and `list`."""
+"""`tfx-gan run` and `list`."""
 
 import sys
-from collections.abc import Callable
-from typing import TypeVar
 
 import click
 from rich.table import Table
@@ -10,22 +8,9 @@ from rich.table import Table
 from pipeline.cli import command
 from pipeline.cli.command import Command
 
-F = TypeVar("F", bound=Callable)
-
-
-def _takes_recipe(function: F) -> F:
-    overrides = click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Override a key of the recipe, e.g. trainer.batch_size=64; repeatable.",
-    )
-    return click.argument("recipe", type=click.Path(dir_okay=False))(overrides(function))
-
 
 @click.command(cls=Command)
-@_takes_recipe
+@command.takes_recipe
 @command.ROOT
 @click.option("--dry-run", is_flag=True, help="Check the data, print the resolved recipe and stop.")
 @click.option("--no-cache", is_flag=True, help="Run every stage, even if nothing changed.")
@@ -56,30 +41,6 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     click.echo(f"samples {outcome.samples}")
     if not outcome.blessed:
         sys.exit(command.REFUSED_EXIT_CODE)
-
-
-@click.command("compile", cls=Command)
-@_takes_recipe
-@click.option("--image", required=True, help="Container image with tfx-gan installed.")
-@click.option("--gpu-image", help="Image of the stages with GPUs; default: --image.")
-@click.option("--root", required=True, help="URI for artifacts: gs://…, s3://… or minio://….")
-@click.option(
-    "--state",
-    help="Where checkpoints, pushed models and the history of the data outlive runs: a folder on a "
-    "volume of kubeflow.volumes, or gs://…; default: below a gs:// --root.",
-)
-@click.option(
-    "--backend", type=click.Choice(["kubeflow", "vertex"]), default="kubeflow", show_default=True
-)
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
-def compile_(recipe: str, overrides: tuple[str, ...], out: str, **options: str | None) -> None:
-    """Compile RECIPE for Kubeflow Pipelines v2 or Vertex AI Pipelines."""
-    from pipeline import config
-    from pipeline.kubeflow import compiling
-
-    command.add_recipe_folder(recipe)
-    compiling.compile_recipe(config.load(recipe, overrides), out=out, **options)
-    click.echo(out)
 
 
 @click.command("list", cls=Command)

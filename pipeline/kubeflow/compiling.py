@@ -88,15 +88,16 @@ def compile_recipe(
       image: container image with this package installed.
       root: URI under which the backend keeps what stages hand on to each other.
       out: file to write, atomically.
-      state: folder on a volume, or gs:// URI, for what outlives runs; default: `root`, which then
-        has to be a gs:// URI.
+      state: folder on a volume, or gs:// URI, for what outlives runs; default: the first of
+        `kubeflow.volumes`, or below `root`.
       gpu_image: image of the stages with GPUs; default: `image`.
       backend: a name in BACKENDS.
 
     Raises:
       ValueError: naming the key, for what cannot work there.
     """
-    state = state or f"{root.rstrip('/')}/{recipe.name}"
+    mounts = [volume.mount for volume in recipe.kubeflow.volumes]
+    state = state or next(iter(mounts), f"{root.rstrip('/')}/{recipe.name}")
     accepts = BACKENDS[backend]
     check(recipe, root=root, state=state, backend=backend)
     spec = _tfx_spec(recipe, image, root, state)

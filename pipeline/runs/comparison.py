@@ -16,14 +16,20 @@ NOTHING = "–"
 
 # The sections of the recipe from which the stages' parameters come.
 _SECTIONS = {
+    "FindData": "data",
     "ImageExampleGen": "data",
     "FeatureExtractor": "feature_extractor",
     "GANTrainer": "trainer",
     "GANEvaluator": "evaluator",
     "Pusher": "pusher",
 }
-# Found by ImageExampleGen's driver; a cached execution has them only in its output.
-_DATA = ("span", "version", "input_fingerprint")
+# What a stage was given that says nothing that another parameter does not.
+_REPEATED = {
+    "FindData": ("found",),
+    "ImageExampleGen": ("base", "splits"),
+    "LatestGoodSpan": ("found", "span"),
+    "LatestBlessed": ("found",),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +128,10 @@ def _config(run: Run) -> dict[str, Any]:
     """The parameters of all stages by dotted key, as in the recipe for those with a section."""
     config: dict[str, Any] = {}
     for stage, execution in run.executions.items():
-        parameters = {k: value for k, value in execution.parameters.items() if k not in _DATA}
+        repeated = _REPEATED.get(stage, ())
+        parameters = {k: value for k, value in execution.parameters.items() if k not in repeated}
         config |= flatten(parameters, _SECTIONS.get(stage, stage))
-    examples = run.output("ImageExampleGen", "examples")
-    known = examples.properties if examples else {}
-    return {**config, **{f"data.{name}": known[name] for name in _DATA if name in known}}
+    return config
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

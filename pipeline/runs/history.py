@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ class Row:
       pushed: version that the run pushed, or that was already there; None if there is none.
       lineage: by output key (`examples`, `schema`, `extractor`, `model`, `evaluation`): the
         artifact's `id` and `uri`, its stage's `code_version`, and, if known, the `span`, `version`
-        and `source` of its data.
+        of its data and the `content`, a hash, of a schema.
     """
 
     id: str
@@ -161,8 +162,9 @@ def _origin(execution: Execution, artifact: Artifact) -> dict[str, Any]:
     for name in ("span", "version"):
         if name in artifact.properties:
             origin[name] = artifact.properties[name]
-    if "schema_file" in execution.properties:
-        origin["source"] = execution.properties["schema_file"]
+    if "text" in execution.properties:
+        text = str(execution.properties["text"])
+        origin["content"] = hashlib.sha256(text.encode()).hexdigest()[:16]
     for key, value in flatten(execution.parameters).items():
         if key.rpartition(".")[2] == "code_version":
             origin["code_version"] = value

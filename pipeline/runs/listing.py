@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -135,10 +134,7 @@ def _gate_words(row: Row) -> str:
 def _lineage_words(lineage: Mapping[str, Mapping[str, Any]]) -> str:
     lines = []
     for key, origin in lineage.items():
-        version = origin.get("code_version")
-        if "source" in origin:
-            # The local runner names the folder of its copy after a hash of the content.
-            version = os.path.basename(os.path.dirname(origin["source"]))
+        version = origin.get("content", origin.get("code_version"))
         word = f"{key} {origin['id']}"
         lines.append(f"{word}@{version[:_VERSION_LENGTH]}" if version else word)
         lines += [f"  {name} {origin[name]}" for name in ("span", "version") if name in origin]

@@ -136,7 +136,8 @@ def test_a_run_on_bad_data_names_it_and_pushes_nothing(
 
     told = []
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        local.run(loaded, config.find_data(loaded), str(root), told.append)
+        config.check_data(loaded)
+        local.run(loaded, str(root), told.append)
     assert not (root / "serving").exists()
     assert not any(line.startswith("GANTrainer done") for line in told)
     assert not os.listdir(temporary)

@@ -84,19 +84,25 @@ class Root:
         """Enters a run of a recipe, from the data to the Pusher."""
         self.stage(
             run,
+            "FindData",
+            properties={"config": '{"path": "/data/digits"}', "found": '{"span": 0}'},
+            outputs={"fingerprint": {}},
+        )
+        self.stage(
+            run,
             "ImageExampleGen",
             properties={
-                "input_base": "/data/digits",
-                "custom_config": json.dumps(
-                    {"custom_config": {"value": {"format": "idx", "code_version": code_version}}}
-                ),
+                "config": '{"format": "idx"}',
+                "base": "/data/digits",
+                "fingerprint": "0f",
+                "code_version": code_version,
             },
             outputs={"examples": {"span": 0}},
         )
         self.stage(
             run,
             "ImportSchemaGen",
-            properties={"schema_file": "/root/schemas/5c4e3a0000000000/schema.pbtxt"},
+            properties={"text": "feature {}"},
             outputs={"schema": {}},
         )
         self.stage(

@@ -58,7 +58,8 @@ def test_new_makes_a_recipe_that_can_run(made):
     assert recipe.validation.reference == str(out / "schema.statistics.pb")
     assert recipe.feature_extractor.kind == "classifier"
     assert proposal.spec_of(proposal.read(recipe.data.schema_path)) == recipe.data.spec
-    assert set(config.find_data(recipe)) == {"all"}
+    config.check_data(recipe)
+    assert set(recipe.data.dataset().patterns) == {"all"}
 
     assert "rejected" in result.stdout
     assert "refuse" not in result.stderr

@@ -31,7 +31,8 @@ def test_there_is_one_for_each_classic():
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parts[-2]}-{path.stem}")
 def test_it_trains_on_its_data(path, eagerly):
     recipe = config.load(str(path), ["trainer.batch_size=4", "trainer.quality.every_images=null"])
-    assert set(config.find_data(recipe)) in ({"train", "eval"}, {"all"})
+    config.check_data(recipe)
+    assert set(recipe.data.dataset().patterns) in ({"train", "eval"}, {"all"})
 
     shape = recipe.data.spec.shape
     rng = np.random.default_rng(0)

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pytest
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx import types

@@ -15,7 +15,9 @@ def write(tmp_path):
         files.write(f"{path}/saved_model.pb", content.encode())
         files.write(f"{path}/variables/variables.index", b"1")
         if record:
-            saved_models.save_blessing(path, dict(zip(("fid", "extractor_id"), record, strict=True)))
+            saved_models.save_blessing(
+                path, dict(zip(("fid", "extractor_id"), record, strict=True))
+            )
         return path
 
     return write

@@ -6,7 +6,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pipeline.cli import rehearse
+from pipeline.cli import cluster
+from pipeline.kubeflow import compiling
 from pipeline.rehearsal import pod
 
 DIGITS = Path(__file__).parents[3] / "data" / "digits" / "recipe.yaml"
@@ -29,13 +30,13 @@ def invoke(make, monkeypatch, tmp_path):
         tasks = {"S": make.task("S", inputs=inputs), "T": make.task("T", after=["S"])}
         documents = make.pipeline(components, tasks, parameters=definition)
         monkeypatch.setattr(
-            rehearse,
+            compiling,
             "compile_recipe",
-            lambda recipe, root, out: Path(out).write_text(yaml.safe_dump_all(documents)),
+            lambda recipe, out, **_: Path(out).write_text(yaml.safe_dump_all(documents)),
         )
         (tmp_path / "work").mkdir()
         given = [str(DIGITS), "--work", str(tmp_path / "work"), *arguments]
-        return CliRunner().invoke(rehearse.rehearse, given)
+        return CliRunner().invoke(cluster.rehearse, given)
 
     return run
 

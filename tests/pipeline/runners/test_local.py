@@ -21,26 +21,23 @@ def test_two_runs_do_not_share_a_root(recipe, tmp_path):
     with open(tmp_path / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(BlockingIOError, match="another run uses this root"):
-            local.run(recipe, config.find_data(recipe), str(tmp_path), print)
+            local.run(recipe, str(tmp_path), print)
 
 
 def test_a_root_that_cannot_be_made_is_named(recipe, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="file/root"):
-        local.run(recipe, config.find_data(recipe), str(tmp_path / "file" / "root"), print)
+        local.run(recipe, str(tmp_path / "file" / "root"), print)
 
 
-@pytest.mark.parametrize(
-    "of",
-    [lambda recipe: recipe.data.schema_path, lambda recipe: recipe.validation.reference],
-    ids=["schema", "reference"],
-)
-def test_an_edited_file_has_another_path(recipe, tmp_path, of):
-    first = of(local.pinned(recipe, str(tmp_path)))
-    again = of(local.pinned(recipe, str(tmp_path)))
-    before = Path(of(recipe)).read_bytes()
-    Path(of(recipe)).write_bytes(before + b"# curated\n")
-    edited = of(local.pinned(recipe, str(tmp_path)))
+def test_an_edited_file_has_another_path(recipe, tmp_path):
+    def pinned():
+        return local.pinned(recipe, str(tmp_path)).validation.reference
+
+    first, again = pinned(), pinned()
+    before = Path(recipe.validation.reference).read_bytes()
+    Path(recipe.validation.reference).write_bytes(before + b"# curated\n")
+    edited = pinned()
 
     assert first == again != edited
     assert Path(edited).read_bytes() == before + b"# curated\n"

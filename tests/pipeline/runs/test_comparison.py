@@ -1,4 +1,5 @@
 import io
+import json
 import os
 
 import pytest
@@ -66,16 +67,15 @@ def test_differences_in_metrics_and_configuration(root, intervals):
     assert "trainer.generator_optimizer.beta_1" in shown
 
 
-def test_a_cached_stage_has_the_data_of_the_one_before(root):
-    """Its execution lacks what ImageExampleGen's driver notes, its output does not."""
-    data = {"span": 0, "input_fingerprint": "split:eval,num_files:2"}
-    ids = root.stage("a", "ImageExampleGen", properties=data, outputs={"examples": data})
-    root.stage("b", "ImageExampleGen", "CACHED", outputs=ids)
-    assert _compare(root).config == {}
+def test_what_the_stages_repeat_is_said_once(root):
+    found = {"span": 0, "fingerprint": "0f"}
+    for run, span in (("a", 0), ("b", 1)):
+        values = {**found, "span": span}
+        root.stage(run, "FindData", properties={"config": "{}", "found": json.dumps(values)})
+        root.stage(run, "ImageExampleGen", properties={**values, "splits": f'{{"all": "{span}"}}'})
+        root.stage(run, "LatestGoodSpan", properties={"folder": "f", "span": span})
 
-    root.stage("c", "ImageExampleGen", outputs={"examples": {**data, "span": 1}})
-    found = history.load(str(root.path))
-    assert comparison.compare(found[0], found[2]).config == {"data.span": (0, 1)}
+    assert _compare(root).config == {"data.span": (0, 1)}
 
 
 def test_equal_runs_do_not_differ(root):

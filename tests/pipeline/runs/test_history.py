@@ -31,7 +31,7 @@ def test_a_run_is_listed_with_its_metrics_gate_version_and_lineage(root):
     assert row.lineage["evaluation"]["id"] == ids["evaluation"]
     assert row.lineage["examples"]["span"] == 0
     assert row.lineage["examples"]["code_version"] == "aaaaaaaaaaaaaaaa"
-    assert row.lineage["schema"]["source"] == "/root/schemas/5c4e3a0000000000/schema.pbtxt"
+    assert row.lineage["schema"]["content"] == "07a36d59c7d2da30"
 
     shown = _shown(listing.table([row]))
     for words in (
@@ -42,7 +42,7 @@ def test_a_run_is_listed_with_its_metrics_gate_version_and_lineage(root):
         "pushed 1795341092",
         "examples 1@aaaaaaa",
         "  span 0",
-        "schema 2@5c4e3a0",
+        "schema 3@07a36d5",
     ):
         assert words in shown
 

@@ -1,27 +1,21 @@
-"""`tfx-gan rehearse`."""
+"""`tfx-gan compile` and `rehearse`: the pipeline on a cluster."""
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli import command
 from pipeline.cli.command import Command
-from pipeline.cli.run import _takes_recipe
 
-if TYPE_CHECKING:
-    from pipeline.config import Recipe
-
+# Stands for what this machine holds.
 _IMAGE = "rehearsal"
-
-
-def compile_recipe(recipe: "Recipe", *, root: str, out: str) -> None:
-    """Compiles a recipe for a rehearsal: the image's name stands for what this machine holds."""
-    from pipeline.runners import kubeflow
-
-    kubeflow.compile_recipe(recipe, image=_IMAGE, root=root, out=out)
+_STATE = click.option(
+    "--state",
+    help="Where checkpoints, pushed models and the history of the data outlive runs: a folder on a "
+    "volume, or gs://…; default: the first of kubeflow.volumes, or below a gs:// --root.",
+)
 
 
 def _assignments(_: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
@@ -34,11 +28,32 @@ def _assignments(_: click.Context, option: click.Parameter, given: Sequence[str]
     return found
 
 
+@click.command("compile", cls=Command)
+@command.takes_recipe
+@click.option("--image", required=True, help="Container image with tfx-gan installed.")
+@click.option("--gpu-image", help="Image of the stages with GPUs; default: --image.")
+@click.option("--root", required=True, help="URI for artifacts: gs://…, s3://… or minio://….")
+@_STATE
+@click.option(
+    "--backend", type=click.Choice(["kubeflow", "vertex"]), default="kubeflow", show_default=True
+)
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
+def compile_(recipe: str, overrides: tuple[str, ...], out: str, **options: str | None) -> None:
+    """Compile RECIPE for Kubeflow Pipelines v2 or Vertex AI Pipelines."""
+    from pipeline import config
+    from pipeline.kubeflow import compiling
+
+    command.add_recipe_folder(recipe)
+    compiling.compile_recipe(config.load(recipe, overrides), out=out, **options)
+    click.echo(out)
+
+
 @click.command(cls=Command)
-@_takes_recipe
+@command.takes_recipe
 @click.option(
     "--root", default="minio://rehearsal/v2", show_default=True, help="The cluster's pipeline root."
 )
+@_STATE
 @click.option(
     "--work",
     default="rehearsal",
@@ -85,6 +100,7 @@ def rehearse(
     recipe: str,
     overrides: tuple[str, ...],
     root: str,
+    state: str | None,
     work: str,
     backend: str,
     volumes: dict[str, str],
@@ -98,6 +114,7 @@ def rehearse(
     """
     import pipeline
     from pipeline import config
+    from pipeline.kubeflow import compiling
     from pipeline.rehearsal import pod
     from pipeline.rehearsal.rehearse import FAILED
     from pipeline.rehearsal.rehearse import rehearse as play
@@ -108,7 +125,10 @@ def rehearse(
     code = [os.path.dirname(os.path.dirname(os.path.abspath(pipeline.__file__)))]
     code.append(os.path.dirname(os.path.abspath(recipe)))
     compiled = os.path.join(work, "pipeline.yaml")
-    compile_recipe(resolved, root=root, out=compiled)
+    kind = "vertex" if backend == "vertex" else "kubeflow"
+    compiling.compile_recipe(
+        resolved, image=_IMAGE, root=root, state=state, backend=kind, out=compiled
+    )
     result = play(
         compiled,
         work=work,

@@ -1,0 +1,265 @@
+"""What a compiled pipeline holds, and what is refused before it is submitted."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import config
+from pipeline.kubeflow import compiling
+from pipeline.pipeline import create_pipeline
+
+DIGITS = Path(__file__).parents[3] / "data" / "digits" / "recipe.yaml"
+VOLUME = "kubeflow.volumes=[{claim: gan, mount: /mnt/gan}]"
+ROOT = "minio://mlpipeline/v2"
+
+
+def documents(folder, overrides=(), **options):
+    recipe = config.load(str(DIGITS), overrides)
+    out = folder / "pipeline.yaml"
+    compiling.compile_recipe(recipe, **{"image": "i:1", "root": ROOT, **options}, out=str(out))
+    return list(yaml.safe_load_all(out.read_text()))
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    overrides = [
+        VOLUME,
+        "kubeflow.secrets=[{name: s3, env: {AWS_ACCESS_KEY_ID: accesskey}}]",
+        "kubeflow.pull_secrets=[registry]",
+        "kubeflow.labels={team: gan}",
+        "resources.GANTrainer={cpu: 8, gpu: 1, shared_memory_gb: 2, node_selector: {pool: gpu}, "
+        "tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}], retries: 5}",
+        "resources.ImageExampleGen={memory_gb: 12}",
+    ]
+    folder = tmp_path_factory.mktemp("compiled")
+    return documents(folder, overrides, gpu_image="gpu:1"), folder / "pipeline.yaml"
+
+
+@pytest.fixture(scope="module")
+def spec(compiled):
+    return compiled[0][0]
+
+
+@pytest.fixture(scope="module")
+def tasks(spec):
+    return spec["root"]["dag"]["tasks"]
+
+
+def containers(spec):
+    executors = spec["deploymentSpec"]["executors"]
+    return {name.removesuffix("_executor"): each["container"] for name, each in executors.items()}
+
+
+def test_the_kfp_sdk_loads_it(compiled):
+    from kfp import components
+
+    component = components.load_component_from_file(str(compiled[1]))
+    assert component.component_spec.name == "digits"
+
+
+def test_it_is_the_dag_that_runs_locally(spec, tasks):
+    recipe = config.load(str(DIGITS))
+    local = create_pipeline(recipe, artifacts="a", state="s")
+
+    assert set(tasks) == {component.id for component in local.components}
+    for component in local.components:
+        upstream = {node.id for node in component.upstream_nodes}
+        assert set(tasks[component.id].get("dependentTasks", [])) == upstream
+    assert not any("lifecycle" in container for container in containers(spec).values())
+
+
+def test_outputs_that_are_parameters_keep_their_producer_and_type(spec, tasks):
+    given = tasks["ImageExampleGen"]["inputs"]["parameters"]["span"]["taskOutputParameter"]
+    assert given == {"producerTask": "FindData", "outputParameterKey": "span"}
+    declared = spec["components"]["ImageExampleGen"]["inputDefinitions"]["parameters"]
+    kinds = {name: each["parameterType"] for name, each in declared.items()}
+    assert kinds["span"] == kinds["version"] == "NUMBER_INTEGER"
+    assert kinds["splits"] == "STRING"
+    arguments = containers(spec)["ImageExampleGen"]["args"]
+    told = json.loads(arguments[arguments.index("--json_serialized_inputs_spec_args") + 1])
+    assert told["parameters"] == declared
+
+
+def test_a_run_can_change_settings(spec, tasks):
+    definitions = spec["root"]["inputDefinitions"]["parameters"]
+    defaults = {name: each["defaultValue"] for name, each in definitions.items()}
+    recipe = config.load(str(DIGITS))
+    assert defaults == {
+        "data_path": recipe.data.path,
+        "images": 300_000,
+        "batch_size": 64,
+        "generator_learning_rate": 0.001,
+        "discriminator_learning_rate": 0.001,
+        "seed": 0,
+    }
+    given = tasks["GANTrainer"]["inputs"]["parameters"]
+    assert given["set__generator_optimizer__learning_rate"] == {
+        "componentInputParameter": "generator_learning_rate"
+    }
+
+
+def test_a_schedule_is_no_setting(tmp_path):
+    rate = "trainer.generator_optimizer.learning_rate={start: 0.001, end: 0.0001}"
+    spec, _ = documents(tmp_path, [VOLUME, rate])
+    names = set(spec["root"]["inputDefinitions"]["parameters"])
+    assert "generator_learning_rate" not in names
+    assert "discriminator_learning_rate" in names
+
+
+def test_all_but_the_lookups_are_cached_and_all_are_retried(tasks):
+    uncached = {name for name, task in tasks.items() if not task["cachingOptions"]}
+    assert uncached == {"FindData", "LatestGoodSpan", "LatestBlessed"}
+    retries = {name: task["retryPolicy"]["maxRetryCount"] for name, task in tasks.items()}
+    assert retries == {**dict.fromkeys(tasks, 2), "GANTrainer": 5}
+    for task in tasks.values():
+        # Argo gives up where the longest backoff is over, counted from the first attempt.
+        assert task["retryPolicy"]["backoffMaxDuration"] == "1209600s"
+        assert task["retryPolicy"]["backoffFactor"] == 2
+
+
+def test_every_stage_has_its_image_and_resources(spec):
+    found = containers(spec)
+    images = {name: container["image"] for name, container in found.items()}
+    assert images == {**dict.fromkeys(found, "i:1"), "GANTrainer": "gpu:1"}
+    assert found["GANTrainer"]["resources"] == {
+        "cpuLimit": 8.0,
+        "memoryLimit": 16.0,
+        "accelerator": {"type": "nvidia.com/gpu", "count": "1"},
+    }
+    assert found["ImageExampleGen"]["resources"] == {"cpuLimit": 2.0, "memoryLimit": 12.0}
+    assert all(container["resources"]["memoryLimit"] for container in found.values())
+
+
+def test_the_second_document_describes_the_pods(compiled, spec):
+    kubernetes = compiled[0][1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+    assert set(kubernetes) == set(spec["deploymentSpec"]["executors"])
+    shared = {
+        "pvcMount": [{"constant": "gan", "mountPath": "/mnt/gan"}],
+        "secretAsEnv": [
+            {
+                "secretName": "s3",
+                "keyToEnv": [{"envVar": "AWS_ACCESS_KEY_ID", "secretKey": "accesskey"}],
+            }
+        ],
+        "imagePullSecret": [{"secretName": "registry"}],
+        "podMetadata": {"labels": {"team": "gan"}},
+    }
+    assert kubernetes["Pusher_executor"] == shared
+    assert kubernetes["GANTrainer_executor"] == {
+        **shared,
+        "nodeSelector": {"labels": {"pool": "gpu"}},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "emptyDirMounts": [
+            {
+                "mountPath": "/dev/shm",
+                "medium": "Memory",
+                "volumeName": "shared-memory",
+                "sizeLimit": "2G",
+            }
+        ],
+    }
+
+
+def test_the_ui_is_given_the_report_and_the_scores(spec):
+    outputs = spec["components"]["GANEvaluator"]["outputDefinitions"]["artifacts"]
+    assert outputs["report"]["artifactType"]["schemaTitle"] == "system.HTML"
+    assert outputs["scores"]["artifactType"]["schemaTitle"] == "system.Metrics"
+
+
+def test_the_data_are_not_looked_at_and_a_schema_goes_along(tmp_path):
+    spec, _ = documents(tmp_path, [VOLUME, "data.path=gs://elsewhere/digits", "data.format=idx"])
+
+    tasks = spec["root"]["dag"]["tasks"]
+    assert "gs://elsewhere/digits" in json.dumps(tasks["FindData"])
+    text = tasks["ImportSchemaGen"]["inputs"]["parameters"]["text"]["runtimeValue"]["constant"]
+    assert text == DIGITS.with_name("schema.pbtxt").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"root": "gs://b/root"}, "gs://b/root/digits/checkpoints"),
+        ({"root": "gs://b/root", "state": "gs://b/state"}, "gs://b/state/checkpoints"),
+        ({"overrides": [VOLUME]}, "/mnt/gan/checkpoints"),
+        ({"overrides": [VOLUME], "state": "/mnt/gan/a"}, "/mnt/gan/a/checkpoints"),
+    ],
+)
+def test_where_state_lies(tmp_path, given, expected):
+    spec = documents(tmp_path, **given)[0]
+    parameters = spec["root"]["dag"]["tasks"]["GANTrainer"]["inputs"]["parameters"]
+    assert parameters["checkpoint_dir"] == {"runtimeValue": {"constant": expected}}
+
+
+def test_vertex_takes_one_document_and_names_its_own_gpus(tmp_path):
+    gpu = "resources.GANTrainer={gpu: 1, gpu_type: NVIDIA_L4}"
+    (spec,) = documents(tmp_path, [gpu], root="gs://b/root", backend="vertex")
+    assert containers(spec)["GANTrainer"]["resources"]["accelerator"]["type"] == "NVIDIA_L4"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "options", "message"),
+    [
+        ([VOLUME], {"root": "/mnt/gan"}, "--root: '/mnt/gan': .* gs://, s3://, minio://"),
+        ([VOLUME], {"root": "s3://my bucket/ü"}, "--root: .* without spaces"),
+        ([], {}, "--state: minio://mlpipeline/v2/digits: .* a folder on a volume"),
+        ([VOLUME], {"state": "s3://b/state"}, "--state: s3://b/state: .*kubeflow.volumes"),
+        ([VOLUME], {"state": "/elsewhere"}, "--state: /elsewhere: on no volume.*/mnt/gan"),
+        ([VOLUME], {"state": "/mnt/gander"}, "--state: /mnt/gander: on no volume"),
+        ([VOLUME, "pusher.serving_dir=/srv"], {}, "pusher.serving_dir: /srv: on no volume"),
+        ([VOLUME, "data.path=s3://b/digits"], {}, "data.path: s3://b/digits: .*volume"),
+        ([VOLUME, "resources.SchemaGen={cpu: 1}"], {}, "resources.SchemaGen: .*no such stage"),
+        ([VOLUME, "resources.Pusher={gpu: 1}"], {}, "resources.Pusher.gpu: .*does not use one"),
+        (
+            [VOLUME, "resources.GANTrainer={gpu: 1, gpu_type: T4}"],
+            {},
+            "resources.GANTrainer.gpu_type: T4: on kubeflow a name like nvidia.com/gpu",
+        ),
+        (
+            ["resources.GANTrainer={gpu: 1}"],
+            {"root": "gs://b/r", "backend": "vertex"},
+            "resources.GANTrainer.gpu_type: None: on vertex a name like NVIDIA_L4",
+        ),
+        (
+            [VOLUME],
+            {"root": "gs://b/r", "backend": "vertex"},
+            "kubeflow.volumes: vertex takes none",
+        ),
+        ([], {"root": "s3://b/r", "backend": "vertex"}, "--root: 's3://b/r': on vertex"),
+        (
+            ["resources.GANTrainer={shared_memory_gb: 1}"],
+            {"root": "gs://b/r", "backend": "vertex"},
+            "resources.GANTrainer.shared_memory_gb: vertex takes none",
+        ),
+        (
+            [VOLUME, "data.path=/data/{{$.inputs.parameters['day']}}"],
+            {},
+            "data.path: .*which is unset",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_by_key(tmp_path, overrides, options, message):
+    with pytest.raises(ValueError, match=message) as refused:
+        documents(tmp_path, overrides, **options)
+    assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("resources.Trainer={cpu: 1}", "resources.Trainer"),
+        ("kubeflow.volumes=[{claim: Not_Valid, mount: /m}]", "kubeflow.volumes.0.claim"),
+        ("kubeflow.volumes=[{claim: a, mount: m}]", "kubeflow.volumes.0.mount"),
+        ("kubeflow.volumes=[{claim: a, mount: /m}, {claim: b, mount: /m}]", "mount: /m is named 2"),
+        ("kubeflow.secrets=[{name: a, env: {1A: k}}]", "kubeflow.secrets.0.env"),
+        ("kubeflow.labels={'a b': c}", "kubeflow.labels"),
+        ("resources.Pusher={tolerations: [{key: k, operator: Equal}]}", "Equal needs a value"),
+    ],
+)
+def test_names_that_kubernetes_refuses_are_refused_first(override, message):
+    with pytest.raises(ValueError, match=message):
+        config.load(str(DIGITS), [override])
