@@ -1,0 +1,1 @@
+"""Runs of the pipeline, and of its training, on Kubeflow."""
