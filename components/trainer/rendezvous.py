@@ -8,10 +8,12 @@ restarted alone waits here until the others, which have lost it, are restarted t
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 # EX_TEMPFAIL in sysexits.h: a temporary failure, try again later.
 RESUME_EXIT_CODE = 75
@@ -20,6 +22,8 @@ RESUME_EXIT_CODE = 75
 _GREETING = "tfx-gan"
 _SECONDS_BETWEEN_TRIES = 0.2
 _SECONDS_TO_ANSWER = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 class TryAgain(SystemExit):
@@ -45,10 +49,16 @@ def meet(addresses: Sequence[str], own: int, minutes: float) -> None:
     deadline = time.monotonic() + minutes * 60
     missing = _report(addresses[0], own, deadline) if own else _gather(addresses, deadline=deadline)
     if missing:
-        raise TryAgain(
+        give_up(
             f"after {minutes:g} minutes, missing: {in_words(addresses, missing)}; start all "
             "workers, or raise trainer.wait_for_workers_minutes"
         )
+
+
+def give_up(message: str) -> NoReturn:
+    """Logs the message, as `SystemExit` prints nothing, and raises `TryAgain`."""
+    _log.error(message)
+    raise TryAgain(message) from None
 
 
 def unreachable(addresses: Sequence[str], own: int) -> list[int]:

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from components.trainer import rendezvous
-from components.trainer.rendezvous import TryAgain
 
 _SECONDS_TO_CONNECT = 120
 # What operations raise when a peer, or the connection to it, is gone.
@@ -26,7 +25,7 @@ def join(addresses: Sequence[str], own: int, minutes: float) -> tf.distribute.St
     """The strategy of the cluster in TF_CONFIG, once all workers are there.
 
     Raises:
-      TryAgain: as `rendezvous.meet`, and if a worker is lost while they connect.
+      rendezvous.TryAgain: as `rendezvous.meet`, and if a worker is lost while they connect.
     """
     rendezvous.meet(addresses, own, minutes)
     # A worker that is lost between the two lets TensorFlow wait for ever, holding Python's lock.
@@ -88,7 +87,7 @@ class Workers:
         """Turns the errors of a lost worker into one line and exit code 75.
 
         Raises:
-          TryAgain: if a worker is lost inside; any other error is passed on.
+          rendezvous.TryAgain: if a worker is lost inside; any other error is passed on.
         """
         if not self.several:
             yield
@@ -109,6 +108,6 @@ def _translated(addresses: Sequence[str], own: int) -> Iterator[None]:
         if not gone and not isinstance(error, _LOST):
             raise
         who = rendezvous.in_words(addresses, gone) or "the connection to a worker"
-        raise TryAgain(
+        rendezvous.give_up(
             f"{who} is gone; start all workers again, and training resumes from the last checkpoint"
-        ) from None
+        )
