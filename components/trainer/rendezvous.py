@@ -46,8 +46,8 @@ def meet(addresses: Sequence[str], own: int, minutes: float) -> None:
       TryAgain: if someone is missing after `minutes`; the message names them.
       OSError: if the chief cannot listen at its own address.
     """
-    deadline = time.monotonic() + minutes * 60
-    missing = _report(addresses[0], own, deadline) if own else _gather(addresses, deadline=deadline)
+    seconds = minutes * 60
+    missing = _report(addresses[0], own, seconds) if own else _gather(addresses, seconds)
     if missing:
         give_up(
             f"after {minutes:g} minutes, missing: {in_words(addresses, missing)}; start all "
@@ -88,8 +88,9 @@ def addresses_of(cluster: Mapping[str, Sequence[str]]) -> list[str]:
     return [*cluster.get("chief", ()), *cluster.get("worker", ())]
 
 
-def _gather(addresses: Sequence[str], deadline: float) -> list[int]:
+def _gather(addresses: Sequence[str], seconds: float) -> list[int]:
     """The chief's part: waits for the reports of all; returns who is missing."""
+    deadline = time.monotonic() + seconds
     reported: dict[int, socket.socket] = {}
     port = _host_and_port(addresses[0])[1]
     with contextlib.ExitStack() as stack:
@@ -118,13 +119,15 @@ def _gather(addresses: Sequence[str], deadline: float) -> list[int]:
     return left
 
 
-def _report(chief: str, own: int, deadline: float) -> list[int]:
+def _report(chief: str, own: int, seconds: float) -> list[int]:
     """A worker's part: reports to the chief until it answers; returns who is missing."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
             with socket.create_connection(_host_and_port(chief), _SECONDS_TO_ANSWER) as connection:
                 _write(connection, {"worker": own})
-                connection.settimeout(max(deadline - time.monotonic(), _SECONDS_TO_ANSWER))
+                # A chief that is there started its own clock later, and knows who is missing.
+                connection.settimeout(seconds + _SECONDS_TO_ANSWER)
                 answer = _read(connection)
                 if "missing" in answer:
                     return answer["missing"]
