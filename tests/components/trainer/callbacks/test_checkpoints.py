@@ -177,7 +177,7 @@ def test_what_the_clock_saves_changes_no_weight(make_trainer, tmp_path):
 def test_what_the_clock_saves_is_not_rolled_back_to(make_trainer, tmp_path):
     options = {"checkpoint_every_images": 32, "checkpoint_every_minutes": 1e-9}
     trainer = make_trainer(
-        **options, watch={"rollback": True}, quality={"every_images": 32, "samples": 20}
+        **options, watch={"rollback": True}, quality={"every_images": 32, "samples": 50}
     )
     trainer.train(16 * 5, str(tmp_path))
     folder = tmp_path / "checkpoints"
@@ -191,7 +191,7 @@ def test_what_the_clock_saves_is_not_rolled_back_to(make_trainer, tmp_path):
         path.unlink()
     (folder / "checkpoint").unlink()
     again = make_trainer(
-        **options, watch={"rollback": True}, quality={"every_images": 32, "samples": 20}
+        **options, watch={"rollback": True}, quality={"every_images": 32, "samples": 50}
     )
     saved = Checkpoints(str(folder), configuration_of(again))
     assert saved.restore(state_of(again))
