@@ -29,6 +29,7 @@ from components.trainer.gan.penalties import Penalty
 from components.trainer.gan.schedules import Schedule
 from components.trainer.gan.step import Augment, Player, Step, WeightedPenalty
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
+from components.trainer.workers import Workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,6 +246,7 @@ def all_callbacks(
     nan: TerminateOnNaN,
     log: JsonLog,
     checkpoints: Checkpoints | None,
+    workers: Workers,
     terminated: Callable[[], bool],
     user_callbacks: Sequence[Callback],
 ) -> list[Callback]:
@@ -255,11 +257,15 @@ def all_callbacks(
       nan: called first.
       log: the log that the others show.
       checkpoints: where to save training; None: nowhere.
+      workers: that train together.
       terminated: from `preemption.sigterm`.
       user_callbacks: called after those that measure, log and save.
     """
     saving, watch, grids = options.checkpoint_every_images, options.watch, options.grid_every_images
-    backup = BackupAndRestore(checkpoints, saving, at_start=watch.rollback) if checkpoints else None
+    backup = None
+    if checkpoints:
+        minutes = options.checkpoint_every_minutes
+        backup = BackupAndRestore(checkpoints, saving, minutes, rolls_back=watch.rollback)
     return [
         nan,
         # Rollback relies on each checkpoint having passed a measurement.
@@ -272,6 +278,6 @@ def all_callbacks(
         *([backup] if backup else []),
         *user_callbacks,
         # Last, because they end training: the step has been recorded and saved by now.
-        Preemption(terminated, nan, backup),
+        Preemption(workers, terminated, nan, backup),
         EarlyStopping(options.quality.patience),
     ]

@@ -11,12 +11,15 @@ from tfx.utils import io_utils, path_utils
 
 from components.common import artifact_files, files, plugins, saved_models, tfx
 from components.common.code_version import code_version
-from components.data.examples import TRAIN_SPLIT
+from components.data.examples import TRAIN_SPLIT, Split
 from components.data.spec import DataSpec
-from components.trainer import training
+from components.features import Extractor, data_id
+from components.trainer import devices, training
 from components.trainer.callbacks import quality
+from components.trainer.callbacks.checkpoints import FREE_OPTIONS
 from components.trainer.config import TrainerConfig
 from components.trainer.data.scaling import Scaling
+from components.trainer.workers import Workers
 
 
 def trainer_version(config: TrainerConfig) -> str:
@@ -48,12 +51,16 @@ def GANTrainer(
         generator before training.
       config: the recipe's section `trainer` as JSON.
       data: the `DataSpec` as JSON.
-      checkpoint_dir: a folder that survives failed runs, which resume from it.
+      checkpoint_dir: a folder that survives failed runs; a run with the same configuration, code
+        and data resumes from it, whatever its artifacts' URIs. Several workers share it.
       code_version: from `trainer_version`.
       extractor: features for the metrics measured during training; default: pixels.
     """
-    tfx.refuse_anomalies([anomalies])
     settings = TrainerConfig.model_validate_json(config)
+    # Before TensorFlow is used for anything, or a cluster could not be joined any more.
+    strategy = devices.strategy(settings.wait_for_workers_minutes)
+    workers = Workers(strategy)
+    tfx.refuse_anomalies([anomalies])
     spec = DataSpec.model_validate_json(data)
     split = spec.read(tfx.split_files([examples], TRAIN_SPLIT))
     values, scaling = split.data, None
@@ -62,28 +69,63 @@ def GANTrainer(
         values = scaling.to_unit(values)
     dataset = values if split.labels is None else (values, split.labels)
 
-    extract = None
-    if extractor:
-        extract = quality.load_extractor(path_utils.serving_model_dir(extractor.uri))
-    trainer = training.GANTrainer.from_config(settings, dataset, extract=extract, scaling=scaling)
-    trainer.export(os.path.join(model_run.uri, artifact_files.UNTRAINED))
-
-    # Only a run with the same configuration, code and data may resume this training.
-    parts = [config, data, code_version, examples.uri, extractor.uri if extractor else ""]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    loaded = Extractor(extractor.uri) if extractor else None
+    key = _key(settings, spec, code_version, split, loaded.id if loaded else "")
     folder = os.path.join(checkpoint_dir, key)
-    trainer.train(settings.images, folder)
-    trainer.export(path_utils.serving_model_dir(model.uri))
+    with workers.watched():
+        trainer = training.GANTrainer.from_config(
+            settings,
+            dataset,
+            strategy=strategy,
+            extract=quality.extract_with(loaded) if loaded else None,
+            scaling=scaling,
+        )
+        trainer.export(os.path.join(model_run.uri, artifact_files.UNTRAINED))
+        trainer.train(settings.images, folder)
+        trainer.export(path_utils.serving_model_dir(model.uri))
+        if devices.is_chief(strategy):
+            _describe(settings, trainer, split, folder, model.uri, model_run.uri)
+        # Before the chief has written everything, nobody leaves.
+        workers.meet()
+    model.set_string_custom_property("code_version", code_version)
+
+
+def _key(
+    settings: TrainerConfig, spec: DataSpec, code_version: str, split: Split, extractor_id: str
+) -> str:
+    """Equal for trainings that may resume each other, wherever their artifacts lie.
+
+    On Kubeflow every run has URIs of its own, so the content counts: 16 hexadecimal digits.
+    """
+    parts = [
+        settings.model_dump_json(exclude=FREE_OPTIONS),
+        spec.model_dump_json(),
+        code_version,
+        data_id(split.data),
+        "" if split.labels is None else data_id(split.labels),
+        extractor_id,
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _describe(
+    settings: TrainerConfig,
+    trainer: training.GANTrainer,
+    split: Split,
+    folder: str,
+    model: str,
+    model_run: str,
+) -> None:
+    """Writes what lies beside the generator: its classes, the log and the configuration."""
     if settings.conditioning and split.class_names:
-        saved_models.save_class_names(path_utils.serving_model_dir(model.uri), split.class_names)
-    _copy_all(os.path.join(folder, training.LOG_FOLDER), model_run.uri)
+        saved_models.save_class_names(path_utils.serving_model_dir(model), split.class_names)
+    _copy_all(os.path.join(folder, training.LOG_FOLDER), model_run)
     if settings.quality.every_images:
         # The record says which score the default was.
         used = settings.quality.model_copy(update={"select_by": trainer.select_by})
         settings = settings.model_copy(update={"quality": used})
     configuration = settings.model_dump_json(by_alias=True, indent=2)
-    files.write(os.path.join(model_run.uri, artifact_files.CONFIGURATION), configuration.encode())
-    model.set_string_custom_property("code_version", code_version)
+    files.write(os.path.join(model_run, artifact_files.CONFIGURATION), configuration.encode())
 
 
 def _copy_all(source: str, destination: str) -> None:

@@ -185,6 +185,12 @@ class TrainingConfig(Config):
     checkpoint_every_images: int = Field(
         50_000, ge=1, description="images between checkpoints, from which runs resume"
     )
+    checkpoint_every_minutes: float | None = Field(
+        10.0, gt=0, description="minutes after which training is saved in any case; null: never"
+    )
+    wait_for_workers_minutes: float = Field(
+        10.0, gt=0, description="how long a worker of several waits for the others at the start"
+    )
     grid_every_images: int = Field(
         50_000, ge=1, description="images between sample grids of fixed latents"
     )

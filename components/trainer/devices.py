@@ -8,11 +8,13 @@ import sys
 
 import tensorflow as tf
 
+from components.trainer import workers
+
 _CLUSTER = "TF_CONFIG"
 _WORKERS = ("chief", "worker")
 
 
-def strategy() -> tf.distribute.Strategy:
+def strategy(wait_minutes: float = 10.0) -> tf.distribute.Strategy:
     """The strategy for this machine, or for the cluster in the environment variable TF_CONFIG.
 
     MultiWorkerMirroredStrategy for a cluster of several workers, all of which run the same program;
@@ -22,7 +24,11 @@ def strategy() -> tf.distribute.Strategy:
     GPU memory is allocated as needed, so that processes can share a GPU, unless the environment
     says otherwise or this process has used the GPUs already.
 
+    Args:
+      wait_minutes: how long to wait for the other workers of a cluster.
+
     Raises:
+      workers.TryAgain: if a worker of the cluster is missing; the process exits with 75.
       ValueError: for a TF_CONFIG that does not describe a cluster and this worker's place in it.
       RuntimeError: if a cluster is joined after TensorFlow has been used.
     """
@@ -30,8 +36,9 @@ def strategy() -> tf.distribute.Strategy:
     # pipeline the FeatureExtractor has run in this process.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     tf_config = os.environ.get(_CLUSTER, "")
-    if tf_config and _workers(tf_config) > 1:
-        return _cluster(tf_config)
+    addresses, own = _place(tf_config) if tf_config else ([], 0)
+    if len(addresses) > 1:
+        return _cluster(tuple(addresses), own, wait_minutes)
     gpus = tf.config.list_physical_devices("GPU")
     return tf.distribute.MirroredStrategy() if gpus else tf.distribute.get_strategy()
 
@@ -66,21 +73,28 @@ def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
 
 
 @functools.cache
-def _cluster(tf_config: str) -> tf.distribute.Strategy:
+def _joined(addresses: tuple[str, ...], own: int) -> list[tf.distribute.Strategy]:
+    del addresses, own
+    return []
+
+
+def _cluster(addresses: tuple[str, ...], own: int, wait_minutes: float) -> tf.distribute.Strategy:
     # Once per process, because the server cannot be restarted.
-    del tf_config
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    joined = _joined(addresses, own)
+    if not joined:
+        joined.append(workers.join(addresses, own, wait_minutes))
+    return joined[0]
 
 
-def _workers(tf_config: str) -> int:
-    """The number of processes in TF_CONFIG's cluster; 1 without a cluster."""
+def _place(tf_config: str) -> tuple[list[str], int]:
+    """The addresses in TF_CONFIG's cluster, and this process's index; [] without a cluster."""
     try:
         config = json.loads(tf_config)
         cluster = config.get("cluster", {})
         addresses = {job: list(cluster[job]) for job in _WORKERS if job in cluster}
-        workers = sum(len(of_job) for of_job in addresses.values())
-        if workers < 2:
-            return 1
+        everyone = [address for of_job in addresses.values() for address in of_job]
+        if len(everyone) < 2:
+            return [], 0
         job, index = config["task"]["type"], int(config["task"]["index"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -92,4 +106,4 @@ def _workers(tf_config: str) -> int:
             f"{_CLUSTER}: task {job} {index} is not in the cluster, which has "
             + ", ".join(f"{len(of_job)} {job}" for job, of_job in addresses.items())
         )
-    return workers
+    return everyone, index + (len(addresses.get("chief", ())) if job == "worker" else 0)

@@ -27,6 +27,7 @@ from components.trainer.gan.averaging import update_average, weights_are_finite
 from components.trainer.gan.network_pair import Pair
 from components.trainer.gan.step import discriminator_accuracy, to_float
 from components.trainer.sampling import Sampler
+from components.trainer.workers import Workers
 
 CHECKPOINTS_FOLDER = "checkpoints"
 LOG_FOLDER = "log"
@@ -74,7 +75,8 @@ class GANTrainer:
             if isinstance(options.get(name), keras.optimizers.Optimizer)
         }
         self.options = validate(TrainingConfig, options)
-        self.strategy = strategy or devices.strategy()
+        self.strategy = strategy or devices.strategy(self.options.wait_for_workers_minutes)
+        self.workers = Workers(self.strategy)
         assembly.check_batch(self.strategy, self.options)
         self.generator, self.discriminator = generator, discriminator
         self.source = sources.open_source(dataset)
@@ -129,7 +131,7 @@ class GANTrainer:
         scaling: Scaling | None = None,
     ) -> "GANTrainer":
         """The trainer described by a recipe's `trainer` section."""
-        strategy = strategy or devices.strategy()
+        strategy = strategy or devices.strategy(config.wait_for_workers_minutes)
         source = sources.open_source(dataset)
         with strategy.scope():
             generator, discriminator = assembly.make_networks(config, source)
@@ -170,7 +172,7 @@ class GANTrainer:
           ValueError: if the folder holds a training with another configuration.
           FloatingPointError: if a loss or a weight is not finite.
           CollapseError: if training keeps collapsing despite rollbacks.
-          preemption.Preempted: on SIGTERM; the process exits with 75, and training can resume.
+          rendezvous.TryAgain: on SIGTERM, or if a worker is lost; exits with 75, can resume.
         """
         options = self.options
         if options.watch.rollback and not folder:
@@ -185,10 +187,11 @@ class GANTrainer:
             if not int(self.step):
                 saved.restore(checkpoints.state_of(self))
         logs = os.path.join(folder, LOG_FOLDER) if folder and chief else None
-        with preemption.sigterm() as terminated:
+        with self.workers.watched(), preemption.sigterm() as terminated:
+            self.workers.check_same_step(int(self.step))
             nan, log = TerminateOnNaN(), JsonLog(logs, options.log_every_images)
             self.callbacks = assembly.all_callbacks(
-                options, nan, log, saved, terminated, self._user_callbacks
+                options, nan, log, saved, self.workers, terminated, self._user_callbacks
             )
             try:
                 self._loop(last_step)
@@ -205,11 +208,9 @@ class GANTrainer:
         self.rewind()
         while not self.stop_training and (step := self._steps) < last_step:
             self.parts.hyperparameters.set(step * size)
-            terms, finite, all_finite = self._train_step(
-                self.waiting.next(), self.parts.step.due(step)
-            )
+            results = self._train_step(self.waiting.next(), self.parts.step.due(step))
             self._steps = step + 1
-            end = StepEnd(step + 1, size, step + 1 == last_step, terms, finite, all_finite)
+            end = StepEnd(step + 1, size, step + 1 == last_step, *results)
             for callback in self.callbacks:
                 callback.step_end(self, end)
                 if self._steps != end.step:
@@ -256,9 +257,8 @@ class GANTrainer:
 
     @functools.cached_property
     def _quality(self) -> quality.Quality:
-        return self._compare_with(
-            *self.source.take(self.options.quality.samples, self.options.seed)
-        )
+        taken = self.source.take(self.options.quality.samples, self.options.seed)
+        return self._compare_with(*taken)
 
     def grid_samples(self, count: int) -> np.ndarray:
         """Samples of the averaged generator, always from the same latents; classes cycle."""
@@ -287,9 +287,8 @@ class GANTrainer:
             rows = slice(start, start + size)
             fake = self._sampler.generate(self.chosen_generator, inputs, rows)
             own = None if inputs[1] is None else inputs[1][rows]
-            real_logits, _ = self._pair.logits(
-                to_float(tf.constant(real[rows])), None if labels is None else labels[rows]
-            )
+            theirs = None if labels is None else labels[rows]
+            real_logits, _ = self._pair.logits(to_float(tf.constant(real[rows])), theirs)
             fake_logits, _ = self._pair.logits(tf.cast(fake, tf.float32), own)
             terms = {
                 "discriminator_loss": self.parts.loss.discriminator(real_logits, fake_logits),
@@ -317,10 +316,11 @@ class GANTrainer:
     def export(self, path: str) -> None:
         """Writes `chosen_generator`, in float32, as a SavedModel to the new folder `path`.
 
-        See `export.ServingSignatures` for its signatures. May be called before training.
+        See `export.ServingSignatures`. Of several workers all call it, and the chief writes.
         """
         generator = self._pair.copy_of(self.chosen_generator, "float32")
-        save(self._sampler.serving(generator), path)
+        if devices.is_chief(self.strategy):
+            save(self._sampler.serving(generator), path)
 
     @tf.function(reduce_retracing=True)
     def _train_step(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
 import os
-import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,14 @@ State = Mapping[str, Any]
 CONFIGURATION_FILE = "configuration.json"
 
 # They do not affect the result, so a resumed training may change them.
-_FREE_OPTIONS = {"checkpoint_every_images", "grid_every_images", "log_every_images"}
+FREE_OPTIONS = {
+    "checkpoint_every_images",
+    "checkpoint_every_minutes",
+    "grid_every_images",
+    "log_every_images",
+    "wait_for_workers_minutes",
+}
+INTERIM_FOLDER = "interim"
 _KEPT = 2
 _DAMAGED = (
     tf.errors.DataLossError,
@@ -40,10 +48,11 @@ _log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The last two checkpoints of one training.
+    """The last two checkpoints of one training, and interim ones in a folder of their own.
 
-    TensorFlow writes checkpoints atomically, so an incomplete one is never loaded. A checkpoint
-    that has been damaged on disk is skipped in favour of the previous one.
+    An interim checkpoint is one to resume from but not to roll back to. TensorFlow writes
+    checkpoints atomically, so an incomplete one is never loaded. A checkpoint that has been damaged
+    on disk is skipped in favour of the previous one.
 
     Args:
       folder: path or URI; created if missing.
@@ -59,8 +68,12 @@ class Checkpoints:
         self._configuration = json.loads(json.dumps(configuration))
         self._chief = chief
 
-    def restore(self, state: State) -> bool:
+    def restore(self, state: State, *, interim: bool = True) -> bool:
         """Loads the latest readable checkpoint into `state`; returns False if there is none.
+
+        Args:
+          state: is overwritten.
+          interim: whether interim checkpoints count too.
 
         Raises:
           ValueError: if its configuration differs (the message names each difference), or if none
@@ -68,7 +81,13 @@ class Checkpoints:
         """
         self._refuse_another_configuration()
         checkpoint = tf.train.Checkpoint(**state)
-        found = tf.train.CheckpointManager(checkpoint, self.folder, _KEPT).checkpoints
+        folders = [self.folder, *([self._interim] if interim else [])]
+        found = [
+            path
+            for folder in folders
+            for path in tf.train.CheckpointManager(checkpoint, folder, _KEPT).checkpoints
+        ]
+        found.sort(key=_step_of)
         for path in reversed(found):
             try:
                 checkpoint.restore(path).assert_consumed()
@@ -83,18 +102,24 @@ class Checkpoints:
             )
         return False
 
-    def save(self, state: State, step: int) -> None:
+    def save(self, state: State, step: int, *, interim: bool = False) -> None:
         """Writes a checkpoint of `state`."""
         path = os.path.join(self.folder, CONFIGURATION_FILE)
         if self._chief and not tf.io.gfile.exists(path):
             content = json.dumps(self._configuration, indent=2, sort_keys=True) + "\n"
             files.write(path, content.encode())
         # Reading distributed variables takes all workers; only the chief's copy is kept.
-        folder = self.folder if self._chief else tempfile.mkdtemp()
-        checkpoint = tf.train.Checkpoint(**state)
-        tf.train.CheckpointManager(checkpoint, folder, _KEPT).save(checkpoint_number=step)
-        if not self._chief:
-            shutil.rmtree(folder)
+        with contextlib.ExitStack() as stack:
+            if self._chief:
+                folder = self._interim if interim else self.folder
+            else:
+                folder = stack.enter_context(tempfile.TemporaryDirectory())
+            checkpoint = tf.train.Checkpoint(**state)
+            tf.train.CheckpointManager(checkpoint, folder, _KEPT).save(checkpoint_number=step)
+
+    @property
+    def _interim(self) -> str:
+        return os.path.join(self.folder, INTERIM_FOLDER)
 
     @property
     def latest(self) -> str | None:
@@ -118,6 +143,10 @@ class Checkpoints:
                 f"{self.folder} holds a training with another configuration "
                 f"({'; '.join(different)}); restore that configuration, or use another folder"
             )
+
+
+def _step_of(path: str) -> int:
+    return int(path.rsplit("-", 1)[1])
 
 
 def state_of(trainer: GANTrainer) -> State:
@@ -151,7 +180,7 @@ def configuration_of(trainer: GANTrainer) -> dict[str, Any]:
         "data": {"shape": list(trainer.data_shape), "count": trainer.source.count},
         "scaling": trainer.scaling and dataclasses.asdict(trainer.scaling),
         "images": trainer.total_images if trainer.parts.hyperparameters.open_ended else None,
-        **trainer.options.model_dump(mode="json", exclude=_FREE_OPTIONS),
+        **trainer.options.model_dump(mode="json", exclude=FREE_OPTIONS),
     }
 
 
@@ -161,36 +190,59 @@ class BackupAndRestore(Callback):
     Args:
       checkpoints: where to save.
       every_images: images between checkpoints.
-      at_start: whether to save before the first step if there is no checkpoint yet.
+      every_minutes: a further checkpoint is due this long after the last one; None: never.
+      rolls_back: whether training may return to a checkpoint: then one is saved before the first
+        step if there is none yet, and those that are due by the clock are interim ones, as they
+        must not change what is returned to.
     """
 
-    def __init__(self, checkpoints: Checkpoints, every_images: int, *, at_start: bool) -> None:
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        every_images: int,
+        every_minutes: float | None,
+        *,
+        rolls_back: bool,
+    ) -> None:
         self.every_images = every_images
+        self._every_minutes = every_minutes
         self._checkpoints = checkpoints
-        self._at_start = at_start
+        self._rolls_back = rolls_back
         self._saved_step: int | None = None
+        self._saved_at = time.monotonic()
 
     @property
     def latest(self) -> str | None:
         """Path of the latest checkpoint; None if there is none."""
         return self._checkpoints.latest
 
-    def restore(self, trainer: GANTrainer) -> None:
-        """Loads the latest checkpoint, if there is one; raises as `Checkpoints.restore`."""
-        self._checkpoints.restore(state_of(trainer))
+    @property
+    def is_due_by_clock(self) -> bool:
+        """Whether `every_minutes` have passed since the last checkpoint, or since the start."""
+        if self._every_minutes is None:
+            return False
+        return time.monotonic() - self._saved_at >= self._every_minutes * 60
+
+    def roll_back(self, trainer: GANTrainer) -> None:
+        """Loads the latest checkpoint that is not interim; raises as `Checkpoints.restore`."""
+        self._checkpoints.restore(state_of(trainer), interim=False)
         self._saved_step = None
 
-    def save(self, trainer: GANTrainer) -> None:
-        """Saves the current step, unless it has been saved already."""
+    def save_now(self, trainer: GANTrainer) -> None:
+        """Saves the current step, which need not be one of `every_images`."""
+        self._save(trainer, interim=self._rolls_back)
+
+    def _save(self, trainer: GANTrainer, *, interim: bool) -> None:
         step = int(trainer.step)
         if step != self._saved_step:
-            self._checkpoints.save(state_of(trainer), step)
+            self._checkpoints.save(state_of(trainer), step, interim=interim)
             self._saved_step = step
+        self._saved_at = time.monotonic()
 
     def start(self, trainer: GANTrainer) -> None:
-        if self._at_start and not self.latest:
-            self.save(trainer)
+        if self._rolls_back and not trainer.images_seen:
+            self._save(trainer, interim=False)
 
     def step_end(self, trainer: GANTrainer, step: StepEnd) -> None:
         if step.is_due(self.every_images):
-            self.save(trainer)
+            self._save(trainer, interim=False)

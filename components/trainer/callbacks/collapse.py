@@ -91,7 +91,7 @@ class CollapseWatch(Callback):
                 f"training collapsed again at step {step.step}, after {config.max_rollbacks} "
                 "rollbacks (watch.max_rollbacks): change the loss, the penalties or the networks"
             )
-        self._backup.restore(trainer)
+        self._backup.roll_back(trainer)
         trainer.rollbacks.assign(count)
         trainer.learning_rate_factor.assign(factor * config.learning_rate_factor)
         trainer.rewind()

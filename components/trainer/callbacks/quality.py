@@ -212,7 +212,11 @@ def load_extractor(path: str) -> Extract:
     Raises:
       FileNotFoundError, ValueError: if the folder holds no extractor.
     """
-    extractor = Extractor(path)
+    return extract_with(Extractor(path))
+
+
+def extract_with(extractor: Extractor) -> Extract:
+    """A loaded extractor, as `Quality` calls it."""
 
     def extract(data: np.ndarray) -> dict[str, np.ndarray]:
         found = extractor(data)

@@ -29,7 +29,7 @@ def gpus(monkeypatch):
 def tf_config(monkeypatch, gpus):
     """Sets TF_CONFIG without joining a cluster."""
     gpus(0)
-    monkeypatch.setattr(devices, "_cluster", lambda config: ("cluster", config))
+    monkeypatch.setattr(devices, "_cluster", lambda *place: place)
 
     def set_config(config):
         text = config if isinstance(config, str) else json.dumps(config)
@@ -48,17 +48,18 @@ def test_all_gpus_or_else_the_cpu(gpus, count, mirrored):
 
 
 @pytest.mark.parametrize(
-    ("cluster", "task"),
+    ("cluster", "task", "own"),
     [
-        (TWO_WORKERS, {"type": "worker", "index": 1}),
-        (TWO_WORKERS, {"type": "worker", "index": "0"}),
-        ({"chief": ["a:1"], "worker": ["b:1"]}, {"type": "chief", "index": 0}),
-        ({**TWO_WORKERS, "evaluator": ["c:1"]}, {"type": "worker", "index": 0}),
+        (TWO_WORKERS, {"type": "worker", "index": 1}, 1),
+        (TWO_WORKERS, {"type": "worker", "index": "0"}, 0),
+        ({"worker": ["b:1"], "chief": ["a:1"]}, {"type": "chief", "index": 0}, 0),
+        ({"worker": ["b:1"], "chief": ["a:1"]}, {"type": "worker", "index": 0}, 1),
+        ({**TWO_WORKERS, "evaluator": ["c:1"]}, {"type": "worker", "index": 0}, 0),
     ],
 )
-def test_a_cluster_of_workers_is_joined(tf_config, cluster, task):
-    text = tf_config({"cluster": cluster, "task": task})
-    assert devices.strategy() == ("cluster", text)
+def test_a_cluster_of_workers_is_joined(tf_config, cluster, task, own):
+    tf_config({"cluster": cluster, "task": task})
+    assert devices.strategy(wait_minutes=3) == (("a:1", "b:1"), own, 3)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,40 @@ def test_the_same_training_resumes_and_another_one_does_not(run, tmp_path):
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
+def _resumes(tmp_path, do):
+    """Whether a run takes up a training that was there."""
+    folders = set((tmp_path / "checkpoints").iterdir())
+    do()
+    return set((tmp_path / "checkpoints").iterdir()) == folders
+
+
+SHORT = CONFIG.model_copy(update={"images": 32})
+MORE = {"checkpoint_every_minutes": 1.0, "log_every_images": 32, "grid_every_images": 64}
+
+
+def test_a_training_is_known_by_its_content(run, tmp_path, digits):
+    def made(name, images, **labels):
+        records = (
+            examples.from_array(image, f"{name}#{n}", **{k: v + n % 2 for k, v in labels.items()})
+            for n, image in enumerate(images)
+        )
+        folder = tmp_path / name
+        folder.mkdir()
+        return _inputs(folder, map(examples.to_example, records))
+
+    run(SHORT)
+    assert _resumes(
+        tmp_path,
+        lambda: run(SHORT.model_copy(update=MORE), "2", inputs=made("elsewhere", digits[:100])),
+    )
+    assert not _resumes(tmp_path, lambda: run(SHORT, "3", inputs=made("other", digits[1:101])))
+    labelled = made("labelled", digits[:100], label=0)
+    assert not _resumes(tmp_path, lambda: run(SHORT, "4", inputs=labelled))
+    assert not _resumes(
+        tmp_path, lambda: run(SHORT, "5", inputs=made("relabelled", digits[:100], label=1))
+    )
+
+
 def test_refuses_data_with_anomalies(run, inputs):
     (anomalies,) = inputs["anomalies"]
     anomalies.set_json_value_custom_property("blessed", {"train": 0})

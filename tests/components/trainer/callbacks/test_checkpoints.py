@@ -5,6 +5,8 @@ import time
 import numpy as np
 import pytest
 
+from components.trainer.callbacks.callback import Callback
+from components.trainer.callbacks.checkpoints import Checkpoints, configuration_of, state_of
 from components.trainer.callbacks.preemption import RESUME_EXIT_CODE
 
 # Everything with state: averages, schedules, adaptive augmentation, a penalty's averages,
@@ -147,3 +149,57 @@ def test_a_schedule_to_the_end_makes_the_length_part_of_the_configuration(make_t
     make_trainer(**options).train(32, str(tmp_path))
     with pytest.raises(ValueError, match="images: 32 there, 48 here"):
         make_trainer(**options).train(48, str(tmp_path))
+
+
+def test_what_the_clock_saves_changes_no_weight(make_trainer, tmp_path):
+    options = {"checkpoint_every_images": 32, "checkpoint_every_minutes": None}
+    whole = make_trainer(**options)
+    whole.train(16 * 5, str(tmp_path / "whole"))
+
+    class Killer(Callback):
+        def step_end(self, trainer, step):
+            if step.step == 4:
+                raise KeyboardInterrupt
+
+    # Every step is later than this.
+    often = {**options, "checkpoint_every_minutes": 1e-9}
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(**often, callbacks=[Killer()]).train(16 * 5, str(tmp_path / "often"))
+    assert _saved(tmp_path / "often" / "checkpoints") == {3, 4}
+    resumed = make_trainer(**options)
+    resumed.train(16 * 5, str(tmp_path / "often"))
+    for found, expected in zip(
+        resumed.generator.get_weights(), whole.generator.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_what_the_clock_saves_is_not_rolled_back_to(make_trainer, tmp_path):
+    options = {"checkpoint_every_images": 32, "checkpoint_every_minutes": 1e-9}
+    trainer = make_trainer(
+        **options, watch={"rollback": True}, quality={"every_images": 32, "samples": 50}
+    )
+    trainer.train(16 * 5, str(tmp_path))
+    folder = tmp_path / "checkpoints"
+    assert _saved(folder) == {4, 5}
+    assert _saved(folder / "interim") == {1, 3}
+
+    # The newest counts for a resume, wherever it lies.
+    for path in folder.glob("ckpt-5*"):
+        path.unlink()
+    for path in folder.glob("ckpt-4*"):
+        path.unlink()
+    (folder / "checkpoint").unlink()
+    again = make_trainer(
+        **options, watch={"rollback": True}, quality={"every_images": 32, "samples": 50}
+    )
+    saved = Checkpoints(str(folder), configuration_of(again))
+    assert saved.restore(state_of(again))
+    assert int(again.step) == 3
+    again.step.assign(0)
+    assert not saved.restore(state_of(again), interim=False)
+    assert int(again.step) == 0
+
+
+def _saved(folder):
+    return {int(path.stem.split("-")[1]) for path in folder.glob("ckpt-*.index")}

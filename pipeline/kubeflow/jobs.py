@@ -1,0 +1,195 @@
+"""Manifests of a training on several pods, all of which start again when one is lost."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pipeline.kubeflow import workers
+
+Manifest = dict[str, Any]
+
+# Also the word in the hosts' names; Trainer overrides the container of this name.
+_NODE = "node"
+_JOBSET_NAME = "metadata.annotations['jobset.sigs.k8s.io/jobset-name']"
+_TRAINER_STEP = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
+_TRAINER_API = "trainer.kubeflow.org"
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+# Of a DNS label, which a pod's host name `<name>-node-0-<index>` is.
+_LONGEST_LABEL = 63
+# Between SIGTERM and SIGKILL: the step is finished, and a checkpoint is written.
+_GRACE_SECONDS = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What the pods run.
+
+    Attributes:
+      name: of the objects, and part of the hosts' names.
+      image: container image with tfx-gan installed.
+      command: what every worker runs; `pipeline.kubeflow.workers` is put before it.
+      workers: number of pods.
+      restarts: how often all pods are started again.
+      resources: of each pod: `limits` and `requests`, e.g. {"limits": {"nvidia.com/gpu": "1"}}.
+      volume_claims: mount path by the name of a PersistentVolumeClaim. The folder of checkpoints
+        must be on one that all pods can mount (ReadWriteMany).
+      env: further environment variables.
+      namespace: default: that of the one who applies the manifests.
+      node_selector: labels of the nodes to run on.
+
+    Raises:
+      ValueError: for a name that is no DNS label or too long, a `command` without a word, and
+        fewer than one worker.
+    """
+
+    name: str
+    image: str
+    command: Sequence[str]
+    workers: int
+    restarts: int = 10
+    resources: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    volume_claims: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    namespace: str | None = None
+    node_selector: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"workers: {self.workers}, expected 1 or more")
+        if self.restarts < 0:
+            raise ValueError(f"restarts: {self.restarts}, expected 0 or more")
+        if not self.command:
+            raise ValueError("command: empty; give the command that every worker runs")
+        host = f"{self.name}-{_NODE}-0-{self.workers - 1}"
+        if not _NAME.fullmatch(self.name) or len(host) > _LONGEST_LABEL:
+            raise ValueError(
+                f"name: {self.name!r}, expected lower-case letters, digits and hyphens, at most "
+                f"{_LONGEST_LABEL - len(host) + len(self.name)} of them"
+            )
+
+
+def jobset(training: Training) -> list[Manifest]:
+    """A JobSet (jobset.x-k8s.io/v1alpha2), as Kubeflow Trainer makes them too."""
+    return [
+        {
+            "apiVersion": "jobset.x-k8s.io/v1alpha2",
+            "kind": "JobSet",
+            "metadata": _metadata(training),
+            "spec": _jobset_spec(training, labels={}),
+        }
+    ]
+
+
+def train_job(training: Training) -> list[Manifest]:
+    """A TrainJob (trainer.kubeflow.org/v1alpha1), and its TrainingRuntime, which goes first.
+
+    The runtime has no plugin, as there is none for TensorFlow.
+    """
+    api = f"{_TRAINER_API}/v1alpha1"
+    runtime = {
+        "mlPolicy": {"numNodes": training.workers},
+        "template": {"spec": _jobset_spec(training, labels=_TRAINER_STEP)},
+    }
+    reference = {"apiGroup": _TRAINER_API, "kind": "TrainingRuntime", "name": training.name}
+    job = {"runtimeRef": reference, "trainer": {"numNodes": training.workers}}
+    return [
+        {
+            "apiVersion": api,
+            "kind": "TrainingRuntime",
+            "metadata": _metadata(training),
+            "spec": runtime,
+        },
+        {"apiVersion": api, "kind": "TrainJob", "metadata": _metadata(training), "spec": job},
+    ]
+
+
+KINDS: Mapping[str, Callable[[Training], list[Manifest]]] = {
+    "jobset": jobset,
+    "trainjob": train_job,
+}
+
+
+def manifests(
+    name: str,
+    image: str,
+    command: Sequence[str],
+    workers: int,
+    *,
+    kind: str = "jobset",
+    **options: Any,  # noqa: ANN401
+) -> list[Manifest]:
+    """The objects to apply, in this order.
+
+    Args:
+      name, image, command, workers: see `Training`.
+      kind: a name in `KINDS`.
+      options: further fields of `Training`.
+
+    Raises:
+      ValueError: for an unknown kind, and as `Training`.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind: {kind!r}, expected one of {', '.join(KINDS)}")
+    return KINDS[kind](Training(name, image, command, workers, **options))
+
+
+def _metadata(training: Training) -> Manifest:
+    return {
+        "name": training.name,
+        **({"namespace": training.namespace} if training.namespace else {}),
+    }
+
+
+def _jobset_spec(training: Training, labels: Mapping[str, str]) -> Manifest:
+    job: Manifest = {
+        "completionMode": "Indexed",
+        "completions": training.workers,
+        "parallelism": training.workers,
+        # A pod alone cannot come back into a training that has lost it: its job fails at once, and
+        # the JobSet starts all again. Without maxRestarts it would not.
+        "backoffLimit": 0,
+        "template": {"spec": _pod_spec(training)},
+    }
+    template = {**({"metadata": {"labels": dict(labels)}} if labels else {}), "spec": job}
+    return {
+        "network": {"enableDNSHostnames": True, "publishNotReadyAddresses": True},
+        "failurePolicy": {
+            "maxRestarts": training.restarts,
+            # No new pod may meet an old one.
+            "restartStrategy": "BlockingRecreate",
+        },
+        "replicatedJobs": [{"name": _NODE, "replicas": 1, "template": template}],
+    }
+
+
+def _pod_spec(training: Training) -> Manifest:
+    claims = [(f"claim-{number}", *each) for number, each in enumerate(_sorted(training))]
+    name = {"name": workers.JOBSET_NAME, "valueFrom": {"fieldRef": {"fieldPath": _JOBSET_NAME}}}
+    count = {"name": workers.WORKERS, "value": str(training.workers)}
+    container: Manifest = {
+        "name": _NODE,
+        "image": training.image,
+        "command": ["python", "-m", "pipeline.kubeflow.workers", "--", *training.command],
+        "env": [name, count, *({"name": k, "value": v} for k, v in sorted(training.env.items()))],
+        "volumeMounts": [{"name": volume, "mountPath": path} for volume, _, path in claims],
+    }
+    if training.resources:
+        container["resources"] = {key: dict(value) for key, value in training.resources.items()}
+    volumes = [
+        {"name": volume, "persistentVolumeClaim": {"claimName": claim}}
+        for volume, claim, _ in claims
+    ]
+    spec: Manifest = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        "containers": [container],
+        "volumes": volumes,
+    }
+    if training.node_selector:
+        spec["nodeSelector"] = dict(training.node_selector)
+    return spec
+
+
+def _sorted(training: Training) -> list[tuple[str, str]]:
+    return sorted(training.volume_claims.items())
