@@ -43,8 +43,8 @@ def beam_arguments(given: Sequence[str]) -> list[str]:
     return [*given, *(["--sdk_container_image=none"] if runner == _LOCAL_RUNNER else [])]
 
 
-def data_stages(config: DataConfig) -> tuple[FindData, ImageExampleGen, StatisticsGen]:
-    """The stages that find and read data and compute their statistics."""
+def data_stages(config: DataConfig) -> tuple[BaseComponent, ...]:
+    """FindData, ImageExampleGen and StatisticsGen."""
     find_data = FindData(config=config.model_dump_json(by_alias=True))
     found = {name: output_value(find_data, name) for name in find_data.outputs}
     example_gen = ImageExampleGen(
@@ -63,11 +63,11 @@ def output_value(component: BaseComponent, name: str) -> Placeholder:
 
 def validation_stages(
     recipe: Recipe,
-    find_data: FindData,
-    example_gen: ImageExampleGen,
-    statistics_gen: StatisticsGen,
+    find_data: BaseComponent,
+    example_gen: BaseComponent,
+    statistics_gen: BaseComponent,
     state: str,
-) -> tuple[BaseComponent, LatestGoodSpan, DataValidator]:
+) -> tuple[BaseComponent, ...]:
     """The stages that validate data: the source of the schema, LatestGoodSpan and DataValidator.
 
     Args:

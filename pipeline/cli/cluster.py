@@ -38,13 +38,30 @@ def _assignments(_: click.Context, option: click.Parameter, given: Sequence[str]
     "--backend", type=click.Choice(["kubeflow", "vertex"]), default="kubeflow", show_default=True
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
-def compile_(recipe: str, overrides: tuple[str, ...], out: str, **options: str | None) -> None:
+def compile_(
+    recipe: str,
+    overrides: tuple[str, ...],
+    image: str,
+    gpu_image: str | None,
+    root: str,
+    state: str | None,
+    backend: str,
+    out: str,
+) -> None:
     """Compile RECIPE for Kubeflow Pipelines v2 or Vertex AI Pipelines."""
     from pipeline import config
     from pipeline.kubeflow import compiling
 
     command.add_recipe_folder(recipe)
-    compiling.compile_recipe(config.load(recipe, overrides), out=out, **options)
+    compiling.compile_recipe(
+        config.load(recipe, overrides),
+        image=image,
+        gpu_image=gpu_image,
+        root=root,
+        state=state,
+        backend=backend,
+        out=out,
+    )
     click.echo(out)
 
 

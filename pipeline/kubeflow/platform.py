@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config import Recipe
-from pipeline.kubeflow.config import Resources, Secret, Toleration, Volume
+from pipeline.kubeflow.config import Resources, Secret, Stage, Toleration, Volume
 
 _SHARED_MEMORY = {"mountPath": "/dev/shm", "medium": "Memory", "volumeName": "shared-memory"}
 
 
-def document(recipe: Recipe, labels: Mapping[str, str]) -> dict[str, Any]:
+def document(recipe: Recipe, labels: Mapping[Stage, str]) -> dict[str, Any]:
     """As kfp-kubernetes writes it, with the fields that every release of the backend reads.
 
     A name of an executor that does not exist has no effect there, without a word.
