@@ -58,6 +58,13 @@ class Recipe(Config):
             return section
         return {"kind": DEFAULT_KINDS[len(info.data["data"].spec.shape)], **section}
 
+    @field_validator("data")
+    @classmethod
+    def _has_both_splits(cls, data: DataConfig) -> DataConfig:
+        if data.eval_fraction is None:
+            raise ValueError("eval_fraction: null; a run needs a fraction to evaluate on")
+        return data
+
     @field_validator("trainer", "feature_extractor")
     @classmethod
     def _section_fits_the_data(
@@ -143,7 +150,7 @@ def check_data(recipe: Recipe) -> None:
             )
     count = found.reader.count(train)
     if len(found.splits) == 1:
-        count = int(count * (1 - data.eval_fraction))
+        count = int(count * (1 - (data.eval_fraction or 0)))
     if recipe.trainer.batch_size > count:
         raise ValueError(
             f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} training "

@@ -116,7 +116,7 @@ def _accept_all(data: DataConfig, *, split: bool) -> DataConfig:
         "on_leak": "keep" if data.on_leak == "fail" else data.on_leak,
     }
     if not split:
-        # Not allowed in a recipe, since a run needs both splits.
+        # Not in a recipe, since a run needs both splits.
         update["eval_fraction"] = None
     return data.model_copy(update=update)
 

@@ -88,7 +88,7 @@ class DataConfig(Config):
     on_leak: Literal["fail", "drop", "keep"] = Field(
         "fail", description="examples in both eval and train: drop removes them from train"
     )
-    eval_fraction: float = Field(
+    eval_fraction: float | None = Field(
         default=0.1,
         ge=0.001,
         le=0.999,

@@ -33,10 +33,10 @@ def buckets_of(config: DataConfig, splits: Sized) -> dict[str, int]:
     """Of 1000 hash buckets, how many each output split has.
 
     A single split is divided into train and eval, so that a record stays in its split when others
-    are added or removed, and equal records are in the same split. Several are kept as they are,
-    which is an empty dictionary.
+    are added or removed, and equal records are in the same split. Several are kept as they are, and
+    so is one without `eval_fraction`; that is an empty dictionary.
     """
-    if len(splits) > 1:
+    if len(splits) > 1 or config.eval_fraction is None:
         return {}
     held_out = round(config.eval_fraction * _BUCKETS)
     return {TRAIN_SPLIT: _BUCKETS - held_out, EVAL_SPLIT: held_out}

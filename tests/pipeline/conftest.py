@@ -86,7 +86,6 @@ class Root:
             run,
             "FindData",
             properties={"config": '{"path": "/data/digits"}', "found": '{"span": 0}'},
-            outputs={"fingerprint": {}},
         )
         self.stage(
             run,

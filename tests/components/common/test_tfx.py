@@ -21,9 +21,7 @@ def anomalies(tmp_path):
             folder = tmp_path / f"Split-{split}"
             folder.mkdir()
             (folder / "SchemaDiff.pb").write_bytes(proto.SerializeToString())
-        artifact.set_json_value_custom_property(
-            "blessed", {split: int(not found) for split, found in by_split.items()}
-        )
+        tfx.bless_splits(artifact, {split: not found for split, found in by_split.items()})
         return [artifact]
 
     return make
@@ -53,7 +51,7 @@ def test_every_anomaly_is_told_by_split_and_feature(anomalies):
 
 def test_a_split_that_was_not_validated_is_refused(anomalies):
     artifacts = anomalies({"train": {}})
-    artifacts[0].set_json_value_custom_property("blessed", {})
+    tfx.bless_splits(artifacts[0], {"train": False})
     with pytest.raises(ValueError, match="split 'train': not validated"):
         tfx.refuse_anomalies(artifacts)
 

@@ -313,17 +313,21 @@ def clean(data_set):
 def validate(schema_artifact, tmp_path):
     """Does what comes before the first stage that learns; raises what ends the run."""
 
-    def run(examples, statistics, previous=(), reference=None, schema=schema_artifact):
+    def run(examples, statistics, previous="", reference=None, schema=schema_artifact):
         anomalies = standard_artifacts.ExampleAnomalies()
         anomalies.uri = str(tmp_path / "anomalies")
         inputs = {
             "examples": [examples],
             "statistics": [statistics],
             "schema": [schema],
-            "previous": list(previous),
         }
         config = ValidationConfig(reference=reference).model_dump_json()
-        properties = {"config": config, "code_version": "test"}
+        properties = {
+            "config": config,
+            "good_spans_folder": str(Path(anomalies.uri).parent / "good_spans"),
+            "previous": previous,
+            "code_version": "test",
+        }
         DataValidator.EXECUTOR_SPEC.executor_class().Do(
             inputs, {"anomalies": [anomalies]}, properties
         )
@@ -356,7 +360,8 @@ def test_a_planted_fault_is_named_and_refused(data_set, validate, plant, options
 @pytest.mark.parametrize(("plant", "message"), SPANS.values(), ids=SPANS)
 def test_a_span_that_is_another_is_refused(data_set, validate, clean, plant, message):
     with refusal(message):
-        validate(*data_set(plant(digits(skip=60)), {}), previous=clean[1:])
+        train = artifact_utils.get_split_uri([clean[1]], "train")
+        validate(*data_set(plant(digits(skip=60)), {}), previous=f"{train}/FeatureStats.pb")
 
 
 @pytest.fixture(scope="module")

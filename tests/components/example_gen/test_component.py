@@ -39,6 +39,7 @@ def test_the_stages_contract():
         (["all"], 0.001, {"train": 999, "eval": 1}),
         (["all"], 0.999, {"train": 1, "eval": 999}),
         (["train", "eval"], 0.1, {}),
+        (["all"], None, {}),
     ],
 )
 def test_one_split_is_divided_and_two_are_kept(splits, fraction, buckets):

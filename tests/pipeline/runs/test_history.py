@@ -42,7 +42,7 @@ def test_a_run_is_listed_with_its_metrics_gate_version_and_lineage(root):
         "pushed 1795341092",
         "examples 1@aaaaaaa",
         "  span 0",
-        "schema 3@07a36d5",
+        "schema 2@07a36d5",
     ):
         assert words in shown
 
