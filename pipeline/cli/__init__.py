@@ -23,6 +23,7 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
         run.run,
         cluster.compile_,
         cluster.rehearse,
+        cluster.submit,
         run.list_,
         results.runs,
         results.compare,

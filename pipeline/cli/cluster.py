@@ -1,4 +1,4 @@
-"""`tfx-gan compile` and `rehearse`: the pipeline on a cluster."""
+"""`tfx-gan compile`, `rehearse` and `submit`: the pipeline on a cluster."""
 
 import os
 import sys
@@ -26,6 +26,16 @@ def _assignments(_: click.Context, option: click.Parameter, given: Sequence[str]
             raise click.BadParameter(f"{text!r}: expected {option.metavar}")
         found[key] = value
     return found
+
+
+_PARAMETERS = click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    callback=_assignments,
+    metavar="KEY=VALUE",
+    help="Parameter of the run; repeatable.",
+)
 
 
 @click.command("compile", cls=Command)
@@ -94,14 +104,7 @@ def compile_(
     metavar="CLAIM=FOLDER",
     help="Folder that stands for a persistent volume claim; repeatable.",
 )
-@click.option(
-    "--parameter",
-    "parameters",
-    multiple=True,
-    callback=_assignments,
-    metavar="KEY=VALUE",
-    help="Parameter of the run; repeatable.",
-)
+@_PARAMETERS
 @click.option(
     "--in-image",
     "folders",
@@ -167,3 +170,50 @@ def rehearse(
     if not result.ok:
         sys.exit(1)
     click.echo(f"all {len(result.tasks)} stages ran as on {backend}")
+
+
+@click.command(cls=Command, tensorflow=False)
+@click.argument("pipeline", type=click.Path(exists=True, dir_okay=False))
+@_PARAMETERS
+@click.option("--host", help="URL of Kubeflow Pipelines.")
+@click.option("--root", help="URI for artifacts; default: the cluster's own.")
+@click.option("--namespace", help="Namespace of the run, where there are several.")
+@click.option("--experiment", help="Experiment to put the run into.")
+@click.option(
+    "--token-file", type=click.Path(exists=True, dir_okay=False), help="File with a bearer token."
+)
+@click.option("--project", help="Project of Google Cloud, instead of --host: to Vertex.")
+@click.option("--location", default="us-central1", show_default=True, help="Of Vertex.")
+def submit(
+    pipeline: str,
+    parameters: dict[str, str],
+    host: str | None,
+    root: str | None,
+    namespace: str | None,
+    experiment: str | None,
+    token_file: str | None,
+    project: str | None,
+    location: str,
+) -> None:
+    """Start a run of the compiled PIPELINE on a cluster, and print where it is seen."""
+    from pipeline.kubeflow import submitting
+
+    if (host is None) == (project is None):
+        raise click.UsageError("give either --host, of Kubeflow Pipelines, or --project, of Vertex")
+    if host is not None:
+        page = submitting.to_kubeflow(
+            pipeline,
+            host=host,
+            parameters=parameters,
+            root=root,
+            namespace=namespace,
+            experiment=experiment,
+            token_file=token_file,
+        )
+    elif root is None:
+        raise click.UsageError("--project: Vertex needs --root, a gs:// URI")
+    else:
+        page = submitting.to_vertex(
+            pipeline, project=str(project), location=location, parameters=parameters, root=root
+        )
+    click.echo(page)

@@ -44,6 +44,8 @@ class Command(click.Command):
         except KeyboardInterrupt:
             click.echo("tfx-gan: interrupted; the next run resumes from here", err=True)
             sys.exit(_INTERRUPTED_EXIT_CODE)
+        except click.ClickException:
+            raise
         except Exception as error:  # noqa: BLE001
             if debug:
                 raise

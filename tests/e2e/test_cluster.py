@@ -22,6 +22,9 @@ from pipeline.runners import local
 # Bytes of an IDX file before its images.
 HEADER = 16
 PROJECT = Path(__file__).parents[2]
+# A dozen pods, each of which imports TFX.
+pytestmark = pytest.mark.timeout(2400)
+
 LOOKUPS = {"FindData", "LatestGoodSpan", "LatestBlessed"}
 # The generators of these short trainings are below every standard.
 NO_STANDARDS = ", ".join(f"{name}: null" for name in METRICS.names())
