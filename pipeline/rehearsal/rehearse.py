@@ -121,7 +121,7 @@ def rehearse(
       log: receives one line when a stage ends.
 
     Raises:
-      FileNotFoundError: if there is no such pipeline.
+      FileNotFoundError: if there is no such pipeline, or no such folder for a volume.
       ValueError: for what the cluster would refuse before the first stage, in its words.
       RuntimeError: if this machine does not allow pods; the message says what is missing.
     """
@@ -133,6 +133,9 @@ def rehearse(
             "s3:// or gs://"
         )
     given = driver.run_parameters(pipeline, parameters or {})
+    for claim, folder in (volumes or {}).items():
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"--volume {claim}={folder}: no such folder")
     pod.check()
     os.makedirs(work, exist_ok=True)
     run = _Run(
@@ -280,13 +283,11 @@ class _Stage:
 
     def _attempt(self, environment: Mapping[str, str]) -> Results:
         run = self._run
-        self.folder = os.path.join(run.work, "pods", run.id, f"{self._task.name}-{self.attempts}")
-        volumes = _volumes(run, self.folder, self._mounts)
-        attempt = launcher.Attempt(
-            self._component, self._given, run.uri, self.attempts, run.memory.number
-        )
+        number, self.notes = self.attempts, []
         self.attempts += 1
-        self.notes = []
+        self.folder = os.path.join(run.work, "pods", run.id, f"{self._task.name}-{number}")
+        volumes = _volumes(run, self.folder, self._mounts)
+        attempt = launcher.Attempt(self._component, self._given, run.uri, number, run.memory.number)
         box = Pod(self.folder, run.image, volumes)
         results = launcher.launch(
             attempt, box, environment, run.store, run.dialect, self.notes.append
@@ -302,10 +303,8 @@ def _volumes(run: _Run, folder: str, mounts: list[platforms.Mount]) -> dict[str,
         if mount.claim is None:
             path = os.path.join(f"{folder}-volumes", mount.path.strip("/").replace("/", "-"))
         else:
-            claim = run.volumes.get(mount.claim)
-            path = claim or os.path.join(run.work, "volumes", mount.claim)
-            if claim is not None and not os.path.isdir(claim):
-                raise TaskError(f"volume claim {mount.claim}: no such folder: {claim}")
+            own = os.path.join(run.work, "volumes", mount.claim)
+            path = run.volumes.get(mount.claim, own)
         path = os.path.join(path, mount.folder) if mount.folder else path
         os.makedirs(path, exist_ok=True)
         found[mount.path] = path

@@ -48,6 +48,7 @@ class Cluster:
         self.recipe = config.load(str(self.data / "recipe.yaml"), OVERRIDES)
         self.compiled, self.volume = folder / "pipeline.yaml", folder / "volume"
         self.work = folder / "work"
+        self.volume.mkdir()
         compiling.compile_recipe(
             self.recipe, image="i:1", root="minio://bucket/v2", out=str(self.compiled)
         )

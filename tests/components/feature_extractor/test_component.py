@@ -9,6 +9,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
 from components import features
+from components.common import tfx
 from components.data import examples
 from components.data.spec import DataSpec
 from components.feature_extractor.component import FeatureExtractor, extractor_version
@@ -94,8 +95,7 @@ def anomalies(tmp_path):
         artifact = standard_artifacts.ExampleAnomalies()
         artifact.uri = str(tmp_path / "anomalies")
         artifact.split_names = artifact_utils.encode_split_names(SPLITS)
-        blessed = {"train": 1, "eval": int(found is None)}
-        artifact.set_json_value_custom_property("blessed", blessed)
+        tfx.bless_splits(artifact, {"train": True, "eval": found is None})
         if found:
             folder = artifact_utils.get_split_uri([artifact], "eval")
             tf.io.gfile.makedirs(folder)

@@ -39,7 +39,7 @@ def _inputs(tmp_path, made):
     with tf.io.TFRecordWriter(f"{data.uri}/Split-train/data.gz", options="GZIP") as writer:
         for example in made:
             writer.write(example.SerializeToString())
-    anomalies.set_json_value_custom_property("blessed", {"train": 1})
+    anomalies.set_int_custom_property("blessed_train", 1)
     return {"examples": [data], "anomalies": [anomalies]}
 
 
@@ -156,7 +156,7 @@ def test_a_training_is_known_by_its_content(run, tmp_path, digits):
 
 def test_refuses_data_with_anomalies(run, inputs):
     (anomalies,) = inputs["anomalies"]
-    anomalies.set_json_value_custom_property("blessed", {"train": 0})
+    anomalies.set_int_custom_property("blessed_train", 0)
     found = anomalies_pb2.Anomalies()
     found.anomaly_info["image/height"].short_description = "Out-of-range values"
     with open(f"{anomalies.uri}/Split-train/SchemaDiff.pb", "wb") as file:

@@ -16,6 +16,9 @@ import tensorflow as tf
 
 from components.data import examples
 
+# Each attempt starts two or three processes, which import TensorFlow and TFX.
+pytestmark = pytest.mark.timeout(2400)
+
 # Long enough that a signal finds it in the middle.
 STEPS = 400
 EVERY = 20
@@ -46,7 +49,7 @@ STAGE = """
               "anomalies": [artifact(standard_artifacts.ExampleAnomalies, anomalies)]}
     for each in inputs.values():
         each[0].split_names = artifact_utils.encode_split_names(["train"])
-    inputs["anomalies"][0].set_json_value_custom_property("blessed", {"train": 1})
+    inputs["anomalies"][0].set_int_custom_property("blessed_train", 1)
     outputs = {"model": [artifact(standard_artifacts.Model, out + "/model")],
                "model_run": [artifact(standard_artifacts.ModelRun, out + "/model_run")]}
     GANTrainer.EXECUTOR_SPEC.executor_class().Do(inputs, outputs, {
@@ -128,7 +131,7 @@ class Run:
         return {name: reader.get_tensor(name) for name in names if "generator/" in name}
 
 
-def finish(processes, timeout=150):
+def finish(processes, timeout=400):
     """Exit codes and standard error of all, by index."""
     try:
         errors = {index: each.communicate(timeout=timeout)[1] for index, each in processes.items()}

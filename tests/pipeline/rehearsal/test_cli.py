@@ -66,3 +66,10 @@ def test_an_option_without_an_equals_sign_is_wrong_usage(invoke):
 
     assert result.exit_code == 2
     assert "'claim': expected CLAIM=FOLDER" in result.output
+
+
+def test_a_volume_needs_a_folder(invoke, tmp_path):
+    result = invoke("", "--volume", f"gan={tmp_path}/none")
+
+    assert result.exit_code == 1
+    assert f"--volume gan={tmp_path}/none: no such folder" in result.output
