@@ -134,9 +134,11 @@ def test_every_stage_runs_and_the_model_is_pushed(cluster, first):
 def test_the_scores_are_those_of_the_local_runner(cluster, first, tmp_path):
     outcome = local.run(cluster.recipe, str(tmp_path), lambda _: None)
 
-    found = cluster.metrics(first.run)["metrics"]
-    scores = {name: score["value"] for name, score in found.items()}
-    assert scores == pytest.approx(outcome.metrics, rel=1e-6)
+    there = cluster.metrics(first.run)["metrics"]
+    here = json.loads(Path(outcome.report).with_name("metrics.json").read_text())["metrics"]
+    assert {name: score["value"] for name, score in there.items()} == pytest.approx(
+        {name: score["value"] for name, score in here.items()}, rel=1e-6
+    )
 
 
 def test_an_unchanged_run_is_cached_but_for_the_lookups(cluster, first):
@@ -177,6 +179,6 @@ def test_changed_data_miss_the_cache_and_bad_ones_are_refused_in_words(cluster, 
     assert found["ImageExampleGen"] == found["StatisticsGen"] == OK
     assert found["FeatureExtractor"] == FAILED
     words = " ".join(next(task.words for task in result.tasks if task.state == FAILED))
-    assert "the data has anomalies and is refused: split 'train'" in words
+    assert "the data has anomalies and is refused: split" in words
     assert "GANTrainer" in result.skipped
     assert len(cluster.versions) == 1

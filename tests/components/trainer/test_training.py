@@ -555,7 +555,7 @@ def test_xla_learns_the_same(make_trainer):
 
 def test_a_batch_that_devices_cannot_share_is_refused(make_trainer):
     class Three:
-        num_replicas_in_sync = 3
+        num_replicas_in_sync, cluster_resolver = 3, None
 
     with pytest.raises(ValueError, match="batch_size: 16 is not a multiple of the 3 devices"):
         make_trainer(strategy=Three())
