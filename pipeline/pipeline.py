@@ -45,7 +45,7 @@ def beam_arguments(given: Sequence[str]) -> list[str]:
 
 def data_stages(config: DataConfig) -> tuple[BaseComponent, ...]:
     """FindData, ImageExampleGen and StatisticsGen."""
-    find_data = FindData(config=config.model_dump_json(by_alias=True))
+    find_data = FindData(config=config.model_dump_json(by_alias=True, exclude={"schema_path"}))
     found = {name: output_value(find_data, name) for name in find_data.outputs}
     example_gen = ImageExampleGen(
         config=config.for_reading(), code_version=code_version("example_gen"), **found

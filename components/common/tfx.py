@@ -14,6 +14,8 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils
 
+from components.common import files
+
 # As in the artifact of TFX's ExampleValidator, which DataValidator produces.
 ANOMALIES_FILE = "SchemaDiff.pb"
 
@@ -34,7 +36,7 @@ class LookupDriver(base_driver.BaseDriver, abc.ABC):
     @abc.abstractmethod
     def look(
         self, inputs: Mapping[str, types.Artifact], parameters: Mapping[str, Any]
-    ) -> Mapping[str, str | int]:
+    ) -> Mapping[str, object]:
         """The task's outputs."""
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
@@ -83,9 +85,8 @@ def refuse_anomalies(anomalies: Sequence[types.Artifact]) -> None:
             if artifact.get_int_custom_property(_BLESSED + split) == 1:
                 continue
             uri = artifact_utils.get_split_uri([artifact], split)
-            proto = anomalies_pb2.Anomalies()
-            with tf.io.gfile.GFile(os.path.join(uri, ANOMALIES_FILE), "rb") as file:
-                proto.ParseFromString(file.read())
+            content = files.read(os.path.join(uri, ANOMALIES_FILE))
+            proto = anomalies_pb2.Anomalies.FromString(content)
             found += in_words(split, proto) or [f"split {split!r}: not validated"]
     if found:
         raise ValueError(f"the data has anomalies and is refused: {'; '.join(found)}")

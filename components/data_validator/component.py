@@ -39,7 +39,7 @@ class LatestGoodSpanDriver(tfx.LookupDriver):
 
     def look(
         self, inputs: Mapping[str, types.Artifact], parameters: Mapping[str, Any]
-    ) -> Mapping[str, str | int]:
+    ) -> Mapping[str, object]:
         return {"previous": good_spans.latest_before(parameters["folder"], parameters["span"])}
 
 

@@ -1,10 +1,10 @@
 """Statistics of a data set: the options of StatisticsGen, and access to its results."""
 
-import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from components.common import files
 from components.data import examples, vectors
 
 LABELS = (examples.LABEL, vectors.LABEL)
@@ -33,10 +33,8 @@ def options() -> tfdv.StatsOptions:
 
 def read(path: str) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The statistics in a binary file; raises ValueError, naming the file, if it holds none."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        content = file.read()
     try:
-        found = statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
+        found = statistics_pb2.DatasetFeatureStatisticsList.FromString(files.read(path))
     except DecodeError as error:
         raise ValueError(f"{path}: not a file of statistics") from error
     if not found.datasets:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import tensorflow as tf
 from tfx import types
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -49,9 +48,8 @@ class LatestBlessedDriver(tfx.LookupDriver):
 
     def look(
         self, inputs: Mapping[str, types.Artifact], parameters: Mapping[str, Any]
-    ) -> Mapping[str, str | int]:
-        found = _blessed_before(parameters["serving_dir"], inputs["model"], inputs["extractor"])
-        return {name: str(path) for name, path in found.items()}
+    ) -> Mapping[str, object]:
+        return _blessed_before(parameters["serving_dir"], inputs["model"], inputs["extractor"])
 
 
 @component
@@ -159,8 +157,7 @@ def GANEvaluator(
 
 
 def _read(folder: str, name: str) -> str:
-    with tf.io.gfile.GFile(os.path.join(folder, name)) as file:
-        return file.read()
+    return files.read(os.path.join(folder, name)).decode()
 
 
 def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
@@ -168,7 +165,9 @@ def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
     lineage: dict[str, Any] = {}
     given = {name: artifact for name, artifact in inputs.items() if artifact}
     for name, artifact in given.items():
-        lineage[f"{name} artifact"] = artifact.id
+        # In a pod there is no store of metadata that would know the id.
+        if not artifact.has_custom_property(tfx.ADDRESS):
+            lineage[f"{name} artifact"] = artifact.id
         lineage[f"{name} uri"] = tfx.address(artifact)
         if artifact.has_custom_property("code_version"):
             lineage[f"{name} code"] = artifact.get_string_custom_property("code_version")

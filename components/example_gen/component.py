@@ -75,9 +75,8 @@ class FindDataDriver(tfx.LookupDriver):
 
     def look(
         self, inputs: Mapping[str, types.Artifact], parameters: Mapping[str, Any]
-    ) -> Mapping[str, str | int]:
-        found = find(DataConfig.model_validate_json(parameters["config"]))
-        return {name: value for name, value in found.items() if isinstance(value, str | int)}
+    ) -> Mapping[str, object]:
+        return find(DataConfig.model_validate_json(parameters["config"]))
 
 
 @component

@@ -220,10 +220,8 @@ def load(folder: str, split: str) -> tuple[Features, str] | None:
     path = _statistics_file(folder, split)
     if not tf.io.gfile.exists(path):
         return None
-    with tf.io.gfile.GFile(path, "rb") as file:
-        content = io.BytesIO(file.read())
     try:
-        with np.load(content, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
             of_data = str(found.pop("data_id"))
             features = Features(**{"probabilities": None, **found})
@@ -303,7 +301,6 @@ def _hash_of_files(folder: str) -> str:
         for name in names
     ]
     for path in sorted(paths):
-        with tf.io.gfile.GFile(path, "rb") as file:
-            content = file.read()
+        content = files.read(path)
         digest.update(f"{os.path.relpath(path, folder)} {len(content)} ".encode() + content)
     return digest.hexdigest()[:16]

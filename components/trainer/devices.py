@@ -1,6 +1,5 @@
 """Where training runs, and means over the replicas that share a batch."""
 
-import functools
 import json
 import os
 import resource
@@ -12,6 +11,8 @@ from components.trainer import workers
 
 _CLUSTER = "TF_CONFIG"
 _WORKERS = ("chief", "worker")
+# Once per process, because TensorFlow's server cannot be restarted.
+_JOINED: dict[tuple[tuple[str, ...], int], tf.distribute.Strategy] = {}
 
 
 def strategy(wait_minutes: float = 10.0) -> tf.distribute.Strategy:
@@ -72,18 +73,10 @@ def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
-@functools.cache
-def _joined(addresses: tuple[str, ...], own: int) -> list[tf.distribute.Strategy]:
-    del addresses, own
-    return []
-
-
 def _cluster(addresses: tuple[str, ...], own: int, wait_minutes: float) -> tf.distribute.Strategy:
-    # Once per process, because the server cannot be restarted.
-    joined = _joined(addresses, own)
-    if not joined:
-        joined.append(workers.join(addresses, own, wait_minutes))
-    return joined[0]
+    if (addresses, own) not in _JOINED:
+        _JOINED[addresses, own] = workers.join(addresses, own, wait_minutes)
+    return _JOINED[addresses, own]
 
 
 def _place(tf_config: str) -> tuple[list[str], int]:

@@ -195,13 +195,13 @@ def submit(
     project: str | None,
     location: str,
 ) -> None:
-    """Start a run of the compiled PIPELINE on a cluster, and print where it is seen."""
+    """Start a run of the compiled PIPELINE on a cluster, and print its page or name."""
     from pipeline.kubeflow import submitting
 
     if (host is None) == (project is None):
         raise click.UsageError("give either --host, of Kubeflow Pipelines, or --project, of Vertex")
     if host is not None:
-        page = submitting.to_kubeflow(
+        started = submitting.to_kubeflow(
             pipeline,
             host=host,
             parameters=parameters,
@@ -213,7 +213,7 @@ def submit(
     elif root is None:
         raise click.UsageError("--project: Vertex needs --root, a gs:// URI")
     else:
-        page = submitting.to_vertex(
+        started = submitting.to_vertex(
             pipeline, project=str(project), location=location, parameters=parameters, root=root
         )
-    click.echo(page)
+    click.echo(started)

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,27 +42,29 @@ class Setting:
     """A value of the recipe that every run of a compiled pipeline can change.
 
     Attributes:
-      stage: whose configuration it is in.
-      path: dotted, in that configuration.
+      stage: which is given the section.
+      section: of the recipe.
+      path: dotted, in the section.
       kind: parameter type of the specification.
     """
 
     stage: str
+    section: str
     path: str
     kind: str
 
 
 SETTINGS = {
-    "data_path": Setting("FindData", "path", "STRING"),
-    "images": Setting("GANTrainer", "images", "NUMBER_INTEGER"),
-    "batch_size": Setting("GANTrainer", "batch_size", "NUMBER_INTEGER"),
+    "data_path": Setting("FindData", "data", "path", "STRING"),
+    "images": Setting("GANTrainer", "trainer", "images", "NUMBER_INTEGER"),
+    "batch_size": Setting("GANTrainer", "trainer", "batch_size", "NUMBER_INTEGER"),
     "generator_learning_rate": Setting(
-        "GANTrainer", "generator_optimizer.learning_rate", "NUMBER_DOUBLE"
+        "GANTrainer", "trainer", "generator_optimizer.learning_rate", "NUMBER_DOUBLE"
     ),
     "discriminator_learning_rate": Setting(
-        "GANTrainer", "discriminator_optimizer.learning_rate", "NUMBER_DOUBLE"
+        "GANTrainer", "trainer", "discriminator_optimizer.learning_rate", "NUMBER_DOUBLE"
     ),
-    "seed": Setting("GANTrainer", "seed", "NUMBER_INTEGER"),
+    "seed": Setting("GANTrainer", "trainer", "seed", "NUMBER_INTEGER"),
 }
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "STRING": str,
@@ -234,13 +236,9 @@ def _mend_outputs(spec: dict[str, Any]) -> None:
 
 def _add_settings(spec: dict[str, Any], recipe: Recipe) -> None:
     """Parameters of the run, with the recipe's values as defaults."""
-    sections: Mapping[str, Callable[[], dict[str, Any]]] = {
-        "FindData": lambda: recipe.data.model_dump(mode="json"),
-        "GANTrainer": lambda: recipe.trainer.model_dump(mode="json"),
-    }
     inputs = spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     for name, setting in SETTINGS.items():
-        value: Any = sections[setting.stage]()
+        value: Any = getattr(recipe, setting.section).model_dump(mode="json")
         for key in setting.path.split("."):
             value = value[key]
         # A schedule, or a list of paths, is more than one value.

@@ -1,9 +1,9 @@
 """The sections of a recipe that only a cluster reads: `resources` and `kubeflow`."""
 
+import dataclasses
 import re
 from typing import Annotated, Literal
 
-import pydantic
 from pydantic import Field, field_validator, model_validator
 
 from components.common.config import Config
@@ -130,7 +130,8 @@ class KubeflowConfig(Config):
         )
 
 
-class Backend(pydantic.BaseModel):
+@dataclasses.dataclass(frozen=True)
+class Backend:
     """What one kind of cluster accepts.
 
     Attributes:

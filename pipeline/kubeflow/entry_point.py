@@ -157,7 +157,7 @@ def report(result: dict[str, Any], shown: Mapping[str, Any]) -> None:
 def check_code(command: Command) -> None:
     """Raises ValueError if this image's code is not what the pipeline was compiled with."""
     parameters = command.given["inputs"]["parameterValues"]
-    package, _, stage = ".".join(command.executor.split(".")[:2]).partition(".")
+    package, stage, *_ = command.executor.split(".")
     compiled = _compiled_version(parameters)
     if package != "components" or compiled is None:
         return

@@ -61,7 +61,7 @@ def to_kubeflow(
 def to_vertex(
     path: str, *, project: str, location: str, parameters: Mapping[str, Any], root: str
 ) -> str:
-    """Starts a run, and returns the page where it is seen.
+    """Starts a run, and returns its name.
 
     Args:
       path: the pipeline, compiled for Vertex.
@@ -92,7 +92,7 @@ def to_vertex(
             f"{project}: no credentials for Google Cloud: {error}; log in with gcloud auth "
             "application-default login"
         ) from error
-    return job._dashboard_uri()  # noqa: SLF001
+    return job.resource_name
 
 
 def _checked(path: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -136,28 +136,22 @@ _BEFORE_LOGS = Dialect(
     succeeded="COMPLETE",
 )
 _WITH_LOGS = dataclasses.replace(_BEFORE_LOGS, publishes_logs=True)
+_WITHOUT_MLMD = Dialect(
+    publishes_logs=True,
+    output_file=_staged_output_file,
+    record=_as_written,
+    artifact=_without_mlmd,
+    missing_output_fails=True,
+    succeeded="SUCCEEDED",
+)
 
 # Each stands for the releases from it to the next one.
 DIALECTS.register("2.4")(_BEFORE_LOGS)
 DIALECTS.register("2.14")(_WITH_LOGS)
 DIALECTS.register("2.17")(dataclasses.replace(_WITH_LOGS, output_file=_staged_output_file))
-DIALECTS.register("mlmd-free")(
-    Dialect(
-        publishes_logs=True,
-        output_file=_staged_output_file,
-        record=_as_written,
-        artifact=_without_mlmd,
-        missing_output_fails=True,
-        succeeded="SUCCEEDED",
-    )
-)
+DIALECTS.register("mlmd-free")(_WITHOUT_MLMD)
 DIALECTS.register("vertex")(
-    Dialect(
-        publishes_logs=False,
-        output_file=_staged_output_file,
-        record=_as_written,
-        artifact=_of_vertex,
-        missing_output_fails=False,
-        succeeded="SUCCEEDED",
+    dataclasses.replace(
+        _WITHOUT_MLMD, publishes_logs=False, artifact=_of_vertex, missing_output_fails=False
     )
 )

@@ -13,17 +13,15 @@ import numpy as np
 from components.trainer.callbacks.callback import Callback, StepEnd
 from components.trainer.callbacks.checkpoints import BackupAndRestore
 from components.trainer.callbacks.terminate_on_nan import TerminateOnNaN
-from components.trainer.rendezvous import RESUME_EXIT_CODE, TryAgain
+from components.trainer.rendezvous import TryAgain
 from components.trainer.workers import Workers
 
 if TYPE_CHECKING:
     from components.trainer.training import GANTrainer
 
-__all__ = ["RESUME_EXIT_CODE", "Preempted", "Preemption", "sigterm"]
-
 
 class Preempted(TryAgain):
-    """Exits with `RESUME_EXIT_CODE`, after the current step has been saved."""
+    """Exits with `rendezvous.RESUME_EXIT_CODE`, after the current step has been saved."""
 
 
 @contextlib.contextmanager

@@ -115,7 +115,7 @@ class Quality:
 
     Args:
       real: uint8 images [n, height, width, channels] or vectors [n, d], at least 10 rows.
-      extract: see `load_extractor`, `pixels` and `identity`.
+      extract: see `extract_with`, `pixels` and `identity`.
       labels: of the real data [n], for a conditional generator.
       clusters: maximum number of clusters; each has 10 real data on average, or more.
       seed: for the clusters, and for the pairs whose distances are averaged.
@@ -204,15 +204,6 @@ class Quality:
         if self._centres is None:
             return np.argmax(found["probabilities"], axis=1)
         return vq(features, self._centres)[0]
-
-
-def load_extractor(path: str) -> Extract:
-    """Loads the extractor in a folder, an artifact or a bare SavedModel; see `components.features`.
-
-    Raises:
-      FileNotFoundError, ValueError: if the folder holds no extractor.
-    """
-    return extract_with(Extractor(path))
 
 
 def extract_with(extractor: Extractor) -> Extract:

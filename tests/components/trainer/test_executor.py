@@ -7,6 +7,7 @@ from sklearn.datasets import load_wine
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
+from components import features
 from components.common import saved_models
 from components.data import examples, vectors
 from components.data.spec import DataSpec
@@ -73,6 +74,48 @@ def run(inputs, tmp_path):
         return tmp_path / f"model-{attempt}", tmp_path / f"model_run-{attempt}"
 
     return do
+
+
+class Extractor(tf.Module):
+    """The pixels, and whether the first half of them is brighter."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 1], tf.uint8)])
+    def extract(self, images):
+        features = tf.cast(tf.reshape(images, [-1, 64]), tf.float32)
+        halves = tf.reduce_mean(tf.reshape(features, [-1, 2, 32]), axis=2)
+        return {"features": features, "probabilities": tf.nn.softmax(halves)}
+
+
+def test_the_quality_of_a_conditional_generator_is_that_of_its_classes_too(run, tmp_path, digits):
+    folder = tmp_path / "extractor"
+    module = Extractor()
+    saved = str(folder / features.SAVED_MODEL_FOLDER)
+    tf.saved_model.save(module, saved, signatures={"serving_default": module.extract})
+    description = {
+        "id": "1",
+        "kind": "classifier",
+        "name": "halves",
+        "feature_dim": 64,
+        "num_classes": 2,
+        "classes_are_labels": True,
+    }
+    (folder / features.DESCRIPTION_FILE).write_text(json.dumps(description))
+    extractor = standard_artifacts.Model()
+    extractor.uri = str(folder)
+    records = (
+        examples.from_array(image, f"digits#{n}", n % 2) for n, image in enumerate(digits[:100])
+    )
+    (tmp_path / "labelled").mkdir()
+    inputs = _inputs(tmp_path / "labelled", map(examples.to_example, records))
+    quality = CONFIG.quality.model_copy(update={"every_images": 320})
+    update = {"conditioning": ConditioningConfig(), "quality": quality, "images": 320}
+
+    _, model_run = run(
+        CONFIG.model_copy(update=update), inputs={**inputs, "extractor": [extractor]}
+    )
+
+    *_, last = map(json.loads, (model_run / "log.jsonl").read_text().splitlines())
+    assert 0 <= last["class_accuracy"] <= 1
 
 
 @pytest.mark.parametrize("conditioning", [ConditioningConfig(), None])

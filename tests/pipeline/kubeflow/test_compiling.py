@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from pipeline import config
+from pipeline.cli import cluster
 from pipeline.kubeflow import compiling
+from pipeline.kubeflow.config import BACKENDS
 from pipeline.pipeline import create_pipeline
 
 DIGITS = Path(__file__).parents[3] / "data" / "digits" / "recipe.yaml"
@@ -263,3 +265,8 @@ def test_what_cannot_work_is_refused_by_key(tmp_path, overrides, options, messag
 def test_names_that_kubernetes_refuses_are_refused_first(override, message):
     with pytest.raises(ValueError, match=message):
         config.load(str(DIGITS), [override])
+
+
+def test_the_command_line_knows_every_backend():
+    (option,) = [each for each in cluster.compile_.params if each.name == "backend"]
+    assert set(option.type.choices) == set(BACKENDS)

@@ -7,7 +7,7 @@ import pytest
 
 from components.trainer.callbacks.callback import Callback
 from components.trainer.callbacks.checkpoints import Checkpoints, configuration_of, state_of
-from components.trainer.callbacks.preemption import RESUME_EXIT_CODE
+from components.trainer.rendezvous import RESUME_EXIT_CODE
 
 # Everything with state: averages, schedules, adaptive augmentation, a penalty's averages,
 # dynamic loss scales, the best generator.

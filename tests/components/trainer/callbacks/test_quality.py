@@ -16,8 +16,8 @@ from components.features import distances
 from components.trainer.callbacks.quality import (
     Quality,
     QualityConfig,
+    extract_with,
     identity,
-    load_extractor,
     pixels,
 )
 
@@ -259,7 +259,7 @@ def saved(tmp_path_factory):
 def test_an_extractor_is_read_from_its_saved_model(saved, count):
     images = np.random.default_rng(0).integers(0, 256, (count, 2, 2, 1), np.uint8)
 
-    found = load_extractor(str(saved / "good"))(images)
+    found = extract_with(features.Extractor(str(saved / "good")))(images)
 
     assert sorted(found) == ["features", "probabilities"]
     expected = 2.0 * images.reshape(-1, 4)[:, :2]
@@ -282,7 +282,7 @@ def test_classes_are_labels_if_the_extractor_says_so(saved, tmp_path, are_labels
     images = np.zeros((2, 2, 2, 1), np.uint8)
     images[1, 0, 0] = 255
 
-    found = load_extractor(str(tmp_path))(images)
+    found = extract_with(features.Extractor(str(tmp_path)))(images)
 
     assert ("labels" in found) is are_labels
     if are_labels:
@@ -298,7 +298,7 @@ def test_classes_are_labels_if_the_extractor_says_so(saved, tmp_path, are_labels
 )
 def test_a_model_that_extracts_nothing_is_refused(saved, name, message):
     with pytest.raises(ValueError, match=message):
-        load_extractor(str(saved / name))
+        extract_with(features.Extractor(str(saved / name)))
 
 
 @pytest.mark.parametrize(
