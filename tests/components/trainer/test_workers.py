@@ -17,11 +17,7 @@ import tensorflow as tf
 from components.data import examples
 
 # Each attempt starts two or three processes, which import TensorFlow and TFX.
-pytestmark = [
-    pytest.mark.timeout(2400),
-    # What TensorFlow 2.21 says of a lost peer has not been looked at.
-    pytest.mark.skipif(tf.__version__ > "2.17", reason="seen to hold with TensorFlow 2.16 only"),
-]
+pytestmark = pytest.mark.timeout(2400)
 
 # Long enough that a signal finds it in the middle.
 STEPS = 400
@@ -37,7 +33,9 @@ STAGE = """
     from components.trainer.config import TrainerConfig
 
     examples, anomalies, out, checkpoints, changes = sys.argv[1:]
-    sgd = {"name": "sgd", "learning_rate": 0.05}
+    # Faster, rounding would tip an activation over the kink of a ReLU: after 250 steps at .05, one
+    # and two machines were 4e-7 apart and then 3e-4, with TensorFlow 2.21.
+    sgd = {"name": "sgd", "learning_rate": 0.01}
     config = TrainerConfig(**{
         "networks": {"generator": "mlp", "discriminator": "mlp", "width": 16}, "latent_dim": 8,
         "batch_size": 12, "quality": {"every_images": None}, "grid_every_images": 10**9,
