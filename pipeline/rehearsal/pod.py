@@ -34,10 +34,12 @@ class Image:
     Attributes:
       code: folders of Python code, read-only at a place of their own and in PYTHONPATH.
       folders: folders that are read-only at their own path.
+      environment: variables that the image sets.
     """
 
     code: Sequence[str] = ()
     folders: Sequence[str] = ()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +155,7 @@ class Pod:
             **({"PYTHONPATH": ":".join(code)} if code else {}),
             "KFP_POD_NAME": os.path.basename(self.folder).lower(),
             "KFP_POD_UID": str(uuid.uuid4()),
+            **self._image.environment,
             **container,
         }
 
