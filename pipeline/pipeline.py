@@ -24,6 +24,7 @@ from components.example_gen.component import FindData, ImageExampleGen
 from components.example_gen.config import DataConfig
 from components.feature_extractor.component import FeatureExtractor, extractor_version
 from components.infra_validator.component import InfraValidator
+from components.outcome.component import Verdict
 from components.pusher.component import Pusher
 from components.trainer.component import GANTrainer, trainer_version
 from pipeline.config import Recipe
@@ -101,7 +102,14 @@ def validation_stages(
     return schema_gen, good_span, data_validator
 
 
-def create_pipeline(recipe: Recipe, *, artifacts: str, state: str, **options: object) -> Pipeline:
+def outcomes_folder(recipe: Recipe, state: str) -> str:
+    """Where an exit handler finds what became of each run; `state` as of `create_pipeline`."""
+    return os.path.join(state, "outcomes", recipe.name)
+
+
+def create_pipeline(
+    recipe: Recipe, *, artifacts: str, state: str, run: str | None = None, **options: object
+) -> Pipeline:
     """The DAG of a recipe, for any runner.
 
     Args:
@@ -109,6 +117,8 @@ def create_pipeline(recipe: Recipe, *, artifacts: str, state: str, **options: ob
       artifacts: path or URI for what stages hand on to each other.
       state: path or URI for what outlives runs: checkpoints, statistics of good spans and, by
         default, pushed models.
+      run: the run's id, for the stage Verdict, without which an exit handler would not know the
+        verdict; by default there is no such stage.
       **options: further arguments of `tfx.orchestration.pipeline.Pipeline`.
     """
     find_data, example_gen, statistics_gen = data_stages(recipe.data)
@@ -163,23 +173,33 @@ def create_pipeline(recipe: Recipe, *, artifacts: str, state: str, **options: ob
         ),
         custom_config={"code_version": code_version("pusher")},
     )
+    stages = [
+        find_data,
+        example_gen,
+        statistics_gen,
+        schema_gen,
+        good_span,
+        data_validator,
+        extractor,
+        trainer,
+        blessed,
+        evaluator,
+        infra_validator,
+        pusher,
+    ]
+    if run is not None:
+        verdict = Verdict(
+            model_blessing=evaluator.outputs["blessing"],
+            infra_blessing=infra_validator.outputs["blessing"],
+            pushed_model=pusher.outputs["pushed_model"],
+            folder=outcomes_folder(recipe, state),
+            run=run,
+        )
+        stages.append(verdict)
     return Pipeline(
         pipeline_name=recipe.name,
         pipeline_root=artifacts,
-        components=[
-            find_data,
-            example_gen,
-            statistics_gen,
-            schema_gen,
-            good_span,
-            data_validator,
-            extractor,
-            trainer,
-            blessed,
-            evaluator,
-            infra_validator,
-            pusher,
-        ],
+        components=stages,
         beam_pipeline_args=beam_arguments(recipe.beam),
         **options,
     )

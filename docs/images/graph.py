@@ -69,9 +69,9 @@ def draw(tasks: dict[str, dict]) -> str:
 
 
 def _producers(task: dict) -> dict[str, str]:
-    """The tasks that a task takes something from: artifacts, or parameters only."""
+    """The tasks that a task takes something from: artifacts, parameters, or just its turn."""
     inputs = task.get("inputs", {})
-    found = {}
+    found = dict.fromkeys(task.get("dependentTasks", []), "parameter")
     for kind, key in (("parameter", "taskOutputParameter"), ("artifact", "taskOutputArtifact")):
         for given in inputs.get(f"{kind}s", {}).values():
             if key in given:
@@ -82,4 +82,7 @@ def _producers(task: dict) -> dict[str, str]:
 if __name__ == "__main__":
     compiled, picture = sys.argv[1:]
     spec = next(yaml.safe_load_all(Path(compiled).read_text(encoding="utf-8")))
-    Path(picture).write_text(draw(spec["root"]["dag"]["tasks"]), encoding="utf-8")
+    # All stages are in a DAG of their own, which the exit handler waits for; Verdict is its last.
+    exit_handler = {**spec["root"]["dag"]["tasks"]["ExitHandler"], "dependentTasks": ["Verdict"]}
+    stages = spec["components"]["tfx-dag"]["dag"]["tasks"]
+    Path(picture).write_text(draw({**stages, "ExitHandler": exit_handler}), encoding="utf-8")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tfx.orchestration.kubeflow.decorators import FinalStatusStr
+from tfx.orchestration.kubeflow.utils import TFX_DAG_NAME
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunner,
     KubeflowV2DagRunnerConfig,
@@ -15,11 +17,12 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
 
 from components.common import files
 from components.common.config import flatten
+from components.outcome.component import ExitHandler
 from pipeline.config import Recipe
-from pipeline.kubeflow import platform
-from pipeline.kubeflow.config import BACKENDS, GPU_STAGES, LOOKUPS, Backend, Resources
+from pipeline.kubeflow import entry_point, platform
+from pipeline.kubeflow.config import BACKENDS, GPU_STAGES, UNCACHED, Backend, Resources
 from pipeline.kubeflow.entry_point import SEPARATOR, SETTING
-from pipeline.pipeline import create_pipeline
+from pipeline.pipeline import create_pipeline, outcomes_folder
 
 _ENTRY_POINT = ["python", "-m", "pipeline.kubeflow.entry_point"]
 # TFX writes a producer's name with this.
@@ -33,8 +36,13 @@ _BACKOFF = {
     "backoffMaxDuration": f"{14 * 24 * 3600}s",
 }
 
-# What Kubeflow's UI shows, beside the outputs of the evaluator.
-_SHOWN = {"report": "system.HTML", "scores": "system.Metrics"}
+# What Kubeflow's UI shows, beside the outputs of the stages.
+_SHOWN = {
+    "GANEvaluator": {"report": "system.HTML", "scores": "system.Metrics"},
+    "ExitHandler": {"page": "system.Markdown"},
+}
+# The backend replaces it, as it is the whole of a parameter.
+_RUN = "{{$.pipeline_job_uuid}}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +110,9 @@ def compile_recipe(
     state = state or next(iter(mounts), f"{root.rstrip('/')}/{recipe.name}")
     accepts = BACKENDS[backend]
     check(recipe, root=root, state=state, backend=backend)
-    spec = _tfx_spec(recipe, image, root, state)
-    tasks, executors = spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
+    spec = _tfx_spec(recipe, image, root, state, accepts)
+    stages, executors = _stages(spec), spec["deploymentSpec"]["executors"]
+    tasks = {**stages, ExitHandler.__name__: spec["root"]["dag"]["tasks"][ExitHandler.__name__]}
     for stage in recipe.resources:
         if stage not in tasks:
             raise ValueError(
@@ -114,12 +123,17 @@ def compile_recipe(
         container = executors[spec["components"][name]["executorLabel"]]["container"]
         container["image"] = gpu_image or image if resources.gpu else image
         container["resources"] = _resources(resources, accepts)
+        known = {entry_point.STAGE: name, entry_point.OUTCOMES: outcomes_folder(recipe, state)}
+        container["env"] = [{"name": key, "value": value} for key, value in known.items()]
         task["retryPolicy"] = {"maxRetryCount": resources.retries, **_BACKOFF}
-        task["cachingOptions"] = {"enableCache": True} if name not in LOOKUPS else {}
+        task["cachingOptions"] = {"enableCache": True} if name not in UNCACHED else {}
     spec["defaultPipelineRoot"] = root
     _mend_outputs(spec)
     _add_settings(spec, recipe)
-    _show_results(spec["components"]["GANEvaluator"])
+    handler = spec["components"][ExitHandler.__name__]
+    handler["outputDefinitions"]["parameters"] = {"outcome": {"parameterType": "STRING"}}
+    for name, shown in _SHOWN.items():
+        _show(spec["components"][name], shown)
     documents = [spec]
     if accepts.pods:
         labels = {name: spec["components"][name]["executorLabel"] for name in tasks}
@@ -200,14 +214,30 @@ def _check_gpus(stage: str, resources: Resources, backend: str) -> None:
             raise ValueError(f"resources.{stage}.{key}: {backend} takes none; leave it out")
 
 
-def _tfx_spec(recipe: Recipe, image: str, root: str, state: str) -> dict[str, Any]:
-    pipeline = create_pipeline(recipe, artifacts=root, state=state)
+def _tfx_spec(
+    recipe: Recipe, image: str, root: str, state: str, backend: Backend
+) -> dict[str, Any]:
+    pipeline = create_pipeline(recipe, artifacts=root, state=state, run=_RUN)
+    exit_handler = ExitHandler(
+        folder=outcomes_folder(recipe, state),
+        run=_RUN,
+        name=recipe.name,
+        # Kubeflow Pipelines knows it from 2.14 on only, without the error.
+        **({"status": FinalStatusStr()} if backend.errors else {}),
+    )
     config = KubeflowV2DagRunnerConfig(
         default_image=image, default_commands=_ENTRY_POINT, use_pipeline_spec_2_1=True
     )
     with tempfile.TemporaryDirectory() as folder:
-        KubeflowV2DagRunner(config, folder, "pipeline.yaml").run(pipeline)
+        runner = KubeflowV2DagRunner(config, folder, "pipeline.yaml")
+        runner.set_exit_handler(exit_handler)
+        runner.run(pipeline)
         return yaml.safe_load(Path(folder, "pipeline.yaml").read_bytes())
+
+
+def _stages(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The tasks of the DAG that the exit handler waits for."""
+    return spec["components"][TFX_DAG_NAME]["dag"]["tasks"]
 
 
 def _resources(resources: Resources, backend: Backend) -> dict[str, Any]:
@@ -225,7 +255,7 @@ def _mend_outputs(spec: dict[str, Any]) -> None:
 
     TFX adds a suffix to the one, and takes all the others for text.
     """
-    for stage, task in spec["root"]["dag"]["tasks"].items():
+    for stage, task in _stages(spec).items():
         for name, parameter in task.get("inputs", {}).get("parameters", {}).items():
             if output := parameter.get("taskOutputParameter"):
                 producer = output["producerTask"].removesuffix(_TFX_SUFFIX)
@@ -236,7 +266,15 @@ def _mend_outputs(spec: dict[str, Any]) -> None:
 
 def _add_settings(spec: dict[str, Any], recipe: Recipe) -> None:
     """Parameters of the run, with the recipe's values as defaults."""
-    inputs = spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
+    stages = spec["root"]["dag"]["tasks"][TFX_DAG_NAME]
+    inputs, passed, taken = (
+        each.setdefault(kind, {}).setdefault("parameters", {})
+        for each, kind in (
+            (spec["root"], "inputDefinitions"),
+            (stages, "inputs"),
+            (spec["components"][TFX_DAG_NAME], "inputDefinitions"),
+        )
+    )
     for name, setting in SETTINGS.items():
         value: Any = getattr(recipe, setting.section).model_dump(mode="json")
         for key in setting.path.split("."):
@@ -245,8 +283,10 @@ def _add_settings(spec: dict[str, Any], recipe: Recipe) -> None:
         if not isinstance(value, _TYPES[setting.kind]):
             continue
         inputs[name] = {"parameterType": setting.kind, "defaultValue": value}
+        passed[name] = {"componentInputParameter": name}
+        taken[name] = {"parameterType": setting.kind}
         key = SETTING + setting.path.replace(".", SEPARATOR)
-        task = spec["root"]["dag"]["tasks"][setting.stage]["inputs"]["parameters"]
+        task = _stages(spec)[setting.stage]["inputs"]["parameters"]
         task[key] = {"componentInputParameter": name}
         _declare(spec, setting.stage, key, setting.kind)
 
@@ -263,7 +303,7 @@ def _declare(spec: dict[str, Any], stage: str, key: str, kind: str) -> None:
     arguments[place] = json.dumps(declared, sort_keys=True)
 
 
-def _show_results(evaluator: dict[str, Any]) -> None:
-    artifacts = evaluator["outputDefinitions"]["artifacts"]
-    for name, title in _SHOWN.items():
+def _show(component: dict[str, Any], shown: Mapping[str, str]) -> None:
+    artifacts = component["outputDefinitions"].setdefault("artifacts", {})
+    for name, title in shown.items():
         artifacts[name] = {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}

@@ -32,12 +32,14 @@ Stage = Literal[
     "GANEvaluator",
     "InfraValidator",
     "Pusher",
+    "Verdict",
+    "ExitHandler",
 ]
 
 # The stages that compute on a GPU where there is one.
 GPU_STAGES = ("FeatureExtractor", "GANTrainer", "GANEvaluator")
-# They ask a file system for a name.
-LOOKUPS = ("FindData", "LatestGoodSpan", "LatestBlessed")
+# They look at what is there now, or speak of this very run.
+UNCACHED = ("FindData", "LatestGoodSpan", "LatestBlessed", "Verdict", "ExitHandler")
 
 
 class Toleration(Config):
@@ -87,7 +89,7 @@ class Resources(Config):
 # Cores, memory in GB, retries. A pod without any is the first to be evicted.
 _MODEST = (2.0, 8.0, 2)
 _DEFAULTS = {
-    **dict.fromkeys(LOOKUPS, (1.0, 4.0, 2)),
+    **dict.fromkeys(UNCACHED, (1.0, 4.0, 2)),
     "GANTrainer": (4.0, 16.0, 10),
 }
 
@@ -140,6 +142,7 @@ class Backend:
       gpu_types: of names of GPUs.
       example: of such a name.
       pods: whether pods can be described: volumes, Secrets, selectors.
+      errors: whether an exit handler is told what went wrong.
     """
 
     schemes: tuple[str, ...]
@@ -147,6 +150,7 @@ class Backend:
     gpu_types: re.Pattern
     example: str
     pods: bool
+    errors: bool
 
 
 BACKENDS = {
@@ -156,6 +160,7 @@ BACKENDS = {
         gpu_types=re.compile(r"[a-z0-9.-]+/[A-Za-z0-9._-]+"),
         example="nvidia.com/gpu",
         pods=True,
+        errors=False,
     ),
     "vertex": Backend(
         schemes=("gs://",),
@@ -163,5 +168,6 @@ BACKENDS = {
         gpu_types=re.compile(r"(NVIDIA|TPU)_[A-Z0-9_]+"),
         example="NVIDIA_L4",
         pods=False,
+        errors=True,
     ),
 }

@@ -21,10 +21,11 @@ from typing import Any
 
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
-from components.common import artifact_files, tfx
+from components.common import artifact_files, files, tfx
 from components.common.code_version import code_version
 from components.feature_extractor.component import extractor_version
 from components.feature_extractor.config import FeatureExtractorConfig
+from components.outcome import record
 from components.trainer.component import trainer_version
 from components.trainer.config import TrainerConfig
 
@@ -34,6 +35,9 @@ _STAGED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 _WRAPPERS = ("struct", "list")
 # A run-time parameter that replaces a value in the JSON parameter `config`: its path follows.
 SETTING, SEPARATOR = "set__", "__"
+
+# Variables: the stage, the folder of all runs' records, the run's id.
+STAGE, OUTCOMES, RUN = "TFX_GAN_STAGE", "TFX_GAN_OUTCOMES", "TFX_GAN_RUN"
 
 # The stages whose code is more than their folder, by their parameter `config`.
 _VERSIONS: Mapping[str, Callable[[str], str]] = {
@@ -81,6 +85,28 @@ class Command:
             json_serialized_invocation_args=json.dumps(self.given),
             json_serialized_inputs_spec_args=json.dumps(self.spec),
         )
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Runs one stage, and leaves word for the exit handler if it fails; raises as `run`.
+
+    Args:
+      arguments: as compiled and filled in by the backend.
+      environ: the pod's variables.
+    """
+    # Vertex gives no stage the run's id, but tells the exit handler what went wrong.
+    if not environ.get(RUN):
+        run(arguments)
+        return
+    folder, stage = os.path.join(environ[OUTCOMES], environ[RUN]), environ[STAGE]
+    try:
+        run(arguments)
+    except BaseException as error:
+        # One that exits with a code of its own says why in an attribute.
+        words = " ".join(str(getattr(error, "message", error)).split())
+        record.note_failure(folder, stage, f"{type(error).__name__}: {words}")
+        raise
+    record.forget_failure(folder, stage)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -149,7 +175,9 @@ def report(result: dict[str, Any], shown: Mapping[str, Any]) -> None:
         show = _SHOWN.get(artifact["type"]["schemaTitle"])
         if show is None:
             continue
-        metadata = show(artifact, result["artifacts"]["evaluation"]["artifacts"][0])
+        path = staged(artifact["uri"])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        metadata = show(path, result)
         listed = {"uri": artifact["uri"], "metadata": metadata}
         result["artifacts"][name] = {"artifacts": [listed]}
 
@@ -222,29 +250,32 @@ def _apply_settings(parameters: dict[str, Any], spec: Mapping[str, Any]) -> None
     parameters["config"] = json.dumps(config)
 
 
-def _show_report(artifact: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, Any]:
+def _show_report(path: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """The report as the artifact's file."""
-    page = os.path.join(staged(evaluation["uri"]), artifact_files.REPORT)
-    path = staged(artifact["uri"])
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    shutil.copyfile(page, path)
+    evaluation = result["artifacts"]["evaluation"]["artifacts"][0]
+    shutil.copyfile(os.path.join(staged(evaluation["uri"]), artifact_files.REPORT), path)
     return {}
 
 
-def _show_scores(artifact: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, Any]:
+def _show_scores(path: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """The scores as the artifact's metadata; the artifact itself is an empty file."""
-    path = staged(artifact["uri"])
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb"):
-        pass
-    metadata = evaluation["metadata"]
+    files.write(path, b"")
+    metadata = result["artifacts"]["evaluation"]["artifacts"][0]["metadata"]
     return {name: value for name, value in metadata.items() if isinstance(value, float)}
 
 
-_SHOWN: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]] = {
+def _show_outcome(path: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The output parameter as a page."""
+    files.write(path, result["parameterValues"]["outcome"].encode())
+    return {}
+
+
+# Each is given the artifact's file and the executor output, and returns the artifact's metadata.
+_SHOWN: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "system.HTML": _show_report,
     "system.Metrics": _show_scores,
+    "system.Markdown": _show_outcome,
 }
 
 if __name__ == "__main__":
-    run(sys.argv[1:])
+    main(sys.argv[1:], os.environ)

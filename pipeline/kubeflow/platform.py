@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config import Recipe
+from pipeline.kubeflow import entry_point
 from pipeline.kubeflow.config import Resources, Secret, Stage, Toleration, Volume
 
+_RUN = {"name": entry_point.RUN, "fieldPath": "metadata.labels['pipeline/runid']"}
 _SHARED_MEMORY = {"mountPath": "/dev/shm", "medium": "Memory", "volumeName": "shared-memory"}
 
 
@@ -30,6 +32,7 @@ def _pod(recipe: Recipe, resources: Resources) -> dict[str, Any]:
     pod: dict[str, Any] = {
         "pvcMount": [_mount(volume) for volume in shared.volumes],
         "secretAsEnv": [_environment(secret) for secret in shared.secrets],
+        "fieldPathAsEnv": [_RUN],
         "imagePullSecret": [{"secretName": name} for name in shared.pull_secrets],
         "podMetadata": {"labels": shared.labels} if shared.labels else {},
         "nodeSelector": {"labels": resources.node_selector} if resources.node_selector else {},

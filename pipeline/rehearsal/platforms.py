@@ -89,8 +89,15 @@ def mounts(platform: Mapping[str, Any], resolve: Callable[[Mapping[str, Any]], A
     return found
 
 
-def environment(platform: Mapping[str, Any], shell: Mapping[str, str]) -> dict[str, str]:
-    """Variables that a pod gets from secrets and config maps: those of the same name in `shell`.
+def environment(
+    platform: Mapping[str, Any], shell: Mapping[str, str], fields: Mapping[str, str]
+) -> dict[str, str]:
+    """Variables that a pod gets from elsewhere.
+
+    Args:
+      platform: settings of an executor.
+      shell: those of secrets and config maps, by the variables' own names.
+      fields: of the pod, by path; it has no others.
 
     Raises:
       TaskError: if `shell` lacks one and the secret is not optional.
@@ -108,5 +115,5 @@ def environment(platform: Mapping[str, Any], shell: Mapping[str, str]) -> dict[s
                         f"shell, where it is not set: export {variable}=…"
                     )
     for field in platform.get("fieldPathAsEnv", []):
-        found[field["name"]] = field["fieldPath"]
+        found[field["name"]] = fields.get(field["fieldPath"], "")
     return found

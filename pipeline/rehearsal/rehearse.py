@@ -20,6 +20,8 @@ from pipeline.rehearsal.values import TaskError, is_storage
 OK, CACHED, FAILED = "ok", "cached", "failed"
 
 _LAST_LINES = 5
+# The API server puts it on every pod of a run.
+_RUN_LABEL = "metadata.labels['pipeline/runid']"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,7 +268,9 @@ class _Stage:
         """Makes attempts until one succeeds, or the policy allows no other."""
         task = self._task
         environment = {
-            **platforms.environment(self._executor.platform, self._run.shell),
+            **platforms.environment(
+                self._executor.platform, self._run.shell, {_RUN_LABEL: self._run.id}
+            ),
             **self._executor.env,
         }
         while True:

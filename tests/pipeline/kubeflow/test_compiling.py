@@ -44,9 +44,13 @@ def spec(compiled):
     return compiled[0][0]
 
 
+def stages(spec):
+    return spec["components"]["tfx-dag"]["dag"]["tasks"]
+
+
 @pytest.fixture(scope="module")
 def tasks(spec):
-    return spec["root"]["dag"]["tasks"]
+    return stages(spec)
 
 
 def containers(spec):
@@ -65,11 +69,35 @@ def test_it_is_the_dag_that_runs_locally(spec, tasks):
     recipe = config.load(str(DIGITS))
     local = create_pipeline(recipe, artifacts="a", state="s")
 
-    assert set(tasks) == {component.id for component in local.components}
+    assert set(tasks) == {component.id for component in local.components} | {"Verdict"}
     for component in local.components:
         upstream = {node.id for node in component.upstream_nodes}
         assert set(tasks[component.id].get("dependentTasks", [])) == upstream
     assert not any("lifecycle" in container for container in containers(spec).values())
+
+
+def test_the_exit_handler_waits_for_all_stages_and_knows_the_run(spec, tasks):
+    root = spec["root"]["dag"]["tasks"]
+
+    assert set(root) == {"tfx-dag", "ExitHandler"}
+    handler = root["ExitHandler"]
+    assert handler["dependentTasks"] == ["tfx-dag"]
+    assert handler["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    # What Kubeflow Pipelines 2.4 does not know would end the handler.
+    assert all(set(each) == {"runtimeValue"} for each in handler["inputs"]["parameters"].values())
+    for task in (handler, tasks["Verdict"]):
+        run = task["inputs"]["parameters"]["run"]["runtimeValue"]["constant"]
+        assert run == "{{$.pipeline_job_uuid}}"
+    for name, container in containers(spec).items():
+        told = {each["name"]: each["value"] for each in container["env"]}
+        assert told == {"TFX_GAN_STAGE": name, "TFX_GAN_OUTCOMES": "/mnt/gan/outcomes/digits"}
+    # Every stage is before the verdict, so that a verdict means that none failed.
+    before, left = set(), ["Verdict"]
+    while left:
+        upstream = tasks[left.pop()].get("dependentTasks", [])
+        left += [name for name in upstream if name not in before]
+        before |= set(upstream)
+    assert before == set(tasks) - {"Verdict"}
 
 
 def test_outputs_that_are_parameters_keep_their_producer_and_type(spec, tasks):
@@ -96,6 +124,11 @@ def test_a_run_can_change_settings(spec, tasks):
         "discriminator_learning_rate": 0.001,
         "seed": 0,
     }
+    for side in (
+        spec["root"]["dag"]["tasks"]["tfx-dag"]["inputs"],
+        spec["components"]["tfx-dag"]["inputDefinitions"],
+    ):
+        assert set(side["parameters"]) == set(defaults)
     given = tasks["GANTrainer"]["inputs"]["parameters"]
     assert given["set__generator_optimizer__learning_rate"] == {
         "componentInputParameter": "generator_learning_rate"
@@ -110,9 +143,9 @@ def test_a_schedule_is_no_setting(tmp_path):
     assert "discriminator_learning_rate" in names
 
 
-def test_all_but_the_lookups_are_cached_and_all_are_retried(tasks):
+def test_what_looks_at_the_run_is_not_cached_and_all_is_retried(tasks):
     uncached = {name for name, task in tasks.items() if not task["cachingOptions"]}
-    assert uncached == {"FindData", "LatestGoodSpan", "LatestBlessed"}
+    assert uncached == {"FindData", "LatestGoodSpan", "LatestBlessed", "Verdict"}
     retries = {name: task["retryPolicy"]["maxRetryCount"] for name, task in tasks.items()}
     assert retries == {**dict.fromkeys(tasks, 2), "GANTrainer": 5}
     for task in tasks.values():
@@ -148,6 +181,9 @@ def test_the_second_document_describes_the_pods(compiled, spec):
         ],
         "imagePullSecret": [{"secretName": "registry"}],
         "podMetadata": {"labels": {"team": "gan"}},
+        "fieldPathAsEnv": [
+            {"name": "TFX_GAN_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}
+        ],
     }
     assert kubernetes["Pusher_executor"] == shared
     assert kubernetes["GANTrainer_executor"] == {
@@ -165,16 +201,23 @@ def test_the_second_document_describes_the_pods(compiled, spec):
     }
 
 
-def test_the_ui_is_given_the_report_and_the_scores(spec):
-    outputs = spec["components"]["GANEvaluator"]["outputDefinitions"]["artifacts"]
-    assert outputs["report"]["artifactType"]["schemaTitle"] == "system.HTML"
-    assert outputs["scores"]["artifactType"]["schemaTitle"] == "system.Metrics"
+@pytest.mark.parametrize(
+    ("stage", "output", "title"),
+    [
+        ("GANEvaluator", "report", "system.HTML"),
+        ("GANEvaluator", "scores", "system.Metrics"),
+        ("ExitHandler", "page", "system.Markdown"),
+    ],
+)
+def test_the_ui_is_given_the_report_the_scores_and_the_outcome(spec, stage, output, title):
+    outputs = spec["components"][stage]["outputDefinitions"]["artifacts"]
+    assert outputs[output]["artifactType"]["schemaTitle"] == title
 
 
 def test_the_data_are_not_looked_at_and_a_schema_goes_along(tmp_path):
     spec, _ = documents(tmp_path, [VOLUME, "data.path=gs://elsewhere/digits", "data.format=idx"])
 
-    tasks = spec["root"]["dag"]["tasks"]
+    tasks = stages(spec)
     assert "gs://elsewhere/digits" in json.dumps(tasks["FindData"])
     text = tasks["ImportSchemaGen"]["inputs"]["parameters"]["text"]["runtimeValue"]["constant"]
     assert text == DIGITS.with_name("schema.pbtxt").read_text()
@@ -192,7 +235,7 @@ def test_the_data_are_not_looked_at_and_a_schema_goes_along(tmp_path):
 )
 def test_where_state_lies(tmp_path, given, expected):
     spec = documents(tmp_path, **given)[0]
-    parameters = spec["root"]["dag"]["tasks"]["GANTrainer"]["inputs"]["parameters"]
+    parameters = stages(spec)["GANTrainer"]["inputs"]["parameters"]
     assert parameters["checkpoint_dir"] == {"runtimeValue": {"constant": expected}}
 
 
@@ -200,6 +243,8 @@ def test_vertex_takes_one_document_and_names_its_own_gpus(tmp_path):
     gpu = "resources.GANTrainer={gpu: 1, gpu_type: NVIDIA_L4}"
     (spec,) = documents(tmp_path, [gpu], root="gs://b/root", backend="vertex")
     assert containers(spec)["GANTrainer"]["resources"]["accelerator"]["type"] == "NVIDIA_L4"
+    told = spec["root"]["dag"]["tasks"]["ExitHandler"]["inputs"]["parameters"]["status"]
+    assert told == {"taskFinalStatus": {"producerTask": "tfx-dag"}}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
 
 from components.common import tfx
 from components.common.code_version import code_version
+from components.outcome import record
+from components.trainer import rendezvous
 from pipeline.kubeflow import entry_point
 from pipeline.kubeflow.entry_point import Command
 
@@ -140,18 +142,22 @@ def test_no_local_path_and_no_null_is_recorded(in_pod):
     assert artifact == {"uri": uri, "metadata": {"current_model": "s3://b/model"}}
 
 
-def test_the_ui_gets_the_report_and_the_scores(in_pod):
+def test_the_ui_gets_the_report_the_scores_and_the_outcome(in_pod):
     folder = in_pod / "s3/b/evaluation"
     folder.mkdir(parents=True)
     (folder / "report.html").write_text("<p>good</p>")
     metadata = {"fid": 12.5, "recall": 0.5, "extractor_id": "e"}
     evaluation = {"uri": str(folder), "metadata": metadata}
-    result = {"artifacts": {"evaluation": {"artifacts": [evaluation]}}}
+    result = {
+        "artifacts": {"evaluation": {"artifacts": [evaluation]}},
+        "parameterValues": {"outcome": "digits: blessed"},
+    }
     shown = {
         name: {"uri": f"s3://b/{name}", "type": {"schemaTitle": title}}
         for name, title in (
             ("report", "system.HTML"),
             ("scores", "system.Metrics"),
+            ("page", "system.Markdown"),
             ("executor-logs", "system.Artifact"),
         )
     }
@@ -159,6 +165,44 @@ def test_the_ui_gets_the_report_and_the_scores(in_pod):
     entry_point.report(result, shown)
 
     assert (in_pod / "s3/b/report").read_text() == "<p>good</p>"
-    assert set(result["artifacts"]) == {"evaluation", "report", "scores"}
+    assert (in_pod / "s3/b/page").read_text() == "digits: blessed"
+    assert set(result["artifacts"]) == {"evaluation", "report", "scores", "page"}
     (scores,) = result["artifacts"]["scores"]["artifacts"]
     assert scores == {"uri": "s3://b/scores", "metadata": {"fid": 12.5, "recall": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            ValueError("data.path: /d:\n  no such folder"),
+            "ValueError: data.path: /d: no such folder",
+        ),
+        (KeyError("fid"), "KeyError: 'fid'"),
+        (rendezvous.TryAgain("worker 1 is gone"), "TryAgain: worker 1 is gone"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+    ],
+)
+def test_a_stage_that_fails_leaves_word_until_it_succeeds(tmp_path, monkeypatch, error, words):
+    environ = {"TFX_GAN_STAGE": "FindData", "TFX_GAN_RUN": "7", "TFX_GAN_OUTCOMES": str(tmp_path)}
+    raising = iter([error])
+
+    def run(_):
+        for each in raising:
+            raise each
+
+    monkeypatch.setattr(entry_point, "run", run)
+    with pytest.raises(type(error)):
+        entry_point.main([], environ)
+    assert record.in_words(str(tmp_path / "7")) == f"failed: FindData: {words}"
+
+    entry_point.main([], environ)
+    assert record.in_words(str(tmp_path / "7")).startswith("failed: no stage said why")
+
+
+def test_nothing_is_left_where_no_run_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(entry_point, "run", lambda _: 1 / 0)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        entry_point.main([], {"TFX_GAN_STAGE": "FindData", "TFX_GAN_OUTCOMES": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
