@@ -11,7 +11,7 @@ COMMAND = ["tfx-gan", "run", "recipe.yaml"]
 OPTIONS = {
     "restarts": 3,
     "resources": {"limits": {"nvidia.com/gpu": "1"}, "requests": {"cpu": "4", "memory": "16Gi"}},
-    "volume_claims": {"training": "/training", "data": "/data"},
+    "volume_claims": {"/training": "training", "/data": "data"},
     "env": {"TFX_GAN_WORKER_PORT": "1234"},
     "namespace": "team",
     "node_selector": {"pool": "spot"},
@@ -52,7 +52,7 @@ def test_all_pods_start_again_and_each_finds_the_others(kind):
     assert container["command"][-len(COMMAND) :] == COMMAND
     assert container["resources"] == OPTIONS["resources"]
     claims = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"]}
-    mounts = {claims[m["name"]]: m["mountPath"] for m in container["volumeMounts"]}
+    mounts = {m["mountPath"]: claims[m["name"]] for m in container["volumeMounts"]}
     assert mounts == OPTIONS["volume_claims"]
 
     # What the pods are told suffices, and the names are those of the objects.
