@@ -7,9 +7,9 @@ from typing import Any
 
 from pipeline.config import Recipe
 from pipeline.kubeflow import jobs
-from pipeline.kubeflow.config import BACKENDS, Resources
+from pipeline.kubeflow.config import BACKENDS, Resources, Stage
 
-STAGE = "GANTrainer"
+STAGE: Stage = "GANTrainer"
 COMMAND = ["python", "-m", "pipeline.kubeflow.launch.launcher"]
 # The launcher's variable with the job, as JSON: `folder`, which holds a folder for each job, and
 # what `jobs.manifests` takes.
@@ -85,7 +85,7 @@ def with_launcher(recipe: Recipe) -> Recipe:
 def _limits(resources: Resources) -> Mapping[str, Any]:
     limits = {"cpu": f"{resources.cpu:g}", "memory": _gigabytes(resources.memory_gb)}
     if resources.gpu:
-        limits[resources.gpu_type or BACKENDS["kubeflow"].gpu_type] = str(resources.gpu)
+        limits[str(resources.gpu_type or BACKENDS["kubeflow"].gpu_type)] = str(resources.gpu)
     return limits
 
 
