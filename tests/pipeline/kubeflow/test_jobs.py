@@ -1,5 +1,6 @@
 import json
 
+import jsonschema
 import pytest
 
 from pipeline.kubeflow import jobs, workers
@@ -104,7 +105,6 @@ def test_what_the_cluster_would_refuse_is_refused_here(options, message):
 @pytest.mark.parametrize("options", [{}, OPTIONS], ids=["least", "most"])
 @pytest.mark.parametrize("kind", jobs.KINDS)
 def test_the_cluster_knows_every_key(schemas, kind, options):
-    jsonschema = pytest.importorskip("jsonschema")
     for manifest in jobs.manifests("digits", "image:1", COMMAND, 2, kind=kind, **options):
         version = manifest["apiVersion"].split("/")[1]
         schema = schemas[manifest["kind"], version]

@@ -86,26 +86,44 @@ def test_starts_the_workers_and_takes_the_chiefs_outputs(pod, api, kind):
     assert pod.words() is None
 
 
-def test_a_retry_finds_the_job_and_gives_it_nothing_new(pod, api):
-    first = threading.Thread(target=launch, args=(pod,), daemon=True)
-    first.start()
-    while not api.jobs():
-        first.join(0.01)
+def test_another_attempt_finds_the_job_and_gives_it_nothing_new(pod, api):
+    # The first launching pod is lost while the workers train.
+    api.start_job = lambda job: api.forbidden.add("get")
+    with pytest.raises(JobError):
+        launch(pod)
+    api.forbidden.clear()
     (job,) = api.jobs()
     leave_outputs(folder_of(job))
-    # The first launching pod goes on here; a second one beside it does no harm.
+    before = len(api.requests)
+
     second = threading.Thread(target=launch, args=(pod,), daemon=True)
     second.start()
-    before = len(api.requests)
+    # It waits as long as the job goes on.
     while len(api.requests) < before + 4:
+        assert second.is_alive()
         second.join(0.01)
     api.end(job, "Completed")
-    first.join(30)
-    second.join(30)
+    second.join(60)
     assert len(api.created) == 1
     assert (pod.staged("model") / "file").read_text() == "weights"
+    assert pod.words() is None
 
     # And a third, after its outputs could not be uploaded, takes them once more.
+    launch(pod)
+    assert len(api.created) == 1
+
+
+def test_a_launching_pod_that_was_lost_before_it_created_the_job_leaves_nothing_behind(pod, api):
+    left = pod.volume / "jobs" / NAME / "inputs" / "0"
+    left.mkdir(parents=True)
+    (left / "half").write_text("of a file")
+
+    def train(job):
+        assert not (left / "half").exists()
+        leave_outputs(folder_of(job))
+        api.end(job, "Completed")
+
+    api.start_job = train
     launch(pod)
     assert len(api.created) == 1
 
