@@ -1,6 +1,7 @@
 """Objects of the Kubernetes API, with the rights of a pod's service account."""
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -64,7 +65,14 @@ class Cluster:
                 f"{account}: {error} Several workers are started from a pod of the cluster only"
             ) from error
         configuration.retries = _RETRIES
-        self._api = client.CustomObjectsApi(client.ApiClient(configuration))
+        connection = client.ApiClient(configuration)
+        # From 3.13 on, Python insists on what the certificates of many clusters lack (an authority
+        # key identifier), and this release of the client has no option for it.
+        context = urllib3.util.ssl_.create_urllib3_context()
+        context.load_verify_locations(configuration.ssl_ca_cert)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        connection.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
+        self._api = client.CustomObjectsApi(connection)
         self.namespace = (account / "namespace").read_text(encoding="utf-8").strip()
         self.seconds = seconds
 

@@ -56,7 +56,7 @@ class KubernetesAPI:
     def start(self):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), _Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._folder / "ca.crt", self._folder / "key.pem")
+        context.load_cert_chain(self._folder / "server.pem")
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.api = self
         self.port = server.server_port
@@ -143,34 +143,39 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def _certify(folder):
-    """A certificate for 127.0.0.1, which is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in")])
+def _certificate(name, key, issuer_key, extension):
+    """Of an authority, or signed by it; without the key identifiers that many clusters' lack."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-    certificate = (
+    subject, issuer = (
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)])
+        for each in (name, "authority")
+    )
+    return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
-        )
-        .sign(key, hashes.SHA256())
+        .add_extension(extension, critical=True)
+        .sign(issuer_key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
     )
-    pem = serialization.Encoding.PEM
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "ca.crt").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, *plain))
+
+
+def _certify(folder):
+    """The authority's certificate, and the server's for 127.0.0.1 with its key."""
+    authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    ca = x509.BasicConstraints(ca=True, path_length=None)
+    key = server.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "ca.crt").write_bytes(_certificate("authority", authority, authority, ca))
+    (folder / "server.pem").write_bytes(key + _certificate("api", server, authority, address))
 
 
 @pytest.fixture
