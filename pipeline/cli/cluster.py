@@ -59,7 +59,7 @@ _PARAMETERS = click.option(
     type=click.Choice(["jobset", "trainjob"]),
     default="jobset",
     show_default=True,
-    help="Kind of that job.",
+    help="Kind of that job. There is no TFJob: its operator is deprecated.",
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
 def compile_(

@@ -16,6 +16,14 @@ _JOBSET = "jobset.sigs.k8s.io/jobset-name"
 _TRAINER_STEP = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
 _TRAINER_API = "trainer.kubeflow.org"
 _SHARED_MEMORY = "shared-memory"
+# So a worker ends that has failed itself, and would again; not one that is lost, or that has lost
+# another (75).
+_HOPELESS = {"containerName": _NODE, "operator": "In", "values": [1, 2]}
+_NO_RESTART = {
+    "name": "hopeless",
+    "action": "FailJobSet",
+    "onJobFailureReasons": ["PodFailurePolicy"],
+}
 # A proxy beside a worker would break the workers' connections, and never end.
 _NO_PROXY = {"sidecar.istio.io/inject": "false"}
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -34,7 +42,7 @@ class Training:
       image: container image with tfx-gan installed.
       command: what every worker runs; `pipeline.kubeflow.workers` is put before it.
       workers: number of pods.
-      restarts: how often all pods are started again.
+      restarts: how often all pods are started again, unless one has failed for good (exit code 1).
       resources: of each pod: `limits` and `requests`, e.g. {"limits": {"nvidia.com/gpu": "1"}}.
       volume_claims: name of a PersistentVolumeClaim by its mount path. The folder of checkpoints
         must be on one that all pods can mount (ReadWriteMany).
@@ -190,6 +198,7 @@ def _jobset_spec(training: Training, labels: Mapping[str, str]) -> Manifest:
         # A pod alone cannot come back into a training that has lost it: its job fails at once, and
         # the JobSet starts all again. Without maxRestarts it would not.
         "backoffLimit": 0,
+        "podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": _HOPELESS}]},
         "template": pods,
     }
     template = {**({"metadata": {"labels": dict(labels)}} if labels else {}), "spec": job}
@@ -197,6 +206,7 @@ def _jobset_spec(training: Training, labels: Mapping[str, str]) -> Manifest:
         "network": {"enableDNSHostnames": True, "publishNotReadyAddresses": True},
         "failurePolicy": {
             "maxRestarts": training.restarts,
+            "rules": [_NO_RESTART],
             # No new pod may meet an old one.
             "restartStrategy": "BlockingRecreate",
         },

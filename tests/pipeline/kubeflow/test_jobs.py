@@ -44,7 +44,8 @@ def test_all_pods_start_again_and_each_finds_the_others(kind):
         "namespace": "team",
         "labels": {"team": "gan"},
     }
-    assert policy == {"maxRestarts": 3, "restartStrategy": "BlockingRecreate"}
+    assert policy["maxRestarts"] == 3
+    assert policy["restartStrategy"] == "BlockingRecreate"
     assert network["enableDNSHostnames"] is True
     spec = job["template"]["spec"]
     assert spec["backoffLimit"] == 0
@@ -67,6 +68,17 @@ def test_all_pods_start_again_and_each_finds_the_others(kind):
     assert claims == OPTIONS["volume_claims"]
     secret = {"secretKeyRef": {"name": "s3", "key": "accesskey"}}
     assert {"name": "AWS_ACCESS_KEY_ID", "valueFrom": secret} in container["env"]
+
+    # All but the exit codes of failures that would come again.
+    (rule,), (exception,) = spec["podFailurePolicy"]["rules"], policy["rules"]
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"] == {
+        "containerName": container["name"],
+        "operator": "In",
+        "values": [1, 2],
+    }
+    assert exception["action"] == "FailJobSet"
+    assert exception["onJobFailureReasons"] == ["PodFailurePolicy"]
 
     # What the pods are told suffices, and the names are those of the objects.
     environ = {entry["name"]: entry.get("value", "digits") for entry in container["env"]}
