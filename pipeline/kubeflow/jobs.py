@@ -27,8 +27,9 @@ _NO_RESTART = {
 # A proxy beside a worker would break the workers' connections, and never end.
 _NO_PROXY = {"sidecar.istio.io/inject": "false"}
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-# Of a DNS label, which a pod's host name `<name>-node-0-<index>` is.
+# Of a DNS label, which the name of a pod has to be for JobSet: its host's with a suffix.
 _LONGEST_LABEL = 63
+_SUFFIX = "-abcde"
 # Between SIGTERM and SIGKILL: the step is finished, and a checkpoint is written.
 _GRACE_SECONDS = 120
 
@@ -86,11 +87,11 @@ class Training:
             raise ValueError(f"restarts: {self.restarts}, expected 0 or more")
         if not self.command:
             raise ValueError("command: empty; give the command that every worker runs")
-        host = f"{self.name}-{_NODE}-0-{self.workers - 1}"
-        if not _NAME.fullmatch(self.name) or len(host) > _LONGEST_LABEL:
+        pod = f"{self.name}-{_NODE}-0-{self.workers - 1}{_SUFFIX}"
+        if not _NAME.fullmatch(self.name) or len(pod) > _LONGEST_LABEL:
             raise ValueError(
                 f"name: {self.name!r}, expected lower-case letters, digits and hyphens, at most "
-                f"{_LONGEST_LABEL - len(host) + len(self.name)} of them"
+                f"{_LONGEST_LABEL - len(pod) + len(self.name)} of them"
             )
 
 

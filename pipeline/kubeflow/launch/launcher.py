@@ -68,7 +68,7 @@ def launch(command: Command, environ: Mapping[str, str], cluster: Cluster) -> No
       JobError: if the job cannot be started, or fails.
     """
     options = json.loads(environ[trainer_stage.JOB])
-    name = f"{trainer_stage.STAGE.lower()}-{environ[entry_point.RUN]}"
+    name = f"trainer-{environ[entry_point.RUN]}"
     exchange = Exchange(os.path.join(options.pop("folder"), name))
     manifests = _manifests(name, exchange, environ[entry_point.RUN], options)
     job, done = manifests[-1], jobs.KINDS[options["kind"]].done

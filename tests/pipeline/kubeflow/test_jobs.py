@@ -103,7 +103,7 @@ WRONG = {
     "restarts": ({"restarts": -1}, "restarts: -1, expected 0 or more"),
     "command": ({"command": []}, "command: empty"),
     "name": ({"name": "Digits_X"}, "name: 'Digits_X', expected lower-case"),
-    "long": ({"name": "d" * 60}, "hyphens, at most 54 of them"),
+    "long": ({"name": "d" * 60}, "hyphens, at most 48 of them"),
 }
 
 

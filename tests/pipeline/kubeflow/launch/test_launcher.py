@@ -13,7 +13,7 @@ from pipeline.kubeflow.launch.cluster import JobError
 from pipeline.kubeflow.launch.exchange import Exchange
 
 RUN = "44444444-4444-4444-8444-444444444444"
-NAME = f"gantrainer-{RUN}"
+NAME = f"trainer-{RUN}"
 DONE = {"jobset": "Completed", "trainjob": "Complete"}
 
 
