@@ -28,7 +28,6 @@ _RETRIES = urllib3.Retry(
     raise_on_status=False,
 )
 _SECONDS_TO_ANSWER = 30
-_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 # Pods first, then their job.
 _DELETION = client.V1DeleteOptions(propagation_policy="Foreground")
 
@@ -126,7 +125,9 @@ class Cluster:
                 return {}
             what = f"{verb} {plural}.{group} in {self.namespace}"
             said = _message(error)
-            if error.status in _REFUSED:
+            # Webhooks and quotas forbid too, in other words than the role of an account does.
+            forbidden = error.status == HTTPStatus.FORBIDDEN and " cannot " in said
+            if forbidden or error.status == HTTPStatus.UNAUTHORIZED:
                 raise JobError(
                     f"the pod's service account may not {what} ({said}); give it the role of "
                     'docs/kubeflow.md, "Several workers"'

@@ -85,6 +85,9 @@ def launch(command: Command, environ: Mapping[str, str], cluster: Cluster) -> No
         exchange.give(command)
         for each in manifests:
             cluster.create(each)
+            if each is not job:
+                # What admits a TrainJob reads its runtime from a cache.
+                time.sleep(cluster.seconds)
     begun = "started" if found is None else "found"
     print(f"{title}: {begun}, {options['workers']} workers; their logs: {logs}", flush=True)
     end = _wait(cluster, job, done)

@@ -39,12 +39,14 @@ class KubernetesAPI:
       created: the manifests in the order in which they came.
       requests: (verb, plural) of each request.
       forbidden: verbs that the service account may not use.
+      denied: why nothing is admitted.
       answers: codes of the next answers, which come before any work.
       start_job: is given each new job.
     """
 
     def __init__(self, folder, crds):
         self.created, self.requests, self.forbidden, self.answers = [], [], set(), []
+        self.denied = None
         self.known = {"jobset.x-k8s.io", "trainer.kubeflow.org"}
         self.start_job = lambda job: None
         self._crds = crds
@@ -83,7 +85,9 @@ class KubernetesAPI:
         if self.answers:
             return self.answers.pop(0), {}
         if verb in self.forbidden:
-            return 403, {"message": f'{plural} is forbidden: cannot "{verb}"\nsee RBAC'}
+            return 403, {"message": f'{plural} is forbidden: User "x" cannot {verb} resource\nhere'}
+        if verb == "create" and self.denied:
+            return 403, {"message": self.denied}
         if match["group"] not in self.known:
             return 404, {}
         if verb == "create":

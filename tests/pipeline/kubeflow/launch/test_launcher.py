@@ -172,8 +172,8 @@ def test_a_failed_job_is_one_line_and_starts_anew(pod, api):
 REFUSED = {
     "create": (
         {"create"},
-        "may not create jobsets.jobset.x-k8s.io in team (jobsets is forbidden: cannot "
-        '"create" see RBAC); give it the role of docs/kubeflow.md, "Several workers"',
+        'may not create jobsets.jobset.x-k8s.io in team (jobsets is forbidden: User "x" cannot '
+        'create resource here); give it the role of docs/kubeflow.md, "Several workers"',
     ),
     "get": ({"get"}, "may not get jobsets.jobset.x-k8s.io in team"),
 }
@@ -186,6 +186,13 @@ def test_a_missing_permission_is_named(pod, api, verbs, words):
         launch(pod)
     assert "\n" not in str(caught.value)
     assert not api.created
+
+
+def test_what_the_cluster_does_not_admit_is_said_in_its_words(pod, api):
+    api.denied = "exceeded quota: requested 8, used 4"
+    words = "the cluster does not create jobsets.jobset.x-k8s.io in team: exceeded quota: requested"
+    with pytest.raises(JobError, match=words):
+        launch(pod)
 
 
 def test_a_wrong_token_is_said(pod, api):
