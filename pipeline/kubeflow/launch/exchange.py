@@ -77,9 +77,9 @@ class Exchange:
             entry_point.STAGE: f"worker {worker}",
         }
 
-    def why_it_failed(self, message: str) -> str:
-        """What the workers said, or else the job's message."""
-        return record.in_words(os.path.join(self.folder, _WORDS), message)
+    def why_it_failed(self) -> str:
+        """What the workers said."""
+        return record.in_words(os.path.join(self.folder, _WORDS), "no worker said why")
 
     @property
     def is_complete(self) -> bool:

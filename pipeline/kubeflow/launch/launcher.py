@@ -92,8 +92,8 @@ def launch(command: Command, environ: Mapping[str, str], cluster: Cluster) -> No
     print(f"{title}: {begun}, {options['workers']} workers; their logs: {logs}", flush=True)
     end = _wait(cluster, job, done)
     if end["type"] != done:
-        why = exchange.why_it_failed(end.get("message", ""))
-        raise JobError(f"{title}: {why}; its logs: {logs}")
+        message = end.get("message", "no message")
+        raise JobError(f"{title}: {exchange.why_it_failed()} ({message}); its logs: {logs}")
     exchange.take(command)
 
 

@@ -145,18 +145,20 @@ def test_a_failed_job_is_one_line_and_starts_anew(pod, api):
     def fail(job):
         Path(folder_of(job), "words", "failures").mkdir(parents=True)
         Path(folder_of(job), "words", "failures", "worker 1").write_text("ValueError: no data")
-        api.end(job, "Failed", "jobset failed due to reaching max number of restarts")
+        api.end(job, "Failed", "max restarts")
 
     api.start_job = fail
     logs = f"kubectl logs -n team -l jobset.sigs.k8s.io/jobset-name={NAME} --prefix --tail=-1"
-    words = f"JobSet {NAME}: failed: worker 1: ValueError: no data; its logs: {logs}"
+    words = f"JobSet {NAME}: failed: worker 1: ValueError: no data (max restarts); its logs: {logs}"
     with pytest.raises(JobError, match=f"^{re.escape(words)}$"):
         launch(pod)
     assert pod.words() == f"JobError: {words}"
     assert len(api.jobs()) == 1
 
     api.start_job = lambda job: api.end(job, "Failed", "reached maxRestarts")
-    with pytest.raises(JobError, match="failed: reached maxRestarts; its logs"):
+    with pytest.raises(
+        JobError, match=r"failed: no worker said why \(reached maxRestarts\); its logs"
+    ):
         launch(pod)
 
     def train(job):
