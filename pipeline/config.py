@@ -31,6 +31,9 @@ class PusherConfig(Config):
     serving_dir: str | None = Field(
         None, description="path or URI for <version>/ folders; default: <root>/serving"
     )
+    keep_last: int | None = Field(
+        None, ge=1, description="versions that stay there after a push; default: all"
+    )
 
 
 class Recipe(Config):

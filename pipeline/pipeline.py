@@ -175,7 +175,10 @@ def create_pipeline(
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)
         ),
-        custom_config={"code_version": code_version("pusher")},
+        custom_config={
+            "code_version": code_version("pusher"),
+            "keep_last": recipe.pusher.keep_last,
+        },
     )
     stages = [
         find_data,

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from components.common import files
 
-_FILE = "saved_model.pb"
+FILE = "saved_model.pb"
+# Servers keep it in an int64.
+_HIGHEST_VERSION = 2**63 - 1
 # Where a TFX Model artifact keeps its SavedModel.
 _SERVING_FOLDER = "Format-Serving"
 # An asset, which the signature `describe` reads when it is called, so that it can be added to.
@@ -21,9 +23,10 @@ _BLESSING_FILE = "assets.extra/blessing.json"
 
 
 def versions(folder: str) -> list[str]:
-    """The versions in a serving folder, oldest first: the names that are whole numbers."""
+    """The versions in a serving folder, oldest first: the names that are numbers to a server."""
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
-    return sorted((name for name in names if name.isdecimal()), key=int)
+    numbers = (name for name in names if name.isascii() and name.isdecimal())
+    return sorted((name for name in numbers if int(name) <= _HIGHEST_VERSION), key=int)
 
 
 def find(folder: str) -> str | None:
@@ -33,7 +36,7 @@ def find(folder: str) -> str | None:
     for name in ("", _SERVING_FOLDER, *reversed(versions(folder))):
         path = os.path.join(folder, name) if name else folder
         # A folder of images may be named by a number too.
-        if tf.io.gfile.exists(os.path.join(path, _FILE)):
+        if tf.io.gfile.exists(os.path.join(path, FILE)):
             return path
     return None
 

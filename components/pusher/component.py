@@ -1,5 +1,6 @@
 """TFX's Pusher, made atomic."""
 
+import json
 import os
 from typing import Any
 
@@ -12,9 +13,7 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from components.common import saved_models
-
-# Model servers treat folders with numeric names as versions, and ignore all others.
-_STAGING = ".staging"
+from components.pusher import versions
 
 
 class Executor(executor.Executor):
@@ -35,13 +34,15 @@ class Executor(executor.Executor):
 
         The version is the time in seconds, or the highest existing version plus one if that is
         larger, because servers load the highest. A model identical to the highest version, e.g.
-        blessed again after an edit of the gate, is not pushed again. Object stores (`gs://` and the
-        like) have no atomic rename, so TFX's own executor pushes there.
+        blessed again after an edit of the gate, is not pushed again. Several can push at once.
+        `keep_last` in `custom_config` is the number of versions that stay. Object stores (`gs://`
+        and the like) have no atomic rename, so TFX's own executor pushes there.
         """
         destination = proto_utils.json_to_proto(
             exec_properties["push_destination"], pusher_pb2.PushDestination()
         )
         base = destination.filesystem.base_directory
+        keep = json.loads(exec_properties.get("custom_config") or "{}").get("keep_last")
         blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
         record: dict[str, Any] = {}
         if blessing.has_custom_property("fid"):
@@ -55,27 +56,23 @@ class Executor(executor.Executor):
             if pushed.get_int_custom_property("pushed"):
                 path = pushed.get_string_custom_property("pushed_destination")
                 _record(path, record)
+                if keep:
+                    versions.prune(base, keep)
             return
-        staging = os.path.join(base, _STAGING)
-        if fileio.exists(staging):
-            fileio.rmtree(staging)
-
+        staging = versions.staging(base)
         destination.filesystem.base_directory = staging
         staged = {**exec_properties, "push_destination": proto_utils.proto_to_json(destination)}
         super().Do(input_dict, output_dict, staged)
         if not pushed.get_int_custom_property("pushed"):
             return
 
-        now = int(pushed.get_string_custom_property("pushed_version"))
-        staged_model = os.path.join(staging, str(now))
-        highest = max(map(int, saved_models.versions(base)), default=0)
-        if highest and saved_models.same(staged_model, os.path.join(base, str(highest))):
-            version = str(highest)
-        else:
-            version = str(max(now, highest + 1))
-            _record(staged_model, record)
-            fileio.rename(staged_model, os.path.join(base, version))
+        now = pushed.get_string_custom_property("pushed_version")
+        model = os.path.join(staging, now)
+        _record(model, record)
+        version = versions.publish(model, base, int(now))
         fileio.rmtree(staging)
+        if keep:
+            versions.prune(base, keep)
         self._MarkPushed(
             pushed, pushed_destination=os.path.join(base, version), pushed_version=version
         )

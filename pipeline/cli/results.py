@@ -1,4 +1,4 @@
-"""`tfx-gan runs`, `compare`, `evaluate` and `sample`."""
+"""`tfx-gan runs`, `compare`, `evaluate`, `sample` and `rollback`."""
 
 import os
 import sys
@@ -108,7 +108,7 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
 @click.command(cls=Command)
 @click.argument("model_dir")
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**63), 2**63 - 1))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**31), 2**31 - 1))
 @click.option(
     "--label",
     metavar="NUMBER|NAME",
@@ -126,3 +126,16 @@ def sample(model_dir: str, count: int, seed: int, label: str | None, out: str) -
 
     samples.write(model_dir, count, seed, label, out)
     click.echo(out)
+
+
+@click.command(cls=Command)
+@click.argument("serving_dir")
+@click.option("--to", metavar="VERSION", help="Version to serve; default: the one before.")
+def rollback(serving_dir: str, to: str | None) -> None:
+    """Withdraw the newest versions in SERVING_DIR, so that an earlier one is served again."""
+    from components.pusher import versions
+
+    served, withdrawn = versions.rollback(serving_dir, to)
+    for version in withdrawn:
+        click.echo(f"{serving_dir}: {version} is withdrawn, now .withdrawn-{version}")
+    click.echo(f"{serving_dir}: {served} is served")

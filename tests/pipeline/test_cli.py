@@ -233,6 +233,20 @@ def test_sample_names_what_is_no_model(serving, tmp_path):
     assert not out.exists()
 
 
+def test_rollback_says_what_is_served(tmp_path):
+    for version in "789":
+        (tmp_path / version).mkdir()
+    result = _invoke("rollback", tmp_path, "--to", 7)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        f"{tmp_path}: 9 is withdrawn, now .withdrawn-9",
+        f"{tmp_path}: 8 is withdrawn, now .withdrawn-8",
+        f"{tmp_path}: 7 is served",
+    ]
+    assert _invoke("rollback", tmp_path).exit_code == 1
+
+
 def test_runs_are_listed_newest_last_and_compared(root):
     root.complete("2026-11-21T10:00:00", {"fid": 13.5})
     root.complete(

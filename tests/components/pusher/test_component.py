@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def push(model, serving, tmp_path, monkeypatch):
     """Runs the stage, always within the same second, and returns the artifact `pushed_model`."""
     monkeypatch.setattr("time.time", lambda: NOW + 0.5)
 
-    def do(blessed=1):
+    def do(blessed=1, **custom_config):
         blessing = standard_artifacts.ModelBlessing()
         blessing.set_int_custom_property("blessed", blessed)
         blessing.set_float_custom_property("fid", 12.5)
@@ -75,7 +76,10 @@ def push(model, serving, tmp_path, monkeypatch):
         Executor().Do(
             {"model": [model], "model_blessing": [blessing]},
             {"pushed_model": [pushed]},
-            {"push_destination": json.dumps(destination)},
+            {
+                "push_destination": json.dumps(destination),
+                "custom_config": json.dumps(custom_config),
+            },
         )
         return pushed
 
@@ -137,7 +141,7 @@ def test_a_push_becomes_the_highest_version(push, serving):
     assert push().get_string_custom_property("pushed_version") == str(NOW + 501)
 
 
-def test_a_killed_push_is_no_version_and_is_cleared_away(push, serving, monkeypatch):
+def test_a_killed_push_is_no_version_and_is_cleared_away(push, change, serving, monkeypatch):
     class Killed(BaseException):
         pass
 
@@ -155,4 +159,18 @@ def test_a_killed_push_is_no_version_and_is_cleared_away(push, serving, monkeypa
     assert not [name for name in names(serving) if name.isdecimal()]
 
     push()
-    assert names(serving) == [str(NOW)]
+    # Perhaps of a push that goes on.
+    (left,) = (name for name in names(serving) if not name.isdecimal())
+    os.utime(serving / left, (NOW - 90_000, NOW - 90_000))
+    change()
+    push()
+    assert names(serving) == [str(NOW), str(NOW + 1)]
+
+
+def test_the_last_versions_are_kept(push, change, serving):
+    for _ in range(4):
+        change()
+        pushed = push(keep_last=2)
+
+    assert names(serving) == [str(NOW + 2), str(NOW + 3)]
+    assert pushed.get_string_custom_property("pushed_version") == str(NOW + 3)
