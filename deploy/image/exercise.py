@@ -35,6 +35,7 @@ def run(*command: str) -> str:
 
 
 def install(*packages: str) -> None:
+    """Installs Debian's packages whose programs, of the same names, are missing."""
     missing = [name for name in packages if shutil.which(name) is None]
     if missing:
         run("apt-get", "update")
@@ -76,7 +77,9 @@ def layers(image: str) -> Iterator[tuple[str, float, float]]:
 
         index = json.loads(Path(folder, "image/index.json").read_text("utf-8"))
         manifest = read(index["manifests"][0]["digest"])
-        made = [e for e in read(manifest["config"]["digest"])["history"] if not e.get("empty_layer")]
+        made = [
+            e for e in read(manifest["config"]["digest"])["history"] if not e.get("empty_layer")
+        ]
         for layer, history in zip(manifest["layers"], made, strict=True):
             with gzip.open(blob(layer["digest"])) as archive:
                 size = sum(map(len, iter(lambda: archive.read(1 << 24), b"")))
@@ -84,6 +87,7 @@ def layers(image: str) -> Iterator[tuple[str, float, float]]:
 
 
 def show_layers(image: str) -> None:
+    """Prints `layers` and their sums."""
     total = packed = 0.0
     for made, size, archive in layers(image):
         total, packed = total + size, packed + archive
@@ -119,22 +123,37 @@ def check_user(container: str) -> None:
     print(inside("tfx-gan", "list").splitlines()[0])
 
 
+def rehearse(container: str) -> None:
+    """The pipeline of the digits, every stage as in a pod of this image."""
+    data = "/data/digits"
+    with tempfile.TemporaryDirectory() as folder:
+        volumes = [f"--volume={PROJECT / 'data/digits'}:{data}:ro", f"--volume={folder}:/work"]
+        # Root, to give each stage a root file system of its own.
+        inside = ["buildah", "run", "--user=0:0", "--workingdir=/work", *volumes, container, "--"]
+        claim = "kubeflow.volumes=[{claim: gan, mount: /mnt/gan}]"
+        stages = ["tfx-gan", "rehearse", f"{data}/recipe.yaml", "--in-image", data, "--set", claim]
+        subprocess.run([*inside, *stages], check=True)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Builds a target and shows what came of it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("target", nargs="?", choices=["cpu", "gpu"], default="cpu")
-    parser.add_argument("--rehearse", action="store_true", help="run the digits pipeline in it")
+    parser.add_argument("--rehearse", action="store_true", help="run the digits' pipeline in it")
     arguments = parser.parse_args()
     install("buildah", "debootstrap")
     image = build(arguments.target)
     show_layers(image)
-    container = run("buildah", "from", "--pull-never", image)
+    # What a rehearsal needs to mount; the image's own user has none of it.
+    rights = ["--cap-add=CAP_SYS_ADMIN", "--security-opt=seccomp=unconfined"]
+    container = run("buildah", "from", "--pull-never", *rights, image)
     try:
         show_largest(container)
         check_user(container)
+        if arguments.rehearse:
+            rehearse(container)
     finally:
         run("buildah", "rm", container)
-    if arguments.rehearse:
-        rehearse(image)
 
 
 if __name__ == "__main__":
