@@ -15,6 +15,14 @@ RUN apt-get update \
     && install --directory --mode=1777 /home/tfx-gan
 ENV HOME=/home/tfx-gan
 
+# What is needed to run, without extras. A stage of its own, so that only an edit of this list, and
+# no other of pyproject.toml, makes the packages anew.
+FROM python AS needed
+COPY pyproject.toml /
+RUN python3 -c "import json, tomllib; project = tomllib.load(open('/pyproject.toml', 'rb'))['project']; \
+print('[project]', 'name = \"needed\"', 'version = \"0\"', sep='\\n'); \
+print('dependencies =', json.dumps(project['dependencies']))" > /needed.toml
+
 FROM python AS build
 # pyfarmhash comes as source only.
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev python3-venv
@@ -29,14 +37,16 @@ ENV UV_COMPILE_BYTECODE=1 \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     VIRTUAL_ENV=/opt/tfx-gan
 WORKDIR /src
-COPY requirements.txt pyproject.toml ./
-# What pyproject.toml needs to run, without its extras, in the versions and with the hashes of
-# requirements.txt.
+COPY requirements.txt ./
+COPY --from=needed /needed.toml ./pyproject.toml
+# In the versions and with the hashes of requirements.txt. TensorFlow's headers, for those who build
+# operations, are 430 MB.
 RUN /opt/uv/bin/uv venv --python /usr/bin/python3 "$VIRTUAL_ENV" \
-    && /opt/uv/bin/uv pip install --require-hashes --constraints requirements.txt -r pyproject.toml
+    && /opt/uv/bin/uv pip install --require-hashes --constraints requirements.txt -r pyproject.toml \
+    && rm -r "$VIRTUAL_ENV"/lib/python3*/site-packages/tensorflow/include
 
 FROM build AS code
-COPY README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY components components
 COPY pipeline pipeline
 RUN /opt/uv/bin/uv pip install --no-deps --no-build-isolation --prefix /code .

@@ -1,6 +1,6 @@
 """Builds the Dockerfile and tries the image, on Debian and as root, without a daemon of containers.
 
-    deploy/image/exercise.py [cpu | gpu] [--rehearse]
+    python3 deploy/image/exercise.py [cpu | gpu] [--rehearse]
 
 Buildah builds it. Debian 13 from debootstrap stands for debian:trixie-slim, so that no registry of
 images is needed; it is some 130 MB larger. Prints the layers, what is large in them, where the
@@ -137,6 +137,8 @@ def rehearse(container: str) -> None:
 
 def main() -> None:
     """Builds a target and shows what came of it."""
+    # In order with what the programs print.
+    sys.stdout.reconfigure(line_buffering=True)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("target", nargs="?", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument("--rehearse", action="store_true", help="run the digits' pipeline in it")
