@@ -29,7 +29,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends g++ python3-
 ARG UV_VERSION=0.13.9
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir "uv==$UV_VERSION"
 # Bytecode, as the stage's user cannot write any. It counts whatever the time of the source, which
-# not every builder keeps.
+# not every builder keeps. The system's certificates, with those that a company adds to BASE.
 ENV UV_COMPILE_BYTECODE=1 \
     PYC_INVALIDATION_MODE=UNCHECKED_HASH \
     UV_LINK_MODE=copy \
@@ -58,7 +58,8 @@ COPY --from=build /opt/tfx-gan /opt/tfx-gan
 FROM packages AS packages-gpu
 RUN --mount=type=bind,from=build,source=/opt/uv,target=/opt/uv \
     --mount=type=bind,source=deploy/image/gpu.txt,target=/opt/gpu.txt \
-    UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH UV_NO_CACHE=1 \
+    UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH UV_LINK_MODE=copy UV_NO_CACHE=1 \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     /opt/uv/bin/uv pip install --python /opt/tfx-gan --no-deps --require-hashes -r /opt/gpu.txt
 
 FROM packages-gpu AS gpu

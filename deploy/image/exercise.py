@@ -3,7 +3,7 @@
     python3 deploy/image/exercise.py [cpu | gpu] [--rehearse]
 
 Buildah builds it. Debian 13 from debootstrap stands for debian:trixie-slim, so that no registry of
-images is needed; it is some 130 MB larger. Prints the layers, what is large in them, where the
+images is needed; it is somewhat larger. Prints the layers, what is large in them, where the
 image's user can write, and with --rehearse what `tfx-gan rehearse` says inside it.
 """
 
