@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,20 @@ def test_names_agree():
     role = named("Role")[binding["roleRef"]["name"]]
     allowed = {name for rule in role["rules"] for name in rule.get("resourceNames", [])}
     assert allowed == {pod["metadata"]["name"]}
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl renders it")
+def test_the_kustomization_names_namespace_and_image():
+    command = ["kubectl", "kustomize", str(FOLDER)]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    manifests = list(yaml.safe_load_all(rendered))
+    (image,) = KUSTOMIZATION["images"]
+    pod = named("Pod", manifests)["gan-files"]["spec"]
+
+    assert {each["metadata"]["namespace"] for each in manifests} == {"kubeflow"}
+    assert {each["image"] for each in (*pod["initContainers"], *pod["containers"])} == {
+        f"{image['newName']}:{image['newTag']}"
+    }
 
 
 def test_the_launcher_finds_the_keys_of_its_secret():
