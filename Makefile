@@ -16,8 +16,9 @@ run: .venv/.ready  ## train, measure and push a generator (RECIPE=, ROOT=)
 	@.venv/bin/tfx-gan run $(RECIPE) --root $(ROOT)
 
 test: .venv/.ready  ## all tests, docstrings' examples included, two at a time (PYTEST_ARGS=)
-	@# One thread each: those of two processes would wait for each other.
-	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	@# One thread each: those of two processes would wait for each other. Tests start some hundred
+	@# processes, and without byte code each would compile TensorFlow's source for ten seconds.
+	@unset PYTHONDONTWRITEBYTECODE; TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: .venv/.ready  ## style, the arrows of docs/design.md, types

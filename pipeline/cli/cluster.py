@@ -47,6 +47,20 @@ _PARAMETERS = click.option(
 @click.option(
     "--backend", type=click.Choice(["kubeflow", "vertex"]), default="kubeflow", show_default=True
 )
+@click.option(
+    "--workers",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Pods that train together. Several are a job that the trainer stage starts and waits for.",
+)
+@click.option(
+    "--job",
+    type=click.Choice(["jobset", "trainjob"]),
+    default="jobset",
+    show_default=True,
+    help="Kind of that job. There is no TFJob: its operator is deprecated.",
+)
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="YAML to write.")
 def compile_(
     recipe: str,
@@ -56,6 +70,8 @@ def compile_(
     root: str,
     state: str | None,
     backend: str,
+    workers: int,
+    job: str,
     out: str,
 ) -> None:
     """Compile RECIPE for Kubeflow Pipelines v2 or Vertex AI Pipelines."""
@@ -70,6 +86,8 @@ def compile_(
         root=root,
         state=state,
         backend=backend,
+        workers=workers,
+        job=job,
         out=out,
     )
     click.echo(out)

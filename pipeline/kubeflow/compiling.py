@@ -22,6 +22,7 @@ from pipeline.config import Recipe
 from pipeline.kubeflow import entry_point, platform
 from pipeline.kubeflow.config import BACKENDS, GPU_STAGES, UNCACHED, Backend, Resources
 from pipeline.kubeflow.entry_point import SEPARATOR, SETTING
+from pipeline.kubeflow.launch import trainer_stage
 from pipeline.pipeline import create_pipeline, outcomes_folder
 
 _ENTRY_POINT = ["python", "-m", "pipeline.kubeflow.entry_point"]
@@ -90,6 +91,8 @@ def compile_recipe(
     state: str | None = None,
     gpu_image: str | None = None,
     backend: str = "kubeflow",
+    workers: int = 1,
+    job: str = "jobset",
 ) -> None:
     """Writes the pipeline as YAML, schema 2.1, without access to a cluster or to the data.
 
@@ -102,14 +105,17 @@ def compile_recipe(
         `kubeflow.volumes`, or below `root`.
       gpu_image: image of the stages with GPUs; default: `image`.
       backend: a name in BACKENDS.
+      workers: that train; several are the pods of a job that the trainer stage starts.
+      job: its kind, a name in `jobs.KINDS`.
 
     Raises:
-      ValueError: naming the key, for what cannot work there.
+      ValueError: naming the key or option, for what cannot work there.
     """
     mounts = [volume.mount for volume in recipe.kubeflow.volumes]
     state = state or next(iter(mounts), f"{root.rstrip('/')}/{recipe.name}")
     accepts = BACKENDS[backend]
     check(recipe, root=root, state=state, backend=backend)
+    trainer_stage.check(recipe, workers=workers, kind=job, state=state, backend=backend)
     spec = _tfx_spec(recipe, image, root, state, accepts)
     stages, executors = _stages(spec), spec["deploymentSpec"]["executors"]
     tasks = {**stages, ExitHandler.__name__: spec["root"]["dag"]["tasks"][ExitHandler.__name__]}
@@ -118,12 +124,19 @@ def compile_recipe(
             raise ValueError(
                 f"resources.{stage}: this pipeline has no such stage, but {', '.join(tasks)}"
             )
+    launched = None
+    if workers > 1:
+        launched = trainer_stage.job(recipe, image, gpu_image, workers, job, state)
+        recipe = trainer_stage.with_launcher(recipe)
     for name, task in tasks.items():
         resources = recipe.resources.get(name, Resources()).with_defaults(name)
         container = executors[spec["components"][name]["executorLabel"]]["container"]
         container["image"] = gpu_image or image if resources.gpu else image
         container["resources"] = _resources(resources, accepts)
         known = {entry_point.STAGE: name, entry_point.OUTCOMES: outcomes_folder(recipe, state)}
+        if launched and name == trainer_stage.STAGE:
+            container["command"] = trainer_stage.COMMAND
+            known[trainer_stage.JOB] = launched
         container["env"] = [{"name": key, "value": value} for key, value in known.items()]
         task["retryPolicy"] = {"maxRetryCount": resources.retries, **_BACKOFF}
         task["cachingOptions"] = {"enableCache": True} if name not in UNCACHED else {}

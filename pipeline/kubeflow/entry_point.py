@@ -78,6 +78,10 @@ class Command:
             beam,
         )
 
+    def arguments(self) -> list[str]:
+        """The inverse of `of`."""
+        return [f"--{name}={value}" for name, value in vars(self.namespace()).items()] + self.beam
+
     def namespace(self) -> argparse.Namespace:
         """As TFX's entry point takes it."""
         return argparse.Namespace(
@@ -87,20 +91,26 @@ class Command:
         )
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Runs one stage, and leaves word for the exit handler if it fails; raises as `run`.
+def main(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    runner: Callable[[Sequence[str]], None] | None = None,
+) -> None:
+    """Runs one stage, and leaves word for the exit handler if it fails; raises as `runner`.
 
     Args:
       arguments: as compiled and filled in by the backend.
       environ: the pod's variables.
+      runner: runs the stage; default: `run`.
     """
+    runner = runner or run
     # Vertex gives no stage the run's id, but tells the exit handler what went wrong.
     if not environ.get(RUN):
-        run(arguments)
+        runner(arguments)
         return
     folder, stage = os.path.join(environ[OUTCOMES], environ[RUN]), environ[STAGE]
     try:
-        run(arguments)
+        runner(arguments)
     except BaseException as error:
         # One that exits with a code of its own says why in an attribute.
         words = " ".join(str(getattr(error, "message", error)).split())
@@ -138,7 +148,7 @@ def translate(command: Command) -> dict[str, Any]:
     """
     inputs, outputs = (command.given.setdefault(side, {}) for side in ("inputs", "outputs"))
     _apply_settings(inputs.setdefault("parameterValues", {}), command.spec)
-    for name, artifact in _artifacts(inputs):
+    for name, artifact in artifacts(inputs):
         # Empty, or the text of a schema: only the compiled component knows the type for certain.
         artifact["type"] = command.spec["artifacts"][name]["artifactType"]
         metadata = {
@@ -146,14 +156,15 @@ def translate(command: Command) -> dict[str, Any]:
             for key, value in artifact.get("metadata", {}).items()
             if value is not None
         }
-        artifact["metadata"] = {**metadata, tfx.ADDRESS: artifact["uri"]}
+        # Workers are given copies, with the address of what was copied.
+        artifact["metadata"] = {tfx.ADDRESS: artifact["uri"], **metadata}
         artifact["uri"] = staged(artifact["uri"])
-    artifacts = outputs.get("artifacts", {})
+    made = outputs.get("artifacts", {})
     shown = {}
-    for name, listed in list(artifacts.items()):
+    for name, listed in list(made.items()):
         (artifact,) = listed["artifacts"]
         if artifact.get("type", {}).get("schemaTitle", "").startswith("system."):
-            shown[name] = artifacts.pop(name)["artifacts"][0]
+            shown[name] = made.pop(name)["artifacts"][0]
             continue
         artifact["uri"] = staged(artifact["uri"])
         # An output that stays empty, such as a model that is not pushed, is an output too.
@@ -164,7 +175,7 @@ def translate(command: Command) -> dict[str, Any]:
 
 def report(result: dict[str, Any], shown: Mapping[str, Any]) -> None:
     """Puts TFX's executor output, in place, into the form that the launcher records."""
-    for _, artifact in _artifacts(result):
+    for _, artifact in artifacts(result):
         artifact["uri"] = remote(artifact["uri"])
         artifact["metadata"] = {
             key: remote(value) if isinstance(value, str) else value
@@ -214,7 +225,8 @@ def remote(path: str) -> str:
     return path
 
 
-def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The artifacts of one side, inputs or outputs, with their keys."""
     for name, listed in side.get("artifacts", {}).items():
         for artifact in listed["artifacts"]:
             yield name, artifact

@@ -12,6 +12,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+# Set by Kubernetes in each pod of an Indexed Job.
+INDEX = "JOB_COMPLETION_INDEX"
 # Written into the manifests of `jobs`.
 WORKERS = "TFX_GAN_WORKERS"
 HOST = "TFX_GAN_WORKER_HOST"
@@ -21,7 +23,6 @@ JOBSET_NAME = "JOBSET_NAME"
 # Where the number of workers may stand, first come first served; the second is Trainer's torch
 # plugin's, for those who train under a runtime of that plugin.
 _COUNTS = (WORKERS, "PET_NNODES")
-_INDEX = "JOB_COMPLETION_INDEX"
 _TF_CONFIG = "TF_CONFIG"
 _DEFAULT_PORT = "2222"
 _USAGE = "usage: python -m pipeline.kubeflow.workers -- COMMAND [ARGUMENT ...]"
@@ -52,9 +53,9 @@ def tf_config(environ: Mapping[str, str]) -> str | None:
     count = _number(environ, counts[0], at_least=1)
     if count == 1:
         return None
-    index = _number(environ, _INDEX, at_least=0)
+    index = _number(environ, INDEX, at_least=0)
     if index >= count:
-        raise ValueError(f"{_INDEX}: {index}, but {counts[0]} is {count}; make them agree")
+        raise ValueError(f"{INDEX}: {index}, but {counts[0]} is {count}; make them agree")
     host = _host(environ)
     port = _number({PORT: environ.get(PORT) or _DEFAULT_PORT}, PORT, at_least=1)
     addresses = [f"{host.replace('{index}', str(each))}:{port}" for each in range(count)]

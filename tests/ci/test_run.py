@@ -32,6 +32,7 @@ def test_the_reference_values_are_checked_and_skipped_only_aloud(tmp_path, oracl
     for name in ("make", "chromium", "chromedriver"):
         program(tmp_path / "bin" / name, "")
     program(tmp_path / ".ci" / "debian13", "")
+    program(tmp_path / ".ci" / "crds", "")
     program(
         tmp_path / ".ci" / "oracles",
         f'[ "$1" = --check ] || exit 5\n[ {oracles} = 1 ] && echo values differ\nexit {oracles}',
@@ -39,7 +40,7 @@ def test_the_reference_values_are_checked_and_skipped_only_aloud(tmp_path, oracl
 
     done = subprocess.run(
         [tmp_path / ".ci" / "run"],
-        env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "CI": ci},
+        env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "CI": ci, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
     )
@@ -47,6 +48,26 @@ def test_the_reference_values_are_checked_and_skipped_only_aloud(tmp_path, oracl
     assert done.returncode == code, done.stderr
     assert said in done.stdout
     assert ("== tests on TFX 1.21" in done.stdout) is (code == 0)
+
+
+@pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
+def test_manifests_are_not_checked_without_schemas_only_aloud(tmp_path, ci, code):
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(PROJECT / ".ci" / "run", tmp_path / ".ci" / "run")
+    for name in ("make", "chromium", "chromedriver"):
+        program(tmp_path / "bin" / name, "")
+    for name, exit_code in {"crds": 77, "oracles": 0, "debian13": 0}.items():
+        program(tmp_path / ".ci" / name, f"exit {exit_code}")
+
+    done = subprocess.run(
+        [tmp_path / ".ci" / "run"],
+        env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "CI": ci, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == code
+    assert ("not be checked against the schemas" in done.stdout) is (code == 0)
 
 
 @pytest.mark.parametrize("pip", ["exit 1", None])

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from kubernetes.client import models
 
 from pipeline import cli, config
+from pipeline.kubeflow import jobs
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubeflow"
 API = {
@@ -31,7 +32,11 @@ def objects(name):
 
 KUSTOMIZATION = objects("kustomization.yaml")[0]
 APPLIED = [each for name in KUSTOMIZATION["resources"] for each in objects(name)]
-OTHERS = [*objects("secrets.example.yaml"), *objects("root.yaml"), *objects("time-slicing.yaml")]
+OTHERS = [
+    each
+    for name in ("secrets.example.yaml", "root.yaml", "time-slicing.yaml", "workers.yaml")
+    for each in objects(name)
+]
 README = (FOLDER / "README.md").read_text("utf-8")
 RECIPE = FOLDER / "recipe.yaml"
 
@@ -121,6 +126,22 @@ def test_the_kustomization_names_namespace_and_image():
     assert {each["image"] for each in (*pod["initContainers"], *pod["containers"])} == {
         f"{image['newName']}:{image['newTag']}"
     }
+
+
+def test_the_stages_may_do_what_starts_and_ends_the_jobs_of_workers():
+    (role,), (binding,) = (named(kind, OTHERS).values() for kind in ("Role", "RoleBinding"))
+    allowed = {
+        (group, name)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for name in rule["resources"]
+    }
+    made = [each for kind in jobs.KINDS for each in jobs.manifests("n", "i", ["c"], 2, kind=kind)]
+
+    assert allowed == {
+        (each["apiVersion"].partition("/")[0], f"{each['kind'].lower()}s") for each in made
+    }
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
 
 
 def test_the_launcher_finds_the_keys_of_its_secret():

@@ -1,5 +1,6 @@
 """What a compiled pipeline holds, and what is refused before it is submitted."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import yaml
 
 from pipeline import config
 from pipeline.cli import cluster
-from pipeline.kubeflow import compiling
+from pipeline.kubeflow import compiling, jobs
 from pipeline.kubeflow.config import BACKENDS
 from pipeline.pipeline import create_pipeline
 
@@ -24,19 +25,21 @@ def documents(folder, overrides=(), **options):
     return list(yaml.safe_load_all(out.read_text()))
 
 
+OVERRIDES = [
+    VOLUME,
+    "kubeflow.secrets=[{name: s3, env: {AWS_ACCESS_KEY_ID: accesskey}}]",
+    "kubeflow.pull_secrets=[registry]",
+    "kubeflow.labels={team: gan}",
+    "resources.GANTrainer={cpu: 8, gpu: 1, shared_memory_gb: 2, node_selector: {pool: gpu}, "
+    "tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}], retries: 5}",
+    "resources.ImageExampleGen={memory_gb: 12}",
+]
+
+
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    overrides = [
-        VOLUME,
-        "kubeflow.secrets=[{name: s3, env: {AWS_ACCESS_KEY_ID: accesskey}}]",
-        "kubeflow.pull_secrets=[registry]",
-        "kubeflow.labels={team: gan}",
-        "resources.GANTrainer={cpu: 8, gpu: 1, shared_memory_gb: 2, node_selector: {pool: gpu}, "
-        "tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}], retries: 5}",
-        "resources.ImageExampleGen={memory_gb: 12}",
-    ]
     folder = tmp_path_factory.mktemp("compiled")
-    return documents(folder, overrides, gpu_image="gpu:1"), folder / "pipeline.yaml"
+    return documents(folder, OVERRIDES, gpu_image="gpu:1"), folder / "pipeline.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +284,23 @@ def test_vertex_takes_one_document_and_names_its_own_gpus(tmp_path):
             {"root": "gs://b/r", "backend": "vertex"},
             "resources.GANTrainer.shared_memory_gb: vertex takes none",
         ),
+        ([VOLUME], {"workers": 0}, "--workers: 0, expected 1 or more"),
+        ([VOLUME], {"workers": 2, "job": "tfjob"}, "--job: 'tfjob', expected one of jobset, train"),
+        (
+            [],
+            {"workers": 2, "root": "gs://b/r"},
+            "--workers: 2 workers share --state, and gs://b/r/digits is on no volume",
+        ),
+        (
+            [],
+            {"workers": 2, "root": "gs://b/r", "backend": "vertex"},
+            "--workers: 2: vertex starts no jobs of Kubernetes",
+        ),
+        (
+            [VOLUME, "resources.GANTrainer={gpu: 1, gpu_type: T4}"],
+            {"workers": 2},
+            "resources.GANTrainer.gpu_type: T4: on kubeflow a name like nvidia.com/gpu",
+        ),
         (
             [VOLUME, "data.path=/data/{{$.inputs.parameters['day']}}"],
             {},
@@ -312,6 +332,57 @@ def test_names_that_kubernetes_refuses_are_refused_first(override, message):
         config.load(str(DIGITS), [override])
 
 
-def test_the_command_line_knows_every_backend():
-    (option,) = [each for each in cluster.compile_.params if each.name == "backend"]
-    assert set(option.type.choices) == set(BACKENDS)
+@pytest.mark.parametrize(("name", "known"), [("backend", BACKENDS), ("job", jobs.KINDS)])
+def test_the_command_line_knows_every_backend_and_job(name, known):
+    (option,) = [each for each in cluster.compile_.params if each.name == name]
+    assert set(option.type.choices) == set(known)
+
+
+@pytest.fixture(scope="module")
+def with_workers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workers")
+    return documents(folder, OVERRIDES, gpu_image="gpu:1", workers=4, job="trainjob")
+
+
+def test_several_workers_have_the_stages_resources_and_it_starts_them(with_workers, compiled):
+    spec, pods = with_workers
+    container = containers(spec)["GANTrainer"]
+    alone = containers(compiled[0][0])["GANTrainer"]
+
+    assert container["command"] == ["python", "-m", "pipeline.kubeflow.launch.launcher"]
+    assert container["args"] == alone["args"]
+    assert container["image"] == "i:1"
+    assert container["resources"] == {"cpuLimit": 1.0, "memoryLimit": 4.0}
+    assert stages(spec)["GANTrainer"]["retryPolicy"]["maxRetryCount"] == 2
+    executors = pods["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    # What the workers alone need.
+    assert executors["GANTrainer_executor"] == executors["Pusher_executor"]
+
+    told = {each["name"]: each["value"] for each in container["env"]}
+    job = json.loads(told["TFX_GAN_JOB"])
+    assert job.pop("folder") == "/mnt/gan/jobs"
+    assert job.pop("labels") == {"team": "gan", "tfx-gan/pipeline": "digits"}
+    assert job == {
+        "kind": "trainjob",
+        "image": "gpu:1",
+        "workers": 4,
+        "restarts": 5,
+        "resources": {"limits": {"cpu": "8", "memory": "16G", "nvidia.com/gpu": "1"}},
+        "volume_claims": {"/mnt/gan": "gan"},
+        "secret_env": {"AWS_ACCESS_KEY_ID": ["s3", "accesskey"]},
+        "pull_secrets": ["registry"],
+        "node_selector": {"pool": "gpu"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "shared_memory": "2G",
+        "keep_seconds": 86400,
+    }
+    # Nothing else differs.
+    same = copy.deepcopy(compiled[0][0])
+    same["deploymentSpec"]["executors"]["GANTrainer_executor"]["container"] = container
+    stages(same)["GANTrainer"]["retryPolicy"]["maxRetryCount"] = 2
+    assert spec == same
+
+
+def test_one_worker_is_the_stage_itself(tmp_path, compiled):
+    options = {"gpu_image": "gpu:1", "workers": 1, "job": "trainjob"}
+    assert documents(tmp_path, OVERRIDES, **options) == compiled[0]

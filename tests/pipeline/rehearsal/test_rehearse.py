@@ -246,6 +246,19 @@ def test_a_secret_is_the_shells_variable_of_that_name(fields, shell, state, word
     assert word in (result.words[-1] if state == "ok" else result.error)
 
 
+def test_a_field_of_the_pod_is_a_variable(make, play):
+    field = {"name": "RUN", "fieldPath": "metadata.labels['pipeline/runid']"}
+    result = play(
+        make.pipeline(
+            {"S": make.component("S", "print(os.environ['RUN'])")},
+            {"S": make.task("S")},
+            platform={"S": {"fieldPathAsEnv": [field]}},
+        )
+    )
+
+    assert result.tasks[0].words == (result.run,)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
