@@ -15,6 +15,7 @@ from components.data_validator.config import ValidationConfig
 from components.evaluator.config import EvaluatorConfig
 from components.example_gen.config import DataConfig
 from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
+from components.infra_validator.config import InfraValidatorConfig
 from components.trainer.config import TrainerConfig
 from pipeline.kubeflow.config import KubeflowConfig, Resources, Stage
 
@@ -46,6 +47,7 @@ class Recipe(Config):
     # If omitted, its kind follows from the data.
     feature_extractor: FeatureExtractorConfig = Field(_EMPTY)
     evaluator: EvaluatorConfig
+    infra_validator: InfraValidatorConfig = InfraValidatorConfig()
     pusher: PusherConfig = PusherConfig()
     beam: tuple[str, ...] = Field(LOCAL_BEAM, description="arguments of the Beam runner")
     resources: dict[Stage, Resources] = Field({}, description="per stage, on a cluster")

@@ -163,7 +163,11 @@ def create_pipeline(
         data=data,
         code_version=code_version("evaluator"),
     )
-    infra_validator = InfraValidator(model=model, code_version=code_version("infra_validator"))
+    infra_validator = InfraValidator(
+        model=model,
+        config=recipe.infra_validator.model_dump_json(),
+        code_version=code_version("infra_validator"),
+    )
     pusher = Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],

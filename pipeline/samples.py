@@ -3,10 +3,9 @@
 import os
 from collections.abc import Mapping
 
-import tensorflow as tf
-
-from components.common import grids, saved_models, tables
+from components.common import grids, tables
 from components.common.registry import nearest
+from components.serving.generator import Generator
 
 # By the output of the model: the extensions of files of its samples.
 _EXTENSIONS = {"images": (".png",), "vectors": tables.EXTENSIONS}
@@ -29,17 +28,9 @@ def write(folder: str, count: int, seed: int, label: str | None, out: str) -> No
       ValueError: for a model without the signature or with other outputs, for a class of an unknown
         name, and for a file of another kind than the model makes.
     """
-    path = saved_models.find(folder)
-    if path is None:
-        if not tf.io.gfile.isdir(folder):
-            raise FileNotFoundError(f"{folder}: no such folder")
-        raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
-    generator = saved_models.Generator(path)
-    inputs = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
-    signature = "sample" if label is None else "sample_class"
-    kind = ", ".join(generator.outputs(signature))
-    if label is not None:
-        inputs["label"] = tf.constant(_number(label, generator.class_names), tf.int64)
+    generator = Generator.load(folder)
+    path, kind = generator.path, generator.kind
+    number = None if label is None else _number(label, generator.class_names)
     if kind not in _EXTENSIONS:
         expected = " or ".join(_EXTENSIONS)
         raise ValueError(f"{path}: the model makes {kind}, expected {expected}")
@@ -48,7 +39,7 @@ def write(folder: str, count: int, seed: int, label: str | None, out: str) -> No
         raise ValueError(
             f"--out {out}: the model makes {kind}; name a {' or '.join(extensions)} file"
         )
-    samples = generator(signature, **inputs)[kind]
+    samples = generator.draw(count, seed, number)
     if kind == "images":
         grids.save_png(grids.grid(samples), out)
     else:

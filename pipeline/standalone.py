@@ -14,7 +14,6 @@ from components import features
 from components.common import saved_models
 from components.common.config import validate
 from components.common.files import atomic_folder
-from components.common.saved_models import Generator
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split, by
 from components.evaluator import evaluate as evaluator
 from components.evaluator import protocol
@@ -26,6 +25,7 @@ from components.example_gen.formats.registry import AUTO
 from components.feature_extractor import FeatureExtractorConfig, make
 from components.feature_extractor.base import find
 from components.features import Extractor
+from components.serving.generator import Generator
 from pipeline.config import Recipe
 from pipeline.runs import listing
 
@@ -208,11 +208,10 @@ def _candidate(
             )
         count = config.num_fake or len(fakes)
         return resizer("model", protocol.choose(fakes, count, config.seed))
-    made = source("sample", count=tf.constant(1), seed=tf.constant(0, tf.int64))
     wanted = features.IMAGES if len(resizer.shape) == 3 else features.VECTORS
-    if wanted not in made:
-        raise ValueError(f"{source.path}: the model makes {', '.join(made)}, not {wanted}")
-    shape = made[wanted].shape[1:]
+    if source.kind != wanted:
+        raise ValueError(f"{source.path}: the model makes {source.kind}, not {wanted}")
+    shape = source.draw(1).shape[1:]
     if wanted == features.VECTORS or shape == resizer.shape:
         return source.path
     count = config.num_fake or real_count

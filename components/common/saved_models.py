@@ -1,11 +1,10 @@
-"""SavedModels on disk, and generators among them."""
+"""SavedModels on disk, and what lies in them beside the graph."""
 
 import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from components.common import files
@@ -13,13 +12,12 @@ from components.common import files
 _FILE = "saved_model.pb"
 # Where a TFX Model artifact keeps its SavedModel.
 _SERVING_FOLDER = "Format-Serving"
-# Beside a conditional generator, where TensorFlow keeps what it does not read itself: an object of
-# label to name.
+# An asset, which the signature `describe` reads when it is called, so that it can be added to.
+_DESCRIPTION_FOLDER, _DESCRIPTION_FILE = "assets", "description.json"
+# The names of the classes of a generator that has no description.
 _CLASSES_FILE = "assets.extra/classes.json"
 # Beside a pushed model: what it was blessed with.
 _BLESSING_FILE = "assets.extra/blessing.json"
-# Of a generator of rows, to the names of their columns.
-_COLUMNS_SIGNATURE = "columns"
 
 
 def versions(folder: str) -> list[str]:
@@ -40,10 +38,32 @@ def find(folder: str) -> str | None:
     return None
 
 
-def save_class_names(path: str, names: Mapping[int, str]) -> None:
-    """Writes the names of the classes, by label, beside the SavedModel in the folder `path`."""
-    content = json.dumps(names, ensure_ascii=False, indent=1).encode()
-    files.write(os.path.join(path, _CLASSES_FILE), content)
+def write_description(folder: str, content: Mapping[str, Any]) -> str:
+    """Writes the file that becomes the asset; returns its path."""
+    path = os.path.join(folder, _DESCRIPTION_FILE)
+    files.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
+    return path
+
+
+def describe_further(path: str, **content: Any) -> None:  # noqa: ANN401
+    """Adds to what `describe` says of the generator in the folder `path`."""
+    write_description(os.path.join(path, _DESCRIPTION_FOLDER), {**description(path), **content})
+
+
+def description(path: str) -> dict[str, Any]:
+    """What a generator's export and later stages say of it; empty before contract 2.
+
+    `contract`, `data` ("images" or "vectors"), `shape` of one, `latent_dim`, `max_rows` of a call,
+    `versions` of libraries; `class_shares` and `class_names` by label, `columns` of vectors,
+    `recipe` of the training and `blessing` of the push where there are any.
+    """
+    return _read_json(os.path.join(path, _DESCRIPTION_FOLDER, _DESCRIPTION_FILE))
+
+
+def class_names(path: str) -> dict[int, str]:
+    """The names of a generator's classes by label; empty if the export has none."""
+    names = description(path).get("class_names") or _read_json(os.path.join(path, _CLASSES_FILE))
+    return {int(label): name for label, name in names.items()}
 
 
 def save_blessing(path: str, record: Mapping[str, Any]) -> None:
@@ -72,7 +92,8 @@ def _sizes(folder: str) -> dict[str, int]:
         for name in names:
             path = os.path.join(base, name)
             found[os.path.relpath(path, folder)] = tf.io.gfile.stat(path).length
-    found.pop(_BLESSING_FILE, None)
+    for name in (_BLESSING_FILE, os.path.join(_DESCRIPTION_FOLDER, _DESCRIPTION_FILE)):
+        found.pop(name, None)
     return found
 
 
@@ -83,64 +104,3 @@ def _read_json(path: str) -> dict[str, Any]:
         return json.loads(files.read(path))
     except ValueError as error:
         raise ValueError(f"{path}: not JSON: {error}") from error
-
-
-def _reason(error: tf.errors.InvalidArgumentError) -> str:
-    """What the graph says, without where in the graph."""
-    lines = [line.strip() for line in error.message.splitlines() if line.strip()]
-    return next((line for line in lines if line.startswith("assertion failed")), lines[0])
-
-
-class Generator:
-    """A generator as its SavedModel serves it: signatures of `components.trainer.export`.
-
-    Args:
-      path: folder of the SavedModel, a path or a URI.
-
-    Attributes:
-      signatures: their names.
-    """
-
-    def __init__(self, path: str) -> None:
-        # Kept because a signature alone does not keep its variables alive.
-        self._model = tf.saved_model.load(path)
-        self.path = path
-        self.signatures = frozenset(self._model.signatures)
-
-    def inputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
-        """The inputs of a signature by name; empty if the signature does not exist."""
-        if signature not in self.signatures:
-            return {}
-        return self._model.signatures[signature].structured_input_signature[1]
-
-    def outputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
-        """The outputs of a signature by name; raises ValueError if it does not exist."""
-        self._check(signature)
-        return self._model.signatures[signature].structured_outputs
-
-    @property
-    def columns(self) -> list[str] | None:
-        """The names of the columns of a generator of rows; None if it does not name them."""
-        if _COLUMNS_SIGNATURE not in self.signatures:
-            return None
-        return [name.decode() for name in self(_COLUMNS_SIGNATURE)["names"]]
-
-    @property
-    def class_names(self) -> dict[int, str]:
-        """The names of the classes by label; empty if the export has none."""
-        names = _read_json(os.path.join(self.path, _CLASSES_FILE))
-        return {int(label): name for label, name in names.items()}
-
-    def __call__(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
-        """The outputs by name; raises ValueError if there is none, or it refuses the inputs."""
-        self._check(signature)
-        try:
-            outputs = self._model.signatures[signature](**inputs)
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(f"{self.path}: {signature}: {_reason(error)}") from error
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
-
-    def _check(self, signature: str) -> None:
-        if signature not in self.signatures:
-            found = ", ".join(sorted(self.signatures)) or "none"
-            raise ValueError(f"{self.path}: no signature {signature!r}, found: {found}")

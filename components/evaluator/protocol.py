@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.common.saved_models import Generator
 from components.data import examples
 from components.evaluator.metrics.comparison import MetricSettings
+from components.serving.generator import Generator
 
 _LIBRARIES = ("tfx-gan", "tensorflow", "keras", "numpy")
 # By the number of axes of one of them.
@@ -30,10 +30,8 @@ def sample(
 ) -> np.ndarray:
     """Fakes [count, *shape], the same for the same arguments: uint8 images or float32 vectors.
 
-    Each batch has a seed of its own that follows from `seed`.
-
     Args:
-      generator: signature `sample`, or `sample_class`, to one output, `images` or `vectors`.
+      generator: of `images` or `vectors`.
       count: how many.
       seed: of the latents.
       batch_size: fakes a call.
@@ -43,27 +41,14 @@ def sample(
     Raises:
       ValueError: where the generator has no such signature, or makes data of another shape or type.
     """
-    signature, inputs = "sample", {}
-    if label is not None:
-        signature, inputs = "sample_class", {"label": tf.constant(label, tf.int64)}
+    made = generator.draw(count, seed, label, batch_size)
     dtype = np.uint8 if len(shape) == 3 else np.float32
-    batches = []
-    for start in range(0, count, batch_size):
-        size = min(batch_size, count - start)
-        outputs = generator(
-            signature,
-            count=tf.constant(size, tf.int32),
-            seed=tf.constant(_derived(seed, start), tf.int64),
-            **inputs,
+    if made.shape != (count, *shape) or made.dtype != dtype:
+        raise ValueError(
+            f"{generator.path}: samples are {made.dtype} {list(made.shape)}, "
+            f"expected {np.dtype(dtype)} {[count, *shape]} as the data"
         )
-        (batch,) = outputs.values()
-        if batch.shape != (size, *shape) or batch.dtype != dtype:
-            raise ValueError(
-                f"{generator.path}: samples are {batch.dtype} {list(batch.shape)}, "
-                f"expected {np.dtype(dtype)} {[size, *shape]} as the data"
-            )
-        batches.append(batch)
-    return np.concatenate(batches)
+    return made
 
 
 def interpolations(generator: Generator, rows: int, columns: int, seed: int) -> np.ndarray:
@@ -140,8 +125,3 @@ def describe(
         "settings": settings.model_dump(include=set(MetricSettings.model_fields)),
         "versions": {"python": platform.python_version(), **versions},
     }
-
-
-def _derived(seed: int, start: int) -> int:
-    """A seed in [0, 2^63) for the batch that begins at image `start`."""
-    return int(np.random.SeedSequence([seed, start]).generate_state(1, np.uint64)[0]) >> 1

@@ -150,14 +150,13 @@ class Subjects:
         if isinstance(source, examples.Split):
             asked = source.labels is not None
             return self._sample(source.data, source.labels) if asked else None
-        generator = _with_signature(source, "sample_class")
-        if generator is None:
+        if isinstance(source, np.ndarray) or not source.conditional:
             return None
         known = real if self._train is None else self._train.labels
         # A class that the train split lacks is not served.
         labels, counts = np.unique(real[np.isin(real, known)], return_counts=True)
         data = [
-            self._generate(generator, int(count), int(label))
+            self._generate(source, int(count), int(label))
             for label, count in zip(labels, counts, strict=True)
         ]
         return self._sample(np.concatenate(data), np.repeat(labels, counts))

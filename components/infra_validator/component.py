@@ -1,22 +1,31 @@
 """The InfraValidator stage: a clean process loads and calls the generator before pushing."""
 
+import json
 import logging
 import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import psutil
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import InfraBlessing, Model
 from tfx.utils import path_utils
 
-from components.common import files
+from components.common import files, saved_models
+from components.infra_validator.config import InfraValidatorConfig
+from components.serving import draws, warmup
 
 _log = logging.getLogger(__name__)
 
 _PROBE = Path(__file__).with_name("probe.py").resolve()
+_SEEDS = 32
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 @component
@@ -24,7 +33,7 @@ def InfraValidator(
     model: InputArtifact[Model],
     blessing: OutputArtifact[InfraBlessing],
     code_version: Parameter[str],
-    timeout: Parameter[int] = 300,
+    config: Parameter[str] = "{}",
 ) -> None:
     """Blesses a generator that passes `probe.py`, like TFX's own InfraValidator.
 
@@ -35,9 +44,10 @@ def InfraValidator(
       model: the generator.
       blessing: custom properties: int `blessed`, and `reasons` if that is 0.
       code_version: makes the stage's code part of TFX's cache key.
-      timeout: seconds for the process to start, load the model and call it.
+      config: JSON of `InfraValidatorConfig`.
     """
-    reason = _objection(path_utils.serving_model_dir(model.uri), timeout)
+    limits = InfraValidatorConfig.model_validate_json(config)
+    reason = _objection(path_utils.serving_model_dir(model.uri), limits)
     if reason:
         _log.warning("InfraValidator: %s: %s", model.uri, reason)
         blessing.set_string_custom_property("reasons", reason)
@@ -46,27 +56,90 @@ def InfraValidator(
     files.write(os.path.join(blessing.uri, marker), reason.encode())
 
 
-def _objection(model_dir: str, timeout: int) -> str:
-    """Why the model cannot be served; empty if it passes the probe within `timeout` seconds."""
+def witness(model_dir: str) -> Mapping[str, np.ndarray]:
+    """What `probe` compares a model with, from its description and its warm-up requests.
+
+    Raises:
+      ValueError: for a SavedModel without a description.
+      OSError, tensorflow.errors.OpError: if files are missing.
+    """
+    description = saved_models.description(model_dir)
+    if not description:
+        raise ValueError(f"{model_dir}: no description; export the generator with contract 2")
+    seeds = np.arange(_SEEDS, dtype=np.int64)
+    found = {
+        "seeds": seeds,
+        "latents": draws.numpy_latents(seeds, description["latent_dim"]),
+        "classes": np.flatnonzero(description.get("class_shares", [])).astype(np.int64),
+        "max_rows": np.array(description["max_rows"]),
+    }
+    for number, (signature, inputs) in enumerate(warmup.read(model_dir)):
+        place = f"warmup/{number}/{signature}"
+        named = {f"{place}/{name}": value for name, value in inputs.items()}
+        found |= named or {place: np.array(0)}
+    return found
+
+
+def _objection(model_dir: str, limits: InfraValidatorConfig) -> str:
+    """Why the model cannot be served; empty if it passes the probe within the limits."""
     if "://" not in model_dir:
         model_dir = os.path.abspath(model_dir)
     # This process may hold all GPU memory, and serving must not require a GPU anyway.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with tempfile.TemporaryDirectory() as empty:
+    with tempfile.TemporaryDirectory() as folder:
+        path, said = os.path.join(folder, "witness.npz"), os.path.join(folder, "said")
         try:
-            ended = subprocess.run(
-                [sys.executable, "-I", str(_PROBE), model_dir],
-                cwd=empty,
+            np.savez(path, **witness(model_dir))
+        # Whatever a model lacks, or cannot be read, is a reason not to push it.
+        except Exception as error:  # noqa: BLE001
+            return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        with open(said, "w+", encoding="utf-8") as output:
+            process = psutil.Popen(
+                [sys.executable, "-I", str(_PROBE), model_dir, path],
+                cwd=folder,
                 env=environment,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
-        except subprocess.TimeoutExpired:
-            return f"the model did not load and respond within {timeout} seconds"
-    if ended.returncode == 0:
-        _log.info("InfraValidator: %s", ended.stdout.strip())
-        return ""
-    if ended.returncode == 1:
-        return ended.stderr.strip().splitlines()[-1]
-    return f"the process that loads the model ended with exit code {ended.returncode}"
+            reason = _watch(process, limits)
+            output.seek(0)
+            lines = output.read().strip().splitlines()
+    if reason:
+        return reason
+    if process.returncode == 1:
+        return lines[-1]
+    if process.returncode:
+        return f"the process that loads the model ended with exit code {process.returncode}"
+    found = json.loads(lines[-1])
+    _log.info("InfraValidator: %s", found)
+    if found["rows_per_second"] < limits.rows_per_second:
+        return (
+            f"sample makes {found['rows_per_second']:g} rows a second, expected "
+            f"{limits.rows_per_second:g} or more (infra_validator.rows_per_second)"
+        )
+    return ""
+
+
+def _watch(process: psutil.Popen, limits: InfraValidatorConfig) -> str:
+    """Waits for the process, and kills it beyond the limits; which one, or empty."""
+    deadline = time.monotonic() + limits.seconds
+    reason = ""
+    while process.poll() is None and not reason:
+        if time.monotonic() > deadline:
+            reason = f"the model did not load and respond within {limits.seconds} seconds"
+        elif _resident_gb(process) > limits.memory_gb:
+            reason = f"serving the model takes more than {limits.memory_gb:g} GB"
+        else:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if reason:
+        process.kill()
+        process.wait()
+    return reason
+
+
+def _resident_gb(process: psutil.Popen) -> float:
+    try:
+        return process.memory_info().rss / 1e9
+    except psutil.NoSuchProcess:
+        return 0.0

@@ -1,145 +1,335 @@
 """Loads a generator as a server would: in a separate process, with only TensorFlow.
 
-    python -I probe.py MODEL_DIR
+    python -I probe.py MODEL_DIR WITNESS.npz
 
-Prints one line of JSON and exits with 0 if the SavedModel is valid; otherwise writes one line with
-the reason to stderr and exits with 1. Imports nothing from this project.
+Prints one line of JSON and exits with 0 if the SavedModel keeps the contract; otherwise writes one
+line with the reason to stderr and exits with 1. Imports nothing from this project: what it compares
+the model with comes in the second file, see `component.witness`.
 """
 
-import dataclasses
 import json
+import resource
 import sys
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-
-@dataclasses.dataclass(frozen=True)
-class _Kind:
-    """A kind of generated data.
-
-    Attributes:
-      name: of the output.
-      axes: of a batch, for messages.
-      rank: of a batch.
-      sampled: dtype of samples.
-      samples: number of samples for comparing seeds; rows of a few integers are often equal.
-    """
-
-    name: str
-    axes: str
-    rank: int
-    sampled: tf.DType
-    samples: int
+# The same pixel of two calls may be rounded to neighbouring grey levels.
+_LEVELS = 1
+_TOLERANCE = 2 / 255
+# Rows of a call, besides all.
+_BATCHES = (1, 2, 5)
+# Standard deviations: no latent of a float32 generator is larger.
+_LARGEST = 6.0
+# Of the pixels, or columns, that differ between seeds by more than a level.
+_LEAST_DIFFERING = 0.02
+# Calls of a few rows; allocators settle in the first half of them.
+_REPETITIONS, _REPEATED_ROWS = 40, 8
+_MOST_KEPT_MB = 2.0
+# Calls of all rows whose time is taken.
+_TIMED = 3
+# Characters of what TensorFlow says.
+_LONGEST = 300
 
 
-_IMAGES = _Kind("images", "[n, height, width, channels]", 4, tf.uint8, 4)
-_VECTORS = _Kind("vectors", "[n, columns]", 2, tf.float32, 256)
-_LATENTS = 3
+class Model:
+    """The signatures of a SavedModel, with errors that say which call has failed."""
+
+    def __init__(self, path: str) -> None:
+        # The signatures alone do not keep the model's variables alive.
+        self._model = tf.saved_model.load(path)
+        self.signatures = self._model.signatures
+
+    def __call__(self, name: str, **inputs: np.ndarray) -> np.ndarray:
+        """The only output of a signature."""
+        try:
+            outputs = self.signatures[name](**{k: tf.constant(v) for k, v in inputs.items()})
+            (output,) = outputs.values()
+            return output.numpy()
+        except Exception as error:
+            rows = len(next(iter(inputs.values()))) if inputs else 0
+            raise ValueError(f"{name}: fails for {rows} rows: {_line(error)}") from error
+
+    def accepts(self, name: str, **inputs: np.ndarray) -> bool:
+        """Whether a call is answered."""
+        try:
+            self(name, **inputs)
+        except ValueError:
+            return False
+        return True
 
 
-def probe(model_dir: str) -> dict[str, Any]:
-    """Calls the signatures of the SavedModel in `model_dir`.
+def probe(model_dir: str, witness: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Calls every signature of the SavedModel in `model_dir`.
 
-    Returns its `latent_size`, and its `image_shape` [height, width, channels] or its `columns`.
+    Args:
+      model_dir: of a generator of `components.trainer.export`.
+      witness: `seeds` [n] and their `latents` [n, d]; the served `classes`, empty for a generator
+        without; `max_rows` of a call; and `warmup/<number>/<signature>/<input>`.
+
+    Returns:
+      `shape` of one datum, `rows_per_second` of `sample`, `memory_mb` at the most.
 
     Raises:
-      ValueError: for a signature that is missing or has wrong names or types, a fixed batch size,
-        floats that are not finite, float images outside [-1, 1], inconsistent sizes, column names
-        that are not unique or do not match the columns, and samples that do not depend on their
-        seed alone.
-      Exception: whatever TensorFlow raises if the model does not load or run.
+      ValueError: for whatever breaks the contract, and for data that are the same for all seeds or
+        classes, are not those of the network, or depend on the other rows or earlier calls.
+      Exception: whatever TensorFlow raises if the model does not load.
     """
-    # The signatures alone do not keep the model's variables alive.
-    model = tf.saved_model.load(model_dir)
-    signatures = model.signatures
-    kind = _VECTORS if _makes_vectors(signatures) else _IMAGES
-    for name, contract in _contracts(kind, conditional="sample_class" in signatures).items():
-        if name not in signatures:
-            raise ValueError(f"no signature {name!r}, only {sorted(signatures)}")
-        _check_types(name, signatures[name], *contract)
+    model = Model(model_dir)
+    seeds, latents, classes = (witness[name] for name in ("seeds", "latents", "classes"))
+    served = model.signatures.get("serving_default")
+    kind = "vectors" if served is not None and "vectors" in served.structured_outputs else "images"
+    _check_types(model, kind, latents.shape[1], conditional=len(classes) > 0)
 
-    shape = signatures["serving_default"].structured_input_signature[1]["latents"].shape.as_list()
-    if len(shape) != 2 or shape[0] is not None or shape[1] is None:
-        raise ValueError(f"serving_default: latents are {shape}, expected [None, latent size]")
-    latent_size = shape[1]
-    latents = np.random.default_rng(0).standard_normal((_LATENTS, latent_size))
-    inputs = {"latents": tf.constant(latents, tf.float32)}
-    if "sample_class" in signatures:
-        inputs["labels"] = tf.zeros([_LATENTS], tf.int64)
-    served = signatures["serving_default"](**inputs)[kind.name].numpy()
-    if served.ndim != kind.rank or len(served) != _LATENTS:
-        raise ValueError(
-            f"serving_default: {kind.name} of {_LATENTS} latents have shape {served.shape}, "
-            f"expected {kind.axes}"
-        )
-    if not np.isfinite(served).all():
-        raise ValueError(f"serving_default: {kind.name} are not finite")
-    if kind is _IMAGES and np.abs(served).max() > 1:
-        raise ValueError(
-            f"serving_default: images are in [{served.min():.3g}, {served.max():.3g}], "
-            "expected [-1, 1]"
-        )
+    labels = {"labels": np.resize(classes, len(seeds))} if len(classes) else {}
+    floats = model("serving_default", latents=latents, **labels)
+    _check_data(floats, kind, len(seeds))
+    samples = model("sample", seeds=seeds, **labels)
+    made = np.clip(np.round((floats + 1.0) * 127.5), 0, 255) if kind == "images" else floats
+    # Rows are rounded to their columns' decimals, which are known to the model alone.
+    near = _LEVELS if kind == "images" else 0.5 + 1e-6 * np.abs(made)
+    if samples.shape != made.shape or (np.abs(samples - made) > near).any():
+        raise ValueError("sample: not what serving_default makes of the latents of the seeds")
 
-    shape = served.shape[1:]
-    first, again, other = (_sample(signatures["sample"], kind, seed) for seed in (1, 1, 2))
-    if first.shape != (kind.samples, *shape):
-        raise ValueError(
-            f"sample: {kind.samples} {kind.name} have shape {first.shape}, "
-            f"those of serving_default have {shape}"
-        )
-    if not np.isfinite(first).all():
-        raise ValueError(f"sample: {kind.name} are not finite")
-    if not np.array_equal(first, again):
-        raise ValueError(f"sample: the same seed gives different {kind.name}")
-    if np.array_equal(first, other):
-        raise ValueError(f"sample: different seeds give the same {kind.name}")
-    if kind is _IMAGES:
-        return {"latent_size": latent_size, "image_shape": list(shape)}
-    names = [name.decode() for name in signatures["columns"]()["names"].numpy()]
-    if len(set(names)) != len(names) or len(names) != shape[0]:
-        raise ValueError(
-            f"columns: {', '.join(names)} are not {shape[0]} unique names, one per column"
-        )
-    return {"latent_size": latent_size, "columns": names}
+    _check_rows(model, kind, witness, labels, samples, floats)
+    _check_variety(samples, kind)
+    _check_extremes(model, kind, latents, labels)
+    if labels:
+        _check_classes(model, latents, seeds, classes)
+    _check_others(model, kind, seeds, labels, samples)
+    _check_bounds(model, witness, labels)
+    for name, inputs in _warmup(witness):
+        model(name, **inputs)
+    _check_repetition(model, seeds, labels, samples)
+    return {
+        "shape": list(samples.shape[1:]),
+        "rows_per_second": round(_rate(model, seeds, labels), 1),
+        "memory_mb": round(_peak_mb()),
+    }
 
 
-def _makes_vectors(signatures: Any) -> bool:
-    served = signatures.get("serving_default")
-    return served is not None and _VECTORS.name in served.structured_outputs
-
-
-def _contracts(kind: _Kind, *, conditional: bool) -> dict[str, tuple[dict, dict]]:
-    """The expected inputs and outputs of each signature."""
-    labels = {"labels": tf.int64} if conditional else {}
-    samples, sampled = {"count": tf.int32, "seed": tf.int64}, {kind.name: kind.sampled}
+def _contract(kind: str, latent_dim: int, *, conditional: bool) -> dict[str, tuple[dict, dict]]:
+    """The inputs and outputs of each signature: dtype and rank of a batch."""
+    labels = {"labels": (tf.int64, 1)} if conditional else {}
+    seeds, positions = {"seeds": (tf.int64, 1)}, {"positions": (tf.float32, 1)}
+    rank = 4 if kind == "images" else 2
+    data = {kind: (tf.uint8 if kind == "images" else tf.float32, rank)}
     found = {
-        "serving_default": ({"latents": tf.float32, **labels}, {kind.name: tf.float32}),
-        "sample": (samples, sampled),
+        "serving_default": ({"latents": (tf.float32, 2), **labels}, {kind: (tf.float32, rank)}),
+        "sample": ({**seeds, **labels}, data),
+        "sample_truncated": ({**seeds, "truncation": (tf.float32, 1), **labels}, data),
+        "interpolate": ({**seeds, "end_seeds": (tf.int64, 1), **positions, **labels}, data),
+        "describe": ({}, {"description": (tf.string, 0)}),
     }
     if conditional:
-        found["sample_class"] = ({**samples, "label": tf.int64}, sampled)
-    if kind is _VECTORS:
-        found["columns"] = ({}, {"names": tf.string})
+        found["draw_labels"] = (seeds, {"labels": (tf.int64, 1)})
+    if kind == "vectors":
+        found["columns"] = ({}, {"names": (tf.string, 1)})
     return found
 
 
-def _check_types(name: str, signature: Any, inputs: dict, outputs: dict) -> None:
-    found = (signature.structured_input_signature[1], signature.structured_outputs)
-    for kind, specs, expected in zip(("inputs", "outputs"), found, (inputs, outputs), strict=True):
-        types = {key: spec.dtype for key, spec in specs.items()}
-        if types != expected:
-            raise ValueError(f"{name}: {kind} are {_in_words(types)}, not {_in_words(expected)}")
+def _check_types(model: Model, kind: str, latent_dim: int, *, conditional: bool) -> None:
+    for name, expected in _contract(kind, latent_dim, conditional=conditional).items():
+        if name not in model.signatures:
+            raise ValueError(f"no signature {name!r}, only {', '.join(sorted(model.signatures))}")
+        signature = model.signatures[name]
+        found = (signature.structured_input_signature[1], signature.structured_outputs)
+        for side, specs, wanted in zip(("inputs", "outputs"), found, expected, strict=True):
+            types = {key: (spec.dtype, spec.shape.rank) for key, spec in specs.items()}
+            if types != wanted:
+                raise ValueError(f"{name}: {side} are {_in_words(types)}, not {_in_words(wanted)}")
+        for key, spec in found[0].items():
+            if spec.shape[0] is not None:
+                raise ValueError(f"{name}: {key} has {spec.shape[0]} rows, expected any number")
 
 
-def _in_words(types: dict[str, tf.DType]) -> str:
-    return ", ".join(f"{key} {dtype.name}" for key, dtype in sorted(types.items()))
+def _check_data(floats: np.ndarray, kind: str, rows: int) -> None:
+    if len(floats) != rows:
+        raise ValueError(f"serving_default: {len(floats)} {kind} of {rows} latents")
+    if not np.isfinite(floats).all():
+        raise ValueError(f"serving_default: {kind} are not finite")
+    if kind == "images" and np.abs(floats).max() > 1:
+        raise ValueError(
+            f"serving_default: images are in [{floats.min():.3g}, {floats.max():.3g}], "
+            "expected [-1, 1]"
+        )
 
 
-def _sample(signature: Any, kind: _Kind, seed: int) -> np.ndarray:
-    outputs = signature(count=tf.constant(kind.samples), seed=tf.constant(seed, tf.int64))
-    return outputs[kind.name].numpy()
+def _check_rows(
+    model: Model,
+    kind: str,
+    witness: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    samples: np.ndarray,
+    floats: np.ndarray,
+) -> None:
+    """A row is the same whatever the other rows are."""
+    seeds, latents = witness["seeds"], witness["latents"]
+    orders = [slice(rows) for rows in _BATCHES] + [slice(None, None, -1)]
+    for order in orders:
+        of = {name: value[order] for name, value in labels.items()}
+        rows = len(seeds[order])
+        for name, found, expected, near in (
+            ("sample", model("sample", seeds=seeds[order], **of), samples, _LEVELS),
+            (
+                "serving_default",
+                model("serving_default", latents=latents[order], **of),
+                floats,
+                _TOLERANCE,
+            ),
+        ):
+            scale = 1.0 if kind == "images" else np.maximum(1.0, np.abs(expected[order]))
+            difference = np.abs(found.astype(np.float64) - expected[order]) / scale
+            if found.shape != expected[order].shape or difference.max() > near:
+                raise ValueError(f"{name}: a row depends on the {rows} of its batch")
+
+
+def _check_variety(samples: np.ndarray, kind: str) -> None:
+    flat = samples.reshape(len(samples), -1).astype(np.float64)
+    spread = flat.max(axis=0) - flat.min(axis=0)
+    share = (spread > (_LEVELS if kind == "images" else 0)).mean()
+    if share < _LEAST_DIFFERING:
+        raise ValueError(
+            f"sample: {len(samples)} seeds differ in {share:.2%} of the values, expected "
+            f"{_LEAST_DIFFERING:.0%} or more"
+        )
+
+
+def _check_extremes(
+    model: Model, kind: str, latents: np.ndarray, labels: Mapping[str, np.ndarray]
+) -> None:
+    largest = np.abs(latents).max()
+    for factor in (_LARGEST / largest, -_LARGEST / largest):
+        floats = model("serving_default", latents=latents * np.float32(factor), **labels)
+        if not np.isfinite(floats).all():
+            raise ValueError(
+                f"serving_default: {kind} of latents up to {_LARGEST:g} are not finite"
+            )
+
+
+def _check_classes(
+    model: Model, latents: np.ndarray, seeds: np.ndarray, classes: np.ndarray
+) -> None:
+    drawn = model("draw_labels", seeds=seeds)
+    strangers = np.setdiff1d(drawn, classes)
+    if len(strangers):
+        raise ValueError(f"draw_labels: draws {strangers[0]}, which is not served")
+    shown = classes[: len(latents)]
+    same = np.repeat(latents[:1], len(shown), axis=0)
+    images = model("serving_default", latents=same, labels=shown)
+    if len(shown) > 1 and (images == images[:1]).all():
+        raise ValueError("serving_default: labels are ignored, all classes are the same")
+
+
+def _check_others(
+    model: Model,
+    kind: str,
+    seeds: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    samples: np.ndarray,
+) -> None:
+    """The signatures that are made of `sample` agree with it."""
+    ones, zeros = np.ones(len(seeds), np.float32), np.zeros(len(seeds), np.float32)
+    found = {
+        "sample_truncated": model("sample_truncated", seeds=seeds, truncation=ones, **labels),
+        "interpolate": model(
+            "interpolate", seeds=seeds, end_seeds=seeds[::-1].copy(), positions=zeros, **labels
+        ),
+    }
+    if "sample_png" in model.signatures:
+        encoded = model("sample_png", seeds=seeds, **labels)
+        channels = samples.shape[-1]
+        found["sample_png"] = np.stack(
+            [tf.io.decode_png(each, channels).numpy() for each in encoded]
+        )
+    for name, data in found.items():
+        if data.shape != samples.shape or (np.abs(data - samples.astype(float)) > _LEVELS).any():
+            raise ValueError(f"{name}: not the {kind} of sample")
+    json.loads(bytes(model("describe")))
+    if kind == "vectors":
+        names = [name.decode() for name in model("columns")]
+        if len(set(names)) != len(names) or len(names) != samples.shape[1]:
+            raise ValueError(
+                f"columns: {', '.join(names)} are not {samples.shape[1]} unique names, "
+                "one per column"
+            )
+
+
+def _check_bounds(
+    model: Model, witness: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
+) -> None:
+    """What has no answer gets none."""
+    seeds = witness["seeds"]
+    if model.accepts("serving_default", latents=np.full_like(witness["latents"], np.nan), **labels):
+        raise ValueError("serving_default: answers latents that are not finite")
+    rows = int(witness["max_rows"]) + 1
+    many = {name: np.resize(value, rows) for name, value in {"seeds": seeds, **labels}.items()}
+    if model.accepts("sample", **many):
+        raise ValueError(f"sample: answers {rows} rows, more than its max_rows")
+    for stranger in (-1, max(labels["labels"]) + 1) if labels else ():
+        if model.accepts("sample", seeds=seeds[:1], labels=np.array([stranger])):
+            raise ValueError(f"sample: answers the label {stranger}, which is not served")
+
+
+def _check_repetition(
+    model: Model, seeds: np.ndarray, labels: Mapping[str, np.ndarray], samples: np.ndarray
+) -> None:
+    """A later call is like the first, and none keeps memory."""
+    few = slice(_REPEATED_ROWS)
+    of = {name: value[few] for name, value in labels.items()}
+    middle = 0.0
+    for number in range(_REPETITIONS):
+        if number == _REPETITIONS // 2:
+            middle = _resident_mb()
+        found = model("sample", seeds=seeds[few], **of)
+        if (np.abs(found.astype(float) - samples[few]) > _LEVELS).any():
+            raise ValueError("sample: the same seeds give other data in a later call")
+    kept = (_resident_mb() - middle) / (_REPETITIONS / 2)
+    if kept > _MOST_KEPT_MB:
+        raise ValueError(f"sample: every call keeps {kept:.1f} MB of memory")
+
+
+def _rate(model: Model, seeds: np.ndarray, labels: Mapping[str, np.ndarray]) -> float:
+    """Rows a second."""
+    started = time.perf_counter()
+    for _ in range(_TIMED):
+        model("sample", seeds=seeds, **labels)
+    return _TIMED * len(seeds) / (time.perf_counter() - started)
+
+
+def _warmup(witness: Mapping[str, np.ndarray]) -> list[tuple[str, dict[str, np.ndarray]]]:
+    requests: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    for key, value in witness.items():
+        if key.startswith("warmup/"):
+            _, number, name, *inputs = key.split("/")
+            request = requests.setdefault((number, name), {})
+            request.update(dict.fromkeys(inputs, value))
+    return [(name, inputs) for (_, name), inputs in requests.items()]
+
+
+def _resident_mb() -> float:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def _in_words(types: Mapping[str, tuple[tf.DType, int]]) -> str:
+    return (
+        ", ".join(f"{key} {dtype.name} of rank {rank}" for key, (dtype, rank) in types.items())
+        or "none"
+    )
+
+
+def _line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    failed = [line for line in lines if line.startswith("assertion failed")]
+    return failed[0] if failed else " ".join(lines)[:_LONGEST]
 
 
 if __name__ == "__main__":
@@ -147,7 +337,8 @@ if __name__ == "__main__":
     for name in ("components", "pipeline"):
         sys.modules[name] = None  # type: ignore[assignment]
     try:
-        print(json.dumps(probe(sys.argv[1])))
+        with np.load(sys.argv[2]) as file:
+            print(json.dumps(probe(sys.argv[1], dict(file))))
     # Any failure means that the model cannot be served; this line says why.
     except Exception as error:  # noqa: BLE001
         sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")

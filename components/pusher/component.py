@@ -54,7 +54,7 @@ class Executor(executor.Executor):
             super().Do(input_dict, output_dict, exec_properties)
             if pushed.get_int_custom_property("pushed"):
                 path = pushed.get_string_custom_property("pushed_destination")
-                saved_models.save_blessing(path, record)
+                _record(path, record)
             return
         staging = os.path.join(base, _STAGING)
         if fileio.exists(staging):
@@ -73,12 +73,19 @@ class Executor(executor.Executor):
             version = str(highest)
         else:
             version = str(max(now, highest + 1))
-            saved_models.save_blessing(staged_model, record)
+            _record(staged_model, record)
             fileio.rename(staged_model, os.path.join(base, version))
         fileio.rmtree(staging)
         self._MarkPushed(
             pushed, pushed_destination=os.path.join(base, version), pushed_version=version
         )
+
+
+def _record(path: str, blessing: dict[str, Any]) -> None:
+    """Writes what a model was blessed with, for LatestBlessed and for those who ask the model."""
+    saved_models.save_blessing(path, blessing)
+    if saved_models.description(path):
+        saved_models.describe_further(path, blessing=blessing)
 
 
 class Pusher(component.Pusher):

@@ -117,13 +117,17 @@ def _describe(
     model_run: str,
 ) -> None:
     """Writes what lies beside the generator: its classes, the log and the configuration."""
-    if settings.conditioning and split.class_names:
-        saved_models.save_class_names(path_utils.serving_model_dir(model), split.class_names)
     _copy_all(os.path.join(folder, training.LOG_FOLDER), model_run)
     if settings.quality.every_images:
         # The record says which score the default was.
         used = settings.quality.model_copy(update={"select_by": trainer.select_by})
         settings = settings.model_copy(update={"quality": used})
+    named = bool(settings.conditioning and split.class_names)
+    saved_models.describe_further(
+        path_utils.serving_model_dir(model),
+        recipe=settings.model_dump(mode="json", by_alias=True),
+        **({"class_names": split.class_names} if named else {}),
+    )
     configuration = settings.model_dump_json(by_alias=True, indent=2)
     files.write(os.path.join(model_run, artifact_files.CONFIGURATION), configuration.encode())
 

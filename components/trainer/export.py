@@ -1,24 +1,34 @@
 """Exports the generator as a SavedModel that needs only TensorFlow to serve."""
 
+import importlib.metadata
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from components.common import files
+from components.common import files, saved_models
 from components.data import examples
+from components.serving import draws, warmup
+from components.serving.contract import CONTRACT, MAX_ROWS
 from components.trainer.data.scaling import Scaling
 
-# The random stream of labels in `sample`; latents use stream 0.
-_LABELS_STREAM = 1
+_LIBRARIES = ("tfx-gan", "tensorflow", "keras")
+# That PNG has a colour type for.
+_PNG_CHANNELS = (1, 2, 3, 4)
 
 Tensors = dict[str, tf.Tensor]
 
 
 class ServingSignatures(tf.Module):
-    """The serving signatures of an exported generator.
+    """The serving signatures of an exported generator: docs/serving.md.
 
-    All return `images`, or `vectors` (float32 [n, columns]) if the data are vectors; with a scaling
-    these are in the units of the data, and the signature `columns` returns their column names.
+    Row i of each output is of row i of the inputs alone. All refuse, with the reason, unequal
+    numbers of rows, more than `MAX_ROWS`, labels that are not served, and numbers that are not
+    finite or out of range. Data are `images`, uint8 [n, height, width, channels], or `vectors`,
+    float32 [n, columns] in the units of the data.
 
     Args:
       generator: latents [n, latent_dim], or [latents, labels [n]] with classes, to data in [-1, 1].
@@ -27,6 +37,9 @@ class ServingSignatures(tf.Module):
         generator. Classes of frequency 0 are not served: the generator has never been trained on
         them, and would answer with images of no class.
       scaling: of vectors; None for images, and for vectors that are in [-1, 1] by themselves.
+
+    Attributes:
+      serve: `serving_default` with its inputs as a list, as Keras's TFSMLayer calls it.
     """
 
     def __init__(
@@ -41,64 +54,188 @@ class ServingSignatures(tf.Module):
         self.latent_dim = latent_dim
         self._class_shares = class_shares
         self._scaling = scaling
+        # Graphs of their own, which the signatures call, or each would hold and trace a copy.
+        self._generate = tf.function(self._call_generator, reduce_retracing=True)
+        self._latents = _graph(lambda seeds: draws.latents(seeds, latent_dim))
+
+    def save(self, path: str) -> None:
+        """Writes the SavedModel to the folder `path`."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._description = tf.saved_model.Asset(
+                saved_models.write_description(folder, self.describes())
+            )
+            given = tf.TensorSpec([None, self.latent_dim], tf.float32)
+            if self._class_shares is None:
+                self.serve = _graph(self.serving_default, [given])
+            else:
+                labels = tf.TensorSpec([None], tf.int64)
+                self.serve = _graph(lambda pair: self.serving_default(*pair), [[given, labels]])
+            signatures = self.signatures()
+            tf.saved_model.save(self, path, signatures=signatures)
+        served = None if self._class_shares is None else int(np.flatnonzero(self._class_shares)[0])
+        warmup.write(path, signatures, served)
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """The SavedModel's signatures by name."""
-        latents = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
-        labels = tf.TensorSpec([None], tf.int64, name="labels")
-        count = tf.TensorSpec([], tf.int32, name="count")
-        seed = tf.TensorSpec([], tf.int64, name="seed")
-        label = tf.TensorSpec([], tf.int64, name="label")
-        found = {"sample": tf.function(self.sample, input_signature=[count, seed])}
-        if self._class_shares is None:
-            found["serving_default"] = tf.function(self.serve, input_signature=[latents])
-        else:
-            found["serving_default"] = tf.function(self.serve, input_signature=[latents, labels])
-            by_class = tf.function(self.sample_class, input_signature=[count, seed, label])
-            found["sample_class"] = by_class
+
+        def vector(name: str, dtype: tf.DType) -> tf.TensorSpec:
+            return tf.TensorSpec([None], dtype, name=name)
+
+        labels = [] if self._class_shares is None else [vector("labels", tf.int64)]
+        given = tf.TensorSpec([None, self.latent_dim], tf.float32, name="latents")
+        seeds, ends = vector("seeds", tf.int64), vector("end_seeds", tf.int64)
+        truncation, positions = (vector(n, tf.float32) for n in ("truncation", "positions"))
+        inputs: dict[Callable[..., Tensors], list[tf.TensorSpec]] = {
+            self.serving_default: [given, *labels],
+            self.sample: [seeds, *labels],
+            self.sample_truncated: [seeds, truncation, *labels],
+            self.interpolate: [seeds, ends, positions, *labels],
+            self.describe: [],
+        }
+        if self._data_shape[-1] in _PNG_CHANNELS and len(self._data_shape) == 3:
+            inputs[self.sample_png] = [seeds, *labels]
+        if labels:
+            inputs[self.draw_labels] = [seeds]
         if self._scaling:
-            found["columns"] = tf.function(self.columns, input_signature=[])
+            inputs[self.columns] = []
+        return {method.__name__: _graph(method, specs) for method, specs in inputs.items()}
+
+    def describes(self) -> dict[str, Any]:
+        """What `describe` says from the start; see `saved_models.description`."""
+        found: dict[str, Any] = {
+            "contract": CONTRACT,
+            "latent_dim": self.latent_dim,
+            "max_rows": MAX_ROWS,
+            "data": "images" if len(self._data_shape) == 3 else "vectors",
+            "shape": list(self._data_shape),
+            "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        }
+        if self._class_shares is not None:
+            found["class_shares"] = np.asarray(self._class_shares).tolist()
+        if self._scaling:
+            found["columns"] = list(self._scaling.columns)
         return found
 
-    def serve(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
+    def serving_default(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
         """float32 images in [-1, 1], or vectors in the units of the data, without rounding."""
-        values = self._generate(latents, labels)
+        given, labels = self._checked(latents=latents, labels=labels)
+        values = self._generate(given, labels)
         return _named(self._scaling.from_unit(values) if self._scaling else values)
 
-    def sample(self, count: tf.Tensor, seed: tf.Tensor) -> Tensors:
-        """`count` postprocessed data; equal arguments give equal data."""
-        labels = None
-        if self._class_shares is not None:
-            logits = tf.math.log(tf.constant(self._class_shares, tf.float32))
-            stream = tf.stack([seed, tf.constant(_LABELS_STREAM, tf.int64)])
-            labels = tf.random.stateless_categorical(logits[tf.newaxis], count, stream)[0]
-        return self._sample(count, seed, labels)
+    def sample(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
+        """Data of the latents `components.serving.draws.latents(seeds)`."""
+        seeds, labels = self._checked(seeds=seeds, labels=labels)
+        return self._data(self._latents(seeds), labels)
 
-    def sample_class(self, count: tf.Tensor, seed: tf.Tensor, label: tf.Tensor) -> Tensors:
-        """Like `sample`, with all data of class `label`."""
-        assert self._class_shares is not None  # A signature of conditional generators only.
-        served = tf.constant(np.flatnonzero(self._class_shares), tf.int64)
-        # Without the check a GPU would return zeros for a class that does not exist.
-        tf.debugging.Assert(
-            tf.reduce_any(label == served),
-            [f"label: no such class; {classes_in_words(self._class_shares)}; asked for", label],
+    def sample_truncated(
+        self, seeds: tf.Tensor, truncation: tf.Tensor, labels: tf.Tensor | None = None
+    ) -> Tensors:
+        """As `sample`, of latents multiplied by `truncation` in [0, 1]: less varied, more typical.
+
+        That is the temperature of Kingma and Dhariwal ("Glow", 2018, section 6), and differs from
+        drawing from a truncated normal distribution (Brock et al., "BigGAN", 2019, section 3.1).
+        """
+        seeds, truncation, labels = self._checked(seeds=seeds, truncation=truncation, labels=labels)
+        return self._data(truncation[:, tf.newaxis] * self._latents(seeds), labels)
+
+    def sample_png(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
+        """The images of `sample` as PNG files, `image_bytes` [n]."""
+        images = self.sample(seeds, labels)["images"]
+        encoded = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
+        return {"image_bytes": encoded}
+
+    def interpolate(
+        self,
+        seeds: tf.Tensor,
+        end_seeds: tf.Tensor,
+        positions: tf.Tensor,
+        labels: tf.Tensor | None = None,
+    ) -> Tensors:
+        """Data between those of two seeds, `positions` in [0, 1]; see `draws.between`."""
+        seeds, end_seeds, positions, labels = self._checked(
+            seeds=seeds, end_seeds=end_seeds, positions=positions, labels=labels
         )
-        return self._sample(count, seed, tf.fill([count], label))
+        between = draws.between(self._latents(seeds), self._latents(end_seeds), positions)
+        return self._data(between, labels)
+
+    def draw_labels(self, seeds: tf.Tensor) -> Tensors:
+        """`labels` int64 [n], as often as in the training data, independent of the latents."""
+        assert self._class_shares is not None  # A signature of conditional generators only.
+        (seeds,) = self._checked(seeds=seeds)
+        return {"labels": draws.classes(seeds, self._class_shares)}
 
     def columns(self) -> Tensors:
         """The column names of the vectors."""
         assert self._scaling  # A signature of generators with a scaling only.
         return {"names": tf.constant(self._scaling.columns)}
 
-    def _sample(self, count: tf.Tensor, seed: tf.Tensor, labels: tf.Tensor | None) -> Tensors:
-        latents = tf.random.stateless_normal(
-            (count, self.latent_dim), tf.stack([seed, tf.zeros_like(seed)])
-        )
-        return _named(postprocess(self._generate(latents, labels), self._scaling))
+    def describe(self) -> Tensors:
+        """`description`, JSON: what the generator makes, of which classes, how it came about."""
+        return {"description": tf.io.read_file(self._description.asset_path)}
 
-    def _generate(self, latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
-        inputs = latents if labels is None else [latents, labels]
+    @property
+    def _data_shape(self) -> tuple[int, ...]:
+        label = None if self._class_shares is None else tf.zeros([1], tf.int64)
+        return tuple(self._call_generator(tf.zeros([1, self.latent_dim]), label).shape[1:])
+
+    def _checked(self, **inputs: tf.Tensor | None) -> list[tf.Tensor | None]:
+        """The inputs, which have no value before they have passed.
+
+        A GPU would answer a class that does not exist with zeros, and rounding makes NaN black.
+        """
+        given = {name: value for name, value in inputs.items() if value is not None}
+        counts = {name: tf.shape(value)[0] for name, value in given.items()}
+        (first, rows), *others = counts.items()
+        checks = [
+            tf.debugging.Assert(
+                rows <= MAX_ROWS, [f"{first}: a call may have {MAX_ROWS} rows, not", rows]
+            )
+        ]
+        for name, count in others:
+            words = [f"{name}: as many rows as {first} needed,", rows, "found", count]
+            checks.append(tf.debugging.Assert(count == rows, words))
+        for name, value in given.items():
+            check = _VALUES.get(name)
+            if check:
+                good, expected = check(value)
+                checks.append(tf.debugging.Assert(tf.reduce_all(good), [f"{name}: {expected}"]))
+        if "labels" in given:
+            checks.append(self._check_labels(given["labels"]))
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            return [None if value is None else tf.identity(value) for value in inputs.values()]
+
+    def _check_labels(self, labels: tf.Tensor) -> tf.Operation | None:
+        assert self._class_shares is not None  # Or there would be no labels.
+        served = tf.constant(np.flatnonzero(self._class_shares), tf.int64)
+        known = tf.reduce_any(labels[:, tf.newaxis] == served, axis=1)
+        words = f"labels: no such class; {classes_in_words(self._class_shares)}; asked for"
+        unknown = tf.boolean_mask(labels, ~known)
+        return tf.debugging.Assert(tf.reduce_all(known), [words, unknown])
+
+    def _data(self, given: tf.Tensor, labels: tf.Tensor | None) -> Tensors:
+        return _named(postprocess(self._generate(given, labels), self._scaling))
+
+    def _call_generator(self, given: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+        inputs = given if labels is None else [given, labels]
         return tf.cast(self.generator(inputs, training=False), tf.float32)
+
+
+def _graph(function: Callable[..., Any], specs: Sequence[Any] | None = None) -> Any:  # noqa: ANN401
+    # Only networks, which may be a user's own, can need AutoGraph, and it takes seconds.
+    return tf.function(function, input_signature=specs, autograph=False)
+
+
+def _in_unit_interval(values: tf.Tensor) -> tuple[tf.Tensor, str]:
+    # False for NaN too.
+    return (values >= 0.0) & (values <= 1.0), "expected numbers in [0, 1]"
+
+
+def _finite(values: tf.Tensor) -> tuple[tf.Tensor, str]:
+    return tf.math.is_finite(values), "expected finite numbers"
+
+
+# What every value of an input has to be.
+_VALUES = {"latents": _finite, "truncation": _in_unit_interval, "positions": _in_unit_interval}
 
 
 def postprocess(values: tf.Tensor, scaling: Scaling | None = None) -> tf.Tensor:
@@ -142,4 +279,4 @@ def save(generator: ServingSignatures, path: str) -> None:
     if tf.io.gfile.exists(path):
         raise FileExistsError(f"{path} exists already; give a new folder for the export")
     with files.atomic(path.rstrip("/")) as temporary:
-        tf.saved_model.save(generator, temporary, signatures=generator.signatures())
+        generator.save(temporary)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from components.serving.contract import MAX_ROWS, row_seeds
 from components.trainer.config import TrainingConfig
 from components.trainer.data.batches import latents
 from components.trainer.data.scaling import Scaling
@@ -70,17 +71,23 @@ class Sampler:
     def draw(
         self, generator: keras.Model, count: int, seed: int, label: int | None = None
     ) -> np.ndarray:
-        """What the exported generator's `sample` returns, or `sample_class` if given a label."""
-        serving = self.serving(generator)
-        arguments = {"count": tf.constant(count), "seed": tf.constant(seed, tf.int64)}
-        if label is None:
-            return next(iter(serving.sample(**arguments).values())).numpy()
-        if self._class_shares is None:
+        """What the exported generator makes of the seeds `row_seeds(seed, count)`."""
+        shares = self._class_shares
+        if label is not None and shares is None:
             raise ValueError(f"label: {label}, the generator has no classes")
-        if label not in np.flatnonzero(self._class_shares):
-            raise ValueError(f"label: {label}, {classes_in_words(self._class_shares)}")
-        arguments["label"] = tf.constant(label, tf.int64)
-        return next(iter(serving.sample_class(**arguments).values())).numpy()
+        if label is not None and shares is not None and label not in np.flatnonzero(shares):
+            raise ValueError(f"label: {label}, {classes_in_words(shares)}")
+        serving = self.serving(generator)
+        parts = []
+        for start in range(0, max(1, count), MAX_ROWS):
+            seeds = tf.constant(row_seeds(seed, min(MAX_ROWS, count - start), start))
+            inputs = {"seeds": seeds}
+            if label is not None:
+                inputs["labels"] = tf.fill(tf.shape(seeds), tf.constant(label, tf.int64))
+            elif shares is not None:
+                inputs |= serving.draw_labels(seeds)
+            parts += [part.numpy() for part in serving.sample(**inputs).values()]
+        return np.concatenate(parts)
 
     def serving(self, generator: keras.Model) -> ServingSignatures:
         """The generator with the signatures that it is exported with."""

@@ -133,7 +133,7 @@ def test_the_pushed_generator_is_plain_tensorflow(finished):
 
     project, _ = finished
     model = tf.saved_model.load(str(project.root / "serving" / project.versions[0]))
-    outputs = model.signatures["sample"](count=tf.constant(16), seed=tf.constant(3, tf.int64))
+    outputs = model.signatures["sample"](seeds=tf.range(16, dtype=tf.int64))
     images = outputs["images"].numpy()
 
     assert images.shape == (16, 8, 8, 1)

@@ -53,7 +53,7 @@ def assert_days(rows):
 def test_the_pushed_model_makes_days_in_the_units_of_the_data(places):
     signatures = tf.saved_model.load(places["model"]).signatures
     names = signatures["columns"]()["names"].numpy()
-    rows = signatures["sample"](count=tf.constant(200), seed=tf.constant(3, tf.int64))["vectors"]
+    rows = signatures["sample"](seeds=tf.range(200, dtype=tf.int64))["vectors"]
 
     assert [name.decode() for name in names] == list(DAYS)
     assert (rows.shape, rows.dtype) == ((200, 5), tf.float32)

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from PIL import Image
 from pyarrow import csv, parquet
 
-from components.common import saved_models
 from pipeline import cli
 from pipeline.cli import command
 
@@ -129,7 +128,9 @@ def named(serving, tmp_path_factory):
     shutil.copytree(serving / "classes", folder)
     # "77" is a name of class 1, and still the number of another.
     names = {0: "a name of, words", 1: "77", 5: "cat"}
-    saved_models.save_class_names(str(folder), names)
+    # As contract 1 kept them; the models here are of it, and a new one is tested with its export.
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "classes.json").write_text(json.dumps(names))
     return folder
 
 
@@ -156,7 +157,7 @@ def test_sample_makes_the_class_it_is_asked_for(serving, tmp_path):
 
     result = _invoke("sample", serving / "10", *arguments)
     assert result.exit_code == 1
-    assert "no signature 'sample_class'" in result.stderr
+    assert "labels: 77, but the generator has no classes" in result.stderr
 
 
 @pytest.mark.parametrize(

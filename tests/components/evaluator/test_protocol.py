@@ -37,23 +37,22 @@ def test_a_generator_of_other_images_is_refused(good):
         protocol.sample(good, 4, 0, 4, (28, 28, 1))
 
 
-def test_a_model_without_the_signature_is_refused(good):
-    with pytest.raises(ValueError, match="no signature 'sample_class', found: sample"):
+def test_a_model_without_classes_is_asked_for_none(good):
+    with pytest.raises(ValueError, match="labels: 3, but the generator has no classes"):
         protocol.sample(good, 4, 0, 4, SHAPE, label=3)
-    assert good.inputs("sample_class") == {}
 
 
 def test_a_class_that_is_not_served_is_refused_in_one_line(exported):
     generator, conditional = exported
     if conditional:
-        with pytest.raises(ValueError, match=r"sample_class: .*no such class") as caught:
+        with pytest.raises(ValueError, match="sample: .*no such class") as caught:
             protocol.sample(generator, 4, 0, 4, SHAPE, label=99)
         assert "\n" not in str(caught.value)
 
 
 def test_interpolations_begin_and_end_at_the_generators_own_images(exported):
     generator, conditional = exported
-    assert ("sample_class" in generator.signatures) is conditional
+    assert generator.conditional is conditional
 
     rows = protocol.interpolations(generator, rows=3, columns=5, seed=0)
 

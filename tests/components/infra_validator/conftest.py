@@ -1,170 +1,226 @@
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.trainer import export
+from components.trainer.data.scaling import Scaling
+
 LATENT_SIZE = 4
 IMAGE_SHAPE = (8, 8, 1)
+SHARES = np.array([0.5, 0.0, 0.5])
+SCALING = Scaling(("wind", "rain"), (0.0, -5.0), (30.0, 5.0), (None, 0))
 
 
-def python_twin(latents):
+class Network:
+    """One linear layer, darker for some classes. No Keras model, so that a test takes a second."""
+
+    def __init__(self, columns=0):
+        self._shape = (columns,) if columns else IMAGE_SHAPE
+        size = int(np.prod(self._shape))
+        self.weights = tf.Variable(tf.random.stateless_normal([LATENT_SIZE, size], [0, 0]))
+
+    def __call__(self, inputs, training=None):
+        latents, labels = inputs if isinstance(inputs, list) else (inputs, None)
+        data = tf.reshape(tf.tanh(latents @ self.weights), [-1, *self._shape])
+        if labels is None:
+            return data
+        return data * (tf.cast(labels, tf.float32)[:, None, None, None] + 1.0) / 3.0
+
+
+class Planted(export.ServingSignatures):
+    """A generator that is sound but for what a subclass changes."""
+
+    def __init__(self, network, *arguments):
+        super().__init__(network, LATENT_SIZE, *arguments)
+        # Found by TensorFlow, and saved.
+        self.weights = network.weights
+        self.calls = tf.Variable(0)
+        self.kept = tf.Variable(tf.zeros([0]), shape=[None])
+
+
+def network(change):
+    """A fault of the network: `change` is given the generator, latents and data."""
+
+    class Changed(Planted):
+        def _call_generator(self, given, labels):
+            return change(self, given, super()._call_generator(given, labels))
+
+    return Changed
+
+
+def signature(name, change, **specs):
+    """A fault of one signature: `change` is given its outputs and inputs; `specs` new inputs."""
+
+    class Changed(Planted):
+        def signatures(self):
+            found = super().signatures()
+            sound = found[name]
+            inputs = [
+                tf.TensorSpec(*specs.get(spec.name, (spec.shape, spec.dtype)), name=spec.name)
+                for spec in sound.input_signature
+            ]
+            cast = [spec.dtype for spec in sound.input_signature]
+
+            def faulty(*values):
+                of_type = [tf.cast(v, t) for v, t in zip(values, cast, strict=True)]
+                return change(self, sound(*of_type), *values)
+
+            found[name] = tf.function(faulty, input_signature=inputs)
+            return found
+
+    return Changed
+
+
+def without(name):
+    class Changed(Planted):
+        def signatures(self):
+            return {key: each for key, each in super().signatures().items() if key != name}
+
+    return Changed
+
+
+def unchecked(which):
+    """A generator that answers calls with this input unseen."""
+
+    class Changed(Planted):
+        def _checked(self, **inputs):
+            return list(inputs.values()) if which in inputs else super()._checked(**inputs)
+
+    return Changed
+
+
+class AnyLabel(Planted):
+    def _check_labels(self, labels):
+        return None
+
+
+def python_twin(_, outputs, *inputs):
     """Calls Python, which does not survive in a SavedModel."""
-    return tf.numpy_function(lambda values: values, [latents], tf.float32)
+    (data,) = outputs.values()
+    return {"images": tf.ensure_shape(tf.numpy_function(lambda x: x, [data], tf.uint8), data.shape)}
 
 
-class Generator(tf.Module):
-    """One linear layer; `fault` names its fault."""
-
-    def __init__(self, fault=None):
-        super().__init__()
-        self.fault = fault
-        size = IMAGE_SHAPE[0] * IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
-        weights = tf.random.stateless_normal([LATENT_SIZE, size], [0, 0])
-        self.weights = tf.Variable(weights)
-
-    def images(self, latents):
-        if self.fault == "needs Python":
-            latents = tf.ensure_shape(python_twin(latents), [None, LATENT_SIZE])
-        images = tf.reshape(tf.tanh(latents @ self.weights), [-1, *IMAGE_SHAPE])
-        if self.fault == "not finite":
-            return images / 0.0
-        if self.fault == "out of range":
-            return images * 3
-        if self.fault == "flat":
-            return tf.reshape(images, [-1, tf.size(images[0])])
-        return images
-
-    def serve(self, latents):
-        key = "pictures" if self.fault == "output name" else "images"
-        return {key: self.images(latents)}
-
-    def sample(self, count, seed):
-        if self.fault == "seed ignored":
-            seed = tf.zeros_like(seed)
-        if self.fault == "count ignored":
-            count = tf.constant(2)
-        shape = [count, LATENT_SIZE]
-        latents = tf.random.stateless_normal(shape, tf.stack([seed, 0]))
-        if self.fault == "unseeded":
-            latents = tf.random.normal(shape)
-        images = (self.images(latents) + 1) * 127.5
-        if self.fault == "float samples":
-            return {"images": images}
-        return {"images": tf.cast(images, tf.uint8)}
-
-    def signatures(self):
-        latents = tf.TensorSpec([None, LATENT_SIZE], tf.float32, name="latents")
-        if self.fault == "fixed batch":
-            latents = tf.TensorSpec([1, LATENT_SIZE], tf.float32, name="latents")
-        count = tf.TensorSpec([], tf.int32, name="count")
-        seed = tf.TensorSpec([], tf.int64, name="seed")
-        signatures = {
-            "serving_default": tf.function(self.serve, input_signature=[latents]),
-            "sample": tf.function(self.sample, input_signature=[count, seed]),
-        }
-        if self.fault == "no sample":
-            del signatures["sample"]
-        return signatures
+def collapsed(_, given, data):
+    """One picture for all seeds, but for a pixel."""
+    pixel = tf.one_hot(0, 64)[None] * tf.reshape(data, [-1, 64])
+    return tf.reshape(pixel + 0.1 * (1.0 - tf.one_hot(0, 64)[None]), tf.shape(data))
 
 
-class ConditionalGenerator(Generator):
-    """A generator with three classes."""
-
-    def serve_classes(self, latents, labels):
-        brightness = tf.cast(labels, tf.float32)[:, tf.newaxis, tf.newaxis, tf.newaxis] / 3
-        return {"images": self.images(latents) * brightness}
-
-    def sample_class(self, count, seed, label):
-        sampled = self.sample(count, seed)["images"]
-        return {"pictures" if self.fault == "class output" else "images": sampled + 0 * label}
-
-    def signatures(self):
-        latents = tf.TensorSpec([None, LATENT_SIZE], tf.float32, name="latents")
-        labels = tf.TensorSpec([None], tf.int64, name="labels")
-        if self.fault == "no labels":
-            return super().signatures() | {"sample_class": self._class_signature()}
-        serve = tf.function(self.serve_classes, input_signature=[latents, labels])
-        served = {"serving_default": serve, "sample_class": self._class_signature()}
-        return super().signatures() | served
-
-    def _class_signature(self):
-        count = tf.TensorSpec([], tf.int32, name="count")
-        seed = tf.TensorSpec([], tf.int64, name="seed")
-        label = tf.TensorSpec([], tf.uint8, name="label")
-        if self.fault != "label type":
-            label = tf.TensorSpec([], tf.int64, name="label")
-
-        def of_class(count, seed, label):
-            return self.sample_class(count, seed, tf.cast(label, tf.uint8))
-
-        return tf.function(of_class, input_signature=[count, seed, label])
+def normalised_by_the_batch(_, given, data):
+    return tf.tanh(data - tf.reduce_mean(data, 0) / (1e-3 + tf.math.reduce_std(data, 0)))
 
 
-COLUMNS = ("wind", "rain")
+def noise(_, outputs, seeds):
+    images = tf.random.stateless_uniform([64 * tf.size(seeds)], [0, 0], 0, 256, tf.int32)
+    return {"images": tf.cast(tf.reshape(images, [-1, *IMAGE_SHAPE]), tf.uint8)}
 
 
-class VectorGenerator(tf.Module):
-    """Wind in m/s and rain in whole millimetres, from two latents; `fault` as above."""
+def refuses(rows):
+    def change(_, outputs, first, *others):
+        with tf.control_dependencies([tf.debugging.Assert(rows(tf.shape(first)[0]), ["out of"])]):
+            return {name: tf.identity(value) for name, value in outputs.items()}
 
-    def __init__(self, fault=None):
-        super().__init__()
-        self.fault = fault
-
-    def serve(self, latents):
-        wind, rain = tf.unstack(latents, axis=1)
-        if self.fault == "not finite":
-            wind = tf.math.log(-tf.square(wind))
-        return {"vectors": tf.stack([20 + 5 * wind, 40 * tf.nn.relu(rain)], axis=1)}
-
-    def sample(self, count, seed):
-        if self.fault == "seed ignored":
-            seed = tf.zeros_like(seed)
-        latents = tf.random.stateless_normal([count, 2], tf.stack([seed, 0]))
-        vectors = tf.round(self.serve(latents)["vectors"])
-        return {"vectors": tf.cast(vectors, tf.int32) if self.fault == "whole type" else vectors}
-
-    def columns(self):
-        names = {"one name": COLUMNS[:1], "a name twice": ("wind", "wind")}.get(self.fault, COLUMNS)
-        return {"names": tf.constant(names)}
-
-    def signatures(self):
-        latents = tf.TensorSpec([None, 2], tf.float32, name="latents")
-        count = tf.TensorSpec([], tf.int32, name="count")
-        seed = tf.TensorSpec([], tf.int64, name="seed")
-        signatures = {
-            "serving_default": tf.function(self.serve, input_signature=[latents]),
-            "sample": tf.function(self.sample, input_signature=[count, seed]),
-            "columns": tf.function(self.columns, input_signature=[]),
-        }
-        if self.fault == "no names":
-            del signatures["columns"]
-        return signatures
+    return change
 
 
-@pytest.fixture
-def export():
-    """Writes a generator with the given fault, or none, as a SavedModel."""
+def after_calls(count, change):
+    """Changes the data once there were some calls."""
 
-    def save(path, fault=None, kind=Generator):
-        module = kind(fault)
-        tf.saved_model.save(module, str(path), signatures=module.signatures())
+    def counted(generator, outputs, *inputs):
+        calls = generator.calls.assign_add(1)
+        (name,) = outputs
+        changed = tf.cast(change(generator, outputs[name]), outputs[name].dtype)
+        return {name: tf.where(calls > count, changed, outputs[name])}
 
-    return save
-
-
-@pytest.fixture
-def export_vectors(export):
-    """Writes a generator of vectors."""
-
-    def save(path, fault=None):
-        export(path, fault, VectorGenerator)
-
-    return save
+    return counted
 
 
-@pytest.fixture
-def export_classes(export):
-    """Writes a generator with classes."""
+def leaking(generator, outputs, *inputs):
+    kept = tf.concat([generator.kept, tf.ones([4_000_000])], 0)
+    with tf.control_dependencies([generator.kept.assign(kept)]):
+        return {name: tf.identity(value) for name, value in outputs.items()}
 
-    def save(path, fault=None):
-        export(path, fault, ConditionalGenerator)
+
+def hanging(_, outputs, *inputs):
+    forever = tf.while_loop(lambda n: n < 1, lambda n: (n * 1,), [tf.size(inputs[0]) * 0])
+    return {"images": outputs["images"] + tf.cast(forever[0], tf.uint8)}
+
+
+def voracious(_, outputs, *inputs):
+    much = tf.random.stateless_uniform([tf.size(inputs[0]), 20_000_000], [0, 0])
+    return {"images": outputs["images"] + tf.cast(tf.reduce_min(much) > 1.0, tf.uint8)}
+
+
+def raising(_, outputs, *inputs):
+    with tf.control_dependencies([tf.debugging.Assert(False, ["never"])]):
+        return {name: tf.identity(value) for name, value in outputs.items()}
+
+
+def renamed(_, outputs, *inputs):
+    return dict.fromkeys(["pictures"], *outputs.values())
+
+
+FAULTS = {
+    None: Planted,
+    "no sample": without("sample"),
+    "no draw_labels": without("draw_labels"),
+    "output name": signature("serving_default", renamed),
+    "float samples": signature(
+        "sample", lambda g, o, *i: {"images": tf.cast(o["images"], "float32")}
+    ),
+    "label type": signature("sample", lambda g, o, *i: o, labels=([None], tf.int32)),
+    "fixed batch": signature("sample", lambda g, o, *i: o, seeds=([4], tf.int64)),
+    "needs Python": signature("sample", python_twin),
+    "not finite": network(lambda g, z, x: x / 0.0),
+    "out of range": network(lambda g, z, x: 3.0 * x),
+    "collapsed": network(collapsed),
+    "batch normalisation in training mode": network(normalised_by_the_batch),
+    "NaN beyond 4 sigma": network(
+        lambda g, z, x: tf.where(tf.reduce_any(tf.abs(z) > 4)[..., None], np.nan * x, x)
+    ),
+    "noise": signature("sample", noise),
+    "black": signature("sample", lambda g, o, *i: {"images": o["images"] // 255}),
+    "fails above 4 rows": signature("sample", refuses(lambda rows: rows <= 4)),
+    "fails for 1 row": signature("sample", refuses(lambda rows: rows != 1)),
+    "black after three calls": signature(
+        "serving_default", after_calls(3, lambda g, images: images * 0.0 - 1.0)
+    ),
+    "other data later": signature("sample", after_calls(20, lambda g, images: 255 - images)),
+    "labels ignored": signature(
+        "serving_default",
+        lambda g, o, z, y: {"images": g._call_generator(z, tf.zeros_like(y))},
+    ),
+    "another class": signature(
+        "sample", lambda g, o, s, y: {"images": g.sample(s, tf.zeros_like(y))["images"]}
+    ),
+    "draws strangers": signature("draw_labels", lambda g, o, s: {"labels": o["labels"] * 0 + 1}),
+    "raises": signature("interpolate", raising),
+    "other interpolations": signature(
+        "interpolate", lambda g, o, *i: {"images": 255 - o["images"]}
+    ),
+    "NaN accepted": unchecked("latents"),
+    "any label": AnyLabel,
+    "any number": unchecked("seeds"),
+    "leaking": signature("sample", leaking),
+    "hanging": signature("sample", hanging),
+    "voracious": signature("sample", voracious),
+    "one name": signature("columns", lambda g, o: {"names": o["names"][:1]}),
+    "a name twice": signature("columns", lambda g, o: {"names": tf.constant(["a", "a"])}),
+    "not finite vectors": signature(
+        "serving_default", lambda g, o, z: {"vectors": o["vectors"] / 0.0}
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory):
+    """The SavedModel of a generator of images, of classes or of columns, with a fault or none."""
+
+    def save(fault=None, *, classes=False, columns=False):
+        arguments = [SHARES] if classes else [None, SCALING] if columns else []
+        path = tmp_path_factory.mktemp("model") / "Format-Serving"
+        generator = FAULTS[fault](Network(2 if columns else 0), *arguments)
+        export.save(generator, str(path))
+        return str(path)
 
     return save

@@ -8,11 +8,12 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components import features
-from components.common import saved_models
 from components.data import examples, vectors
 from components.data.spec import DataSpec
 from components.data.vectors import VectorRecord
 from components.infra_validator import probe
+from components.infra_validator.component import witness
+from components.serving.generator import Generator
 from components.trainer.component import GANTrainer
 from components.trainer.config import ConditioningConfig, TrainerConfig
 from components.trainer.data.scaling import Scaling
@@ -130,7 +131,8 @@ def test_a_generator_of_classes_knows_their_names(run, tmp_path, digits, conditi
 
     model, _ = run(config, inputs=_inputs(folder, map(examples.to_example, records)))
 
-    generator = saved_models.Generator(saved_models.find(str(model)))
+    generator = Generator.load(str(model))
+    assert generator.description["recipe"]["images"] == 320
     assert generator.class_names == ({0: "even", 1: "odd"} if conditioning else {})
 
 
@@ -149,8 +151,7 @@ def test_leaves_model_log_configuration_grids_and_the_untrained_generator(run):
     resolved = CONFIG.quality.model_copy(update={"select_by": "kid"})
     assert recorded == CONFIG.model_copy(update={"quality": resolved})
     for path in (model / "Format-Serving", model_run / "untrained"):
-        loaded = tf.saved_model.load(str(path))
-        assert set(loaded.signatures) == {"serving_default", "sample"}
+        assert Generator(str(path)).sample([3]).shape == (1, 8, 8, 1)
 
 
 def test_the_same_training_resumes_and_another_one_does_not(run, tmp_path):
@@ -228,12 +229,12 @@ def test_a_table_becomes_a_model_that_answers_in_its_units(
         CONFIG.model_copy(update=changes), data=DataSpec(columns=scaling.columns), inputs=inputs
     )
 
-    known = probe.probe(str(model / "Format-Serving"))
-    assert known == {"latent_size": 8, "columns": list(scaling.columns)}
-    signatures = tf.saved_model.load(str(model / "Format-Serving")).signatures
-    assert ("sample_class" in signatures) == conditional
-    made = signatures["sample"](count=tf.constant(500), seed=tf.constant(0, tf.int64))
-    made = made["vectors"].numpy()
+    path = str(model / "Format-Serving")
+    assert probe.probe(path, witness(path))["shape"] == [len(scaling.columns)]
+    generator = Generator(path)
+    assert generator.conditional == conditional
+    assert generator.columns == list(scaling.columns)
+    made = generator.draw(500)
     assert (made >= wine.min(axis=0)).all()
     assert (made <= wine.max(axis=0)).all()
     assert (np.ptp(made, axis=0) > 0).all()

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.serving.contract import row_seeds
+from components.serving.generator import Generator
 from components.trainer import export, sampling
 from components.trainer.data.scaling import Scaling
 
@@ -12,8 +14,8 @@ CLIENT = """
     import tensorflow as tf
     model = tf.saved_model.load(sys.argv[1])
     served = model.signatures["serving_default"](latents=tf.ones([3, 8]))["images"]
-    sampled = model.signatures["sample"](
-        count=tf.constant(5), seed=tf.constant(7, tf.int64))["images"]
+    seeds = tf.range(5, dtype=tf.int64) + 7 * 2**32
+    sampled = model.signatures["sample"](seeds=seeds)["images"]
     print(json.dumps({
         "served": served.numpy().tolist(), "dtype": served.dtype.name,
         "sampled": sampled.numpy().tolist(), "sampled_dtype": sampled.dtype.name,
@@ -51,7 +53,7 @@ def test_an_export_before_training_is_the_untrained_generator(make_trainer, tmp_
     trainer.train(images=64)
 
     loaded = tf.saved_model.load(str(tmp_path / "untrained"))
-    outputs = loaded.signatures["sample"](count=tf.constant(4), seed=tf.constant(0, tf.int64))
+    outputs = loaded.signatures["sample"](seeds=tf.range(4, dtype=tf.int64))
     np.testing.assert_array_equal(outputs["images"], before)
     assert not np.array_equal(trainer.sample(4), before)
 
@@ -66,20 +68,19 @@ def test_classes_are_served_by_label_and_by_their_shares(make_trainer, digits, l
         conditioning={},
     )
     trainer.export(str(tmp_path / "model"))
-    # A loaded model has only its signatures.
-    model = tf.saved_model.load(str(tmp_path / "model"))
-    assert set(model.signatures) == {"serving_default", "sample", "sample_class"}
-    served = model.signatures["serving_default"](
+    model = tf.saved_model.load(str(tmp_path / "model")).signatures
+    served = model["serving_default"](
         latents=tf.ones([3, 8]), labels=tf.constant([0, 1, 2], tf.int64)
     )["images"]
     assert served.shape == (3, 8, 8, 1)
     assert not np.array_equal(served[0], served[1])
 
-    arguments = {"count": tf.constant(7), "seed": tf.constant(1, tf.int64)}
-    of_class = model.signatures["sample_class"](label=tf.constant(2, tf.int64), **arguments)
-    np.testing.assert_array_equal(of_class["images"], trainer.sample(7, seed=1, label=2))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="label: no such class"):
-        model.signatures["sample_class"](label=tf.constant(3, tf.int64), **arguments)
+    inputs = {
+        "seeds": tf.constant(row_seeds(1, 7)),
+        "labels": tf.fill([7], tf.constant(2, "int64")),
+    }
+    of_class = model["sample"](**inputs)["images"]
+    np.testing.assert_array_equal(of_class, trainer.sample(7, seed=1, label=2))
 
     # `sample` and each class use the same latents, which reveals the labels.
     count = 300
@@ -98,24 +99,87 @@ class Labelled(tf.keras.Model):
         return tf.tile(gray + 0 * latents[:, :1, tf.newaxis, tf.newaxis], [1, 2, 2, 1])
 
 
-def test_a_class_without_examples_is_not_served(tmp_path):
-    shares = np.array([0.0, 0.5, 0.0, 0.0, 0.25, 0.25])
-    serving = export.ServingSignatures(Labelled(), 8, shares)
-    export.save(serving, str(tmp_path / "model"))
-    model = tf.saved_model.load(str(tmp_path / "model"))
-    seed = tf.constant(1, tf.int64)
+SHARES = np.array([0.0, 0.5, 0.0, 0.0, 0.25, 0.25])
 
-    drawn = model.signatures["sample"](count=tf.constant(400), seed=seed)["images"]
-    assert np.unique(drawn).tolist() == [1, 4, 5]
 
-    of_class = model.signatures["sample_class"]
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A generator that shows its classes."""
+    path = tmp_path_factory.mktemp("labelled") / "model"
+    export.save(export.ServingSignatures(Labelled(), 8, SHARES), str(path))
+    return Generator(str(path))
+
+
+def test_a_class_without_examples_is_not_served(labelled):
+    assert np.unique(labelled.draw(400, seed=1)).tolist() == [1, 4, 5]
     for label in (1, 4, 5):
-        made = of_class(count=tf.constant(3), seed=seed, label=tf.constant(label, tf.int64))
-        assert np.unique(made["images"]).tolist() == [label]
+        assert np.unique(labelled.sample(range(3), [label] * 3)).tolist() == [label]
     message = r"no such class; the generator has classes 1, 4-5; .* no examples of 0, 2-3; asked"
     for label in (-1, 0, 2, 3, 6):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-            of_class(count=tf.constant(3), seed=seed, label=tf.constant(label, tf.int64))
+        with pytest.raises(ValueError, match=message):
+            labelled.sample(range(3), [1, label, 1])
+
+
+LATENTS, LABELS = np.ones([3, 8], np.float32), np.array([1, 4, 5])
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs", "message"),
+    [
+        ("serving_default", {"latents": LATENTS * np.nan}, "latents: expected finite numbers"),
+        ("serving_default", {"latents": LATENTS * np.inf}, "latents: expected finite numbers"),
+        ("serving_default", {"labels": np.array([1, 4, 10])}, "labels: no such class"),
+        ("serving_default", {"labels": np.array([1])}, r"labels: as many rows as latents .*\[3\]"),
+        ("sample", {"labels": np.array([1, 4, -1])}, r"labels: no such class.*\[-1\]"),
+        ("sample", {"labels": np.resize(LABELS, 4)}, "labels: as many rows as seeds needed"),
+        ("sample_png", {"labels": np.array([1, 4, 0])}, "labels: no such class"),
+        (
+            "sample_truncated",
+            {"truncation": np.float32([0, 1, 1.5])},
+            r"truncation: .* in \[0, 1\]",
+        ),
+        ("sample_truncated", {"truncation": np.float32([0, 1, "nan"])}, "truncation: expected"),
+        ("interpolate", {"positions": np.float32([0, 1, -0.1])}, r"positions: .* in \[0, 1\]"),
+        ("interpolate", {"end_seeds": np.arange(2)}, "end_seeds: as many rows as seeds needed"),
+        ("draw_labels", {"seeds": np.arange(1025)}, r"seeds: a call may have 1024 rows.*\[1025\]"),
+        (
+            "sample",
+            {"seeds": np.arange(10**6), "labels": np.resize(LABELS, 10**6)},
+            r"seeds: a call may have 1024 rows, not\] \[1000000\]",
+        ),
+    ],
+)
+def test_what_has_no_answer_is_refused_with_the_reason(labelled, signature, inputs, message):
+    sound = {
+        "latents": LATENTS,
+        "labels": LABELS,
+        "seeds": np.arange(3),
+        "end_seeds": np.arange(3) + 7,
+        "positions": np.float32([0, 0.5, 1]),
+        "truncation": np.float32([0, 0.5, 1]),
+    }
+    given = {name: sound[name] for name in labelled.inputs(signature)}
+    assert labelled(signature, **given)
+
+    with pytest.raises(ValueError, match=message) as caught:
+        labelled(signature, **{**given, **inputs})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_keras_loads_it_as_a_layer(make_trainer, digits, labels, tmp_path, conditional):
+    classes = {"generator": {"num_classes": 10}, "discriminator": {"num_classes": 10}}
+    options = {"dataset": (digits, labels), "conditioning": {}, **classes} if conditional else {}
+    trainer = make_trainer(**options)
+    trainer.export(str(tmp_path / "model"))
+    inputs = [tf.ones([2, 8]), tf.constant([3, 4], tf.int64)]
+
+    layer = tf.keras.layers.TFSMLayer(str(tmp_path / "model"))
+    images = layer(inputs if conditional else inputs[0])["images"]
+
+    named = dict(zip(("latents", "labels")[: 1 + conditional], inputs, strict=False))
+    expected = Generator(str(tmp_path / "model"))("serving_default", **named)["images"]
+    np.testing.assert_array_equal(images, expected)
 
 
 def test_the_trainer_leaves_out_classes_without_examples(make_trainer, digits, labels):
@@ -143,20 +207,19 @@ def test_vectors_are_served_in_the_units_of_the_data(make_trainer, wine, scaling
     trainer = make_trainer(dataset=scaling.to_unit(wine), scaling=scaling)
     trainer.export(str(tmp_path / "model"))
 
-    model = tf.saved_model.load(str(tmp_path / "model"))
-    assert set(model.signatures) == {"serving_default", "sample", "columns"}
-    names = model.signatures["columns"]()["names"].numpy()
-    assert [name.decode() for name in names] == list(scaling.columns)
-    arguments = {"count": tf.constant(50), "seed": tf.constant(1, tf.int64)}
-    sampled = model.signatures["sample"](**arguments)["vectors"]
+    model = Generator(str(tmp_path / "model"))
+    assert model.columns == list(scaling.columns)
+    sampled = model.draw(50, seed=1)
     np.testing.assert_allclose(sampled, trainer.sample(50, seed=1), rtol=1e-6)
-    served = model.signatures["serving_default"](latents=tf.random.normal([50, 8]))["vectors"]
-    for rows in (sampled.numpy(), served.numpy()):
+    latents = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    served = model("serving_default", latents=latents)["vectors"]
+    assert "sample_png" not in model.signatures
+    for rows in (sampled, served):
         assert (rows >= scaling.low).all()
         assert (rows <= scaling.high).all()
-    assert Scaling.learn(sampled.numpy(), scaling.columns).decimals[:3] == scaling.decimals[:3]
+    assert Scaling.learn(sampled, scaling.columns).decimals[:3] == scaling.decimals[:3]
     # serving_default does not round.
-    assert (scaling.rounded(served).numpy() != served.numpy()).any(axis=0)[:3].all()
+    assert (scaling.rounded(tf.constant(served)).numpy() != served).any(axis=0)[:3].all()
 
 
 def test_an_export_overwrites_nothing_and_leaves_nothing_half_done(make_trainer, tmp_path):

@@ -1,0 +1,1 @@
+"""What an exported generator promises to those who call it, and how Python calls it."""
