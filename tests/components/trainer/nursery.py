@@ -1,12 +1,16 @@
 """Processes that have imported the stage already, each in a network namespace of its own.
 
 Importing TensorFlow and TFX takes longer than what the tests of several workers do with them. So
-this program does it once, and then forks a process for each order that it reads, one JSON object a
-line: {"start": {"address": "10.7.0.1" or null, "stderr": file, "environment": {...}, "stage":
-[arguments of `run_stage`]}} gives a process id, {"poll": id} its exit code or null, {"link": id,
-"state": "up" or "down"} pulls the plug of its network or puts it in. Each is answered by a line.
+this program does it once, and then forks a process for each order to start one. It reads orders,
+one JSON object a line, and answers each by a line:
 
-The addresses need a network namespace for this program itself (`unshare --net`): it has the bridge.
+    {"start": {"do": "run_stage", "arguments": [...], "environment": {...}, "stderr": FILE,
+               "address": "10.7.0.1" or null}}    the id of a new process
+    {"poll": ID}                                  its exit code, null before it has ended
+    {"link": ID, "state": "down" or "up"}         null; its network cable is pulled, or put in
+
+Addresses take `unshare --net` before this program and `bridge` behind it: all namespaces are joined
+by a bridge in its own, and go when their processes do.
 """
 
 import ctypes
@@ -18,6 +22,7 @@ import sys
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.data.spec import DataSpec
+from components.trainer import rendezvous
 from components.trainer.component import GANTrainer
 from components.trainer.config import TrainerConfig
 
@@ -26,7 +31,7 @@ _BRIDGE = "bridge"
 
 
 def run_stage(config, examples, anomalies, out, checkpoints):
-    """The stage as a container runs it."""
+    """The executor of the stage, as a container runs it."""
 
     def artifact(kind, uri):
         made = kind()
@@ -53,8 +58,13 @@ def run_stage(config, examples, anomalies, out, checkpoints):
     GANTrainer.EXECUTOR_SPEC.executor_class().Do(inputs, outputs, properties)
 
 
-def ip(*arguments):
-    subprocess.run(["ip", *arguments], check=True)
+DO = {"run_stage": run_stage, "meet": rendezvous.meet}
+
+
+def ip(arguments, namespace_of=None):
+    """Runs `ip` here, or in the network namespace of a process."""
+    prefix = ["nsenter", f"--net=/proc/{namespace_of}/ns/net"] if namespace_of else []
+    subprocess.run([*prefix, "ip", *arguments.split()], check=True)
 
 
 def enter_namespace(address):
@@ -62,27 +72,27 @@ def enter_namespace(address):
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
-    ip("link", "set", "lo", "up")
-    ip(*f"link add name eth0 type veth peer name v{os.getpid()} netns {os.getppid()}".split())
-    ip("address", "add", f"{address}/16", "dev", "eth0")
-    ip("link", "set", "eth0", "up")
-    nsenter = ["nsenter", f"--net=/proc/{os.getppid()}/ns/net"]
-    plug = f"ip link set v{os.getpid()} master {_BRIDGE} up".split()
-    subprocess.run(nsenter + plug, check=True)
+    plug, parent = f"plug{os.getpid()}", os.getppid()
+    ip("link set lo up")
+    ip(f"link add name eth0 type veth peer name {plug} netns {parent}")
+    ip(f"address add {address}/16 dev eth0")
+    ip("link set eth0 up")
+    ip(f"link set {plug} master {_BRIDGE} up", namespace_of=parent)
 
 
-def start(address, stderr, environment, stage):
-    """The id of a new process; in it, the arguments of the stage."""
+def start(do, arguments, environment, stderr, address):
+    """The id of a new process, and in it what to do."""
     process = os.fork()
     if process:
         return process, None
     os.environ.update(environment)
     os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    os.dup2(0, 1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
     if address:
         enter_namespace(address)
-    return 0, stage
+    return 0, lambda: DO[do](*arguments)
 
 
 def poll(process):
@@ -91,27 +101,27 @@ def poll(process):
 
 
 def serve():
-    """Answers orders; returns in the processes that it has started."""
+    """Follows orders; returns only in the processes that it starts: what they have to do."""
     for line in sys.stdin:
         order = json.loads(line)
         answer = None
         if "start" in order:
-            answer, stage = start(**order["start"])
-            if not answer:
-                return stage
+            answer, task = start(**order["start"])
+            if task:
+                return task
         elif "poll" in order:
             answer = poll(order["poll"])
         else:
-            ip("link", "set", f"v{order['link']}", order["state"])
+            ip(f"link set plug{order['link']} {order['state']}")
         print(json.dumps(answer), flush=True)
     sys.exit()
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["bridge"]:
-        ip("link", "set", "lo", "up")
-        ip("link", "add", "name", _BRIDGE, "type", "bridge")
-        ip("link", "set", _BRIDGE, "up")
+        ip("link set lo up")
+        ip(f"link add name {_BRIDGE} type bridge")
+        ip(f"link set {_BRIDGE} up")
     print("null", flush=True)
-    # Only a process of the stage comes back, and ends as any program does.
-    run_stage(*serve())
+    # The end of the program, as of any other, is part of what is tested.
+    serve()()
