@@ -16,6 +16,7 @@ by a bridge in its own, and go when their processes do.
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -26,7 +27,9 @@ from components.trainer import rendezvous
 from components.trainer.component import GANTrainer
 from components.trainer.config import TrainerConfig
 
+# <sched.h> and <sys/prctl.h>
 _CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
 _BRIDGE = "bridge"
 
 
@@ -58,6 +61,7 @@ def run_stage(config, examples, anomalies, out, checkpoints):
     GANTrainer.EXECUTOR_SPEC.executor_class().Do(inputs, outputs, properties)
 
 
+C = ctypes.CDLL(None, use_errno=True)
 DO = {"run_stage": run_stage, "meet": rendezvous.meet}
 
 
@@ -69,8 +73,7 @@ def ip(arguments, namespace_of=None):
 
 def enter_namespace(address):
     """Gives this process a network of its own, plugged into the bridge of its parent's."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNET):
+    if C.unshare(_CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
     plug, parent = f"plug{os.getpid()}", os.getppid()
     ip("link set lo up")
@@ -85,6 +88,8 @@ def start(do, arguments, environment, stderr, address):
     process = os.fork()
     if process:
         return process, None
+    # After a failed test nobody would end it.
+    C.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ.update(environment)
     os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     nothing = os.open(os.devnull, os.O_RDWR)
