@@ -1,7 +1,6 @@
 """What the workers of a cluster decide together, and what one does that has lost another."""
 
 import contextlib
-import faulthandler
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from components.trainer import rendezvous
+from components.trainer import deadline, rendezvous
 
+# What is longer than `wait_for_workers_minutes` is that.
 _SECONDS_TO_CONNECT = 120
 # What operations raise when a peer, or the connection to it, is gone.
 _LOST = (
@@ -29,9 +29,14 @@ def join(addresses: Sequence[str], own: int, minutes: float) -> tf.distribute.St
     """
     rendezvous.meet(addresses, own, minutes)
     # A worker that is lost between the two lets TensorFlow wait for ever, holding Python's lock.
-    faulthandler.dump_traceback_later(_SECONDS_TO_CONNECT, exit=True)
-    with _translated(addresses, own), contextlib.ExitStack() as stack:
-        stack.callback(faulthandler.cancel_dump_traceback_later)
+    seconds = min(minutes * 60, _SECONDS_TO_CONNECT)
+    others = [index for index in range(len(addresses)) if index != own]
+    message = (
+        f"no connection within {seconds:g} s after all had come: one is gone of "
+        f"{rendezvous.in_words(addresses, others)}; start all workers again"
+    )
+    limit = deadline.exit_after(seconds, rendezvous.RESUME_EXIT_CODE, message)
+    with _translated(addresses, own), limit:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     if threading.current_thread() is threading.main_thread():
         # TensorFlow's coordination service has installed a handler that ignores SIGTERM.

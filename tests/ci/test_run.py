@@ -29,7 +29,7 @@ def program(path, script):
 def test_the_reference_values_are_checked_and_skipped_only_aloud(tmp_path, oracles, ci, code, said):
     (tmp_path / ".ci").mkdir()
     shutil.copy(PROJECT / ".ci" / "run", tmp_path / ".ci" / "run")
-    for name in ("make", "chromium", "chromedriver"):
+    for name in ("make", "chromium", "chromedriver", "ip"):
         program(tmp_path / "bin" / name, "")
     program(tmp_path / ".ci" / "debian13", "")
     program(tmp_path / ".ci" / "crds", "")
