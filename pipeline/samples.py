@@ -30,7 +30,7 @@ def write(folder: str, count: int, seed: int, label: str | None, out: str) -> No
     """
     generator = Generator.load(folder)
     path, kind = generator.path, generator.kind
-    number = None if label is None else _number(label, generator.class_names)
+    number = None if label is None else class_number(label, generator.class_names)
     if kind not in _EXTENSIONS:
         expected = " or ".join(_EXTENSIONS)
         raise ValueError(f"{path}: the model makes {kind}, expected {expected}")
@@ -47,8 +47,12 @@ def write(folder: str, count: int, seed: int, label: str | None, out: str) -> No
         tables.save(samples, names, out)
 
 
-def _number(label: str, names: Mapping[int, str]) -> int:
-    """The class that is meant: a whole number is one, whatever the classes are called."""
+def class_number(label: str, names: Mapping[int, str]) -> int:
+    """The class that is meant: a whole number is one, whatever the classes are called.
+
+    Raises:
+      ValueError: for an unknown name.
+    """
     if label.isdecimal():
         return int(label)
     numbers = {name: number for number, name in names.items()}

@@ -68,11 +68,7 @@ class Generator:
           ValueError: for labels of a generator without classes, or of classes that it does not
             have, for other bad values, and for a generator of contract 1.
         """
-        if not self.description:
-            raise ValueError(
-                f"{self.path}: exported before samples had seeds of their own (contract 1); use "
-                "draw, or export it again"
-            )
+        self._check_contract()
         inputs: dict[str, np.ndarray] = {"seeds": np.asarray(seeds, np.int64)}
         signature = "sample"
         if truncation is not None:
@@ -86,9 +82,18 @@ class Generator:
         for start in range(0, max(1, len(inputs["seeds"])), self._max_rows):
             part = {name: each[start : start + self._max_rows] for name, each in inputs.items()}
             if self.conditional and labels is None:
-                part.update(self("draw_labels", seeds=part["seeds"]))
+                part["labels"] = self.draw_labels(part["seeds"])
             parts.append(self(signature, **part)[self.kind])
         return np.concatenate(parts)
+
+    def draw_labels(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The classes int64 [n] that `sample` takes for at most `max_rows` seeds.
+
+        Raises:
+          ValueError: for a generator without classes, and for one of contract 1.
+        """
+        self._check_contract()
+        return self("draw_labels", seeds=np.asarray(seeds, np.int64))["labels"]
 
     def draw(
         self, count: int, seed: int = 0, label: int | None = None, batch_size: int = MAX_ROWS
@@ -171,6 +176,13 @@ class Generator:
             return self("sample", **inputs)[self.kind]
         self._check_conditional(label)
         return self(_BY_CLASS, label=tf.constant(label, tf.int64), **inputs)[self.kind]
+
+    def _check_contract(self) -> None:
+        if not self.description:
+            raise ValueError(
+                f"{self.path}: exported before samples had seeds of their own (contract 1); use "
+                "draw, or export it again"
+            )
 
     def _check_conditional(self, labels: object) -> None:
         if not self.conditional:

@@ -29,6 +29,7 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
         results.compare,
         results.evaluate,
         results.sample,
+        results.generate,
         results.rollback,
     ],
 )

@@ -1,4 +1,4 @@
-"""`tfx-gan runs`, `compare`, `evaluate`, `sample` and `rollback`."""
+"""`tfx-gan runs`, `compare`, `evaluate`, `sample`, `generate` and `rollback`."""
 
 import os
 import sys
@@ -125,6 +125,53 @@ def sample(model_dir: str, count: int, seed: int, label: str | None, out: str) -
     from pipeline import samples
 
     samples.write(model_dir, count, seed, label, out)
+    click.echo(out)
+
+
+@click.command(cls=Command)
+@click.argument("model_dir")
+@click.option("--count", required=True, type=click.IntRange(1, 2**32), help="How many samples.")
+@click.option("--out", required=True, help="Folder to write, a path or URI.")
+@click.option(
+    "--format",
+    "file_format",
+    required=True,
+    help="png, npz, tfrecord, parquet or webdataset.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**31), 2**31 - 1))
+@click.option(
+    "--labels",
+    metavar="NUMBER|NAME,…",
+    help="Classes that the samples take in turn; default: as often as in the data.",
+)
+@click.option(
+    "--truncation", type=click.FloatRange(0, 1), help="Of the latents; smaller is less varied."
+)
+@click.option(
+    "--beam", "runner", multiple=True, metavar="ARGUMENT", help="Of the Beam runner; repeatable."
+)
+def generate(
+    model_dir: str,
+    count: int,
+    out: str,
+    file_format: str,
+    seed: int,
+    labels: str | None,
+    truncation: float | None,
+    runner: tuple[str, ...],
+) -> None:
+    """Write many samples of MODEL_DIR to files of 1000; run again, it goes on where it stopped."""
+    from components.serving.generator import Generator
+    from pipeline import generating, samples
+    from pipeline.config import LOCAL_BEAM
+
+    generator = Generator.load(model_dir)
+    numbers = tuple(
+        samples.class_number(each, generator.class_names)
+        for each in (labels.split(",") if labels else ())
+    )
+    order = generating.Order(generator.path, count, file_format, seed, numbers, truncation)
+    generating.generate(order, out, runner or LOCAL_BEAM)
     click.echo(out)
 
 

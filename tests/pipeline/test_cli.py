@@ -233,6 +233,23 @@ def test_sample_names_what_is_no_model(serving, tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--format", "npz"), "exported before samples had seeds of their own (contract 1)"),
+        (("--format", "jpeg"), "unknown format 'jpeg': known: "),
+        (("--format", "npz", "--labels", "cat"), "--label cat: no class of this name"),
+    ],
+)
+def test_generate_says_what_it_cannot_make(serving, tmp_path, arguments, message):
+    arguments = ("--count", 3, "--out", tmp_path / "out", *arguments)
+    result = _invoke("generate", serving / "classes", *arguments)
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_rollback_says_what_is_served(tmp_path):
     for version in "789":
         (tmp_path / version).mkdir()

@@ -1,0 +1,191 @@
+"""Bulk samples: complete, the same however they are made, and readable."""
+
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from pyarrow import parquet
+
+from components.example_gen import dataset
+from components.serving.generator import Generator
+from components.trainer import export
+from components.trainer.data.scaling import Scaling
+from pipeline import generating
+from pipeline.config import LOCAL_BEAM
+from pipeline.generating import Order
+
+COUNT = 115
+MANY_THREADS = (*LOCAL_BEAM, "--direct_num_workers=2", "--direct_running_mode=multi_threading")
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(generating, "SHARD", 50)
+
+
+class Network(tf.Module):
+    """Four by four pixels, or two columns."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.shape = shape
+        size = int(np.prod(shape))
+        self.weights = tf.Variable(tf.random.stateless_normal([3, size], [0, 0]))
+
+    def __call__(self, inputs, training=None):
+        latents, labels = inputs if isinstance(inputs, list) else (inputs, tf.zeros([1], tf.int64))
+        level = tf.cast(labels, tf.float32)[:, None] / 5
+        return tf.reshape(tf.tanh(latents @ self.weights - level), [-1, *self.shape])
+
+
+def exported(folder, network, *arguments):
+    export.save(export.ServingSignatures(network, 3, *arguments), str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Generators of images, of classes and of rows, by name."""
+    folder = tmp_path_factory.mktemp("models")
+    scaling = Scaling(("wind", "rain"), (0.0, 0.0), (30.0, 5.0), (None, 0))
+    return {
+        "images": exported(folder / "images", Network(4, 4, 1)),
+        "classes": exported(folder / "classes", Network(4, 4, 1), np.array([0.25, 0.75])),
+        "rows": exported(folder / "rows", Network(2), None, scaling),
+    }
+
+
+def content(folder):
+    """The bytes of all files by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def make(order, out, runner=LOCAL_BEAM):
+    generating.generate(order, str(out), runner)
+    return content(out)
+
+
+@pytest.mark.parametrize("name", generating.FORMATS.names())
+def test_equal_orders_are_equal_bytes_in_any_bundles(models, tmp_path, name):
+    order = Order(models["classes"], 60, name, seed=3)
+
+    first = make(order, tmp_path / "first")
+    workers = (
+        "--runner=FnApiRunner",
+        "--direct_num_workers=2",
+        "--direct_running_mode=multi_threading",
+    )
+    assert make(order, tmp_path / "second", workers) == first
+    assert json.loads(first[generating.RECORD])["complete"] is True
+
+
+def test_a_run_that_was_killed_goes_on(models, tmp_path, monkeypatch):
+    order = Order(models["images"], COUNT, "npz")
+    whole = make(order, tmp_path / "whole")
+    out = tmp_path / "out"
+    write = generating.FORMATS.get("npz")[1]
+    made = []
+
+    def killed_in_the_second(part, path):
+        made.append(part.first)
+        if len(made) > 1:
+            raise KeyboardInterrupt
+        write(part, path)
+
+    with monkeypatch.context() as patch, pytest.raises(BaseException):  # noqa: B017
+        patch.setitem(generating.FORMATS._entries, "npz", (".npz", killed_in_the_second))
+        make(order, out)
+    assert json.loads((out / generating.RECORD).read_text())["complete"] is False
+    assert len(list(out.glob("samples-*.npz"))) == 1
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("samples-*.npz")}
+
+    assert make(order, out) == whole
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_rows_are_those_of_their_seeds(models, tmp_path):
+    generator = Generator(models["classes"])
+    make(Order(models["classes"], COUNT, "npz", seed=1), tmp_path / "all")
+    parts = [np.load(path) for path in sorted((tmp_path / "all").glob("*.npz"))]
+
+    assert [len(part["seeds"]) for part in parts] == [50, 50, 15]
+    images = np.concatenate([part["images"] for part in parts])
+    assert np.abs(images.astype(int) - generator.draw(COUNT, seed=1)).max() <= 1
+
+    make(Order(models["classes"], 5, "npz", labels=(1, 0), truncation=0.5), tmp_path / "some")
+    some = np.load(tmp_path / "some" / "samples-00000-of-00001.npz")
+    assert some["labels"].tolist() == [1, 0, 1, 0, 1]
+    expected = generator.sample(range(5), [1, 0, 1, 0, 1], truncation=0.5)
+    assert np.abs(some["images"].astype(int) - expected).max() <= 1
+
+
+def test_our_own_readers_read_them(models, tmp_path):
+    images = Generator(models["images"]).draw(60)
+    for name in ("png", "npz", "tfrecord", "parquet"):
+        make(Order(models["images"], 60, name), tmp_path / name)
+        if name == "npz":
+            path = str(sorted((tmp_path / name).glob("*.npz"))[0])
+            expected = images[:50]
+        else:
+            (tmp_path / name / generating.RECORD).unlink()
+            path, expected = str(tmp_path / name), images
+        found = dataset.inspect(path).read().data
+        assert found.shape == expected.shape, name
+        # Readers have an order of their own.
+        sums = [np.sort(each.reshape(len(each), -1).sum(axis=1)) for each in (found, expected)]
+        assert np.abs(sums[0].astype(int) - sums[1]).max() <= 16
+
+
+def test_an_archive_has_images_seeds_and_classes(models, tmp_path):
+    make(Order(models["classes"], 3, "webdataset", labels=(1,)), tmp_path / "out")
+
+    with tarfile.open(tmp_path / "out" / "samples-00000-of-00001.tar") as archive:
+        names = archive.getnames()
+        assert names[:3] == ["000000000.cls", "000000000.json", "000000000.png"]
+        assert archive.extractfile("000000002.cls").read() == b"1"
+        assert json.loads(archive.extractfile("000000002.json").read()) == {"seed": 2}
+        assert Image.open(archive.extractfile("000000002.png")).size == (4, 4)
+
+
+def test_rows_keep_their_columns(models, tmp_path):
+    make(Order(models["rows"], 20, "parquet"), tmp_path / "out")
+
+    table = parquet.read_table(tmp_path / "out" / "samples-00000-of-00001.parquet")
+    assert table.column_names == ["seed", "wind", "rain"]
+    expected = Generator(models["rows"]).draw(20)
+    np.testing.assert_allclose(np.stack([table["wind"], table["rain"]], 1), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "error", "message"),
+    [
+        ("rows", {"format": "png"}, ValueError, "--format png: the model makes vectors, not"),
+        ("rows", {"format": "jpeg"}, ValueError, "unknown format 'jpeg': .*npz, parquet, png"),
+        ("images", {"labels": (1,)}, ValueError, "the generator has no classes"),
+        ("classes", {"labels": (0, 7)}, ValueError, "labels: no such class"),
+        ("images", {"truncation": 2.0}, ValueError, "truncation: expected numbers"),
+        ("images", {"seed": 2**31}, ValueError, "seed: 2147483648, expected"),
+    ],
+)
+def test_what_cannot_be_made_leaves_nothing(models, tmp_path, model, changes, error, message):
+    order = Order(**{"model": models[model], "count": 3, "format": "npz", **changes})
+    with pytest.raises(error, match=message):
+        make(order, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_samples_are_not_mixed_in(models, tmp_path):
+    make(Order(models["images"], 3, "npz"), tmp_path / "out")
+    with pytest.raises(FileExistsError, match="out: holds other samples; name another --out"):
+        make(Order(models["images"], 3, "npz", seed=1), tmp_path / "out")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "x").write_text("")
+    with pytest.raises(FileExistsError, match="notes: is not empty; name another --out"):
+        make(Order(models["images"], 3, "npz"), tmp_path / "notes")
