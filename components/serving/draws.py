@@ -23,6 +23,8 @@ _ROUNDS, _ROUNDS_PER_KEY = 20, 4
 # Of the key's third word: keeps three equal words from being a fixed point.
 _PARITY = 0x1BD11BDA
 
+# Of a turn: a cosine is a sine there, as ONNX Runtime has no cosine in float64.
+_QUARTER = np.pi / 2
 # A sine below which two latents count as parallel.
 _PARALLEL = 1e-4
 
@@ -66,7 +68,7 @@ def latents(seeds: tf.Tensor, size: int) -> tf.Tensor:
     radius, angle = (_uniform(each) for each in _words(seeds, pairs, _LATENTS_STREAM))
     radius = tf.sqrt(-2.0 * tf.math.log(radius))
     turn = 2.0 * np.pi * angle
-    normal = tf.stack([radius * tf.cos(turn), radius * tf.sin(turn)], -1)
+    normal = tf.stack([radius * tf.sin(turn + _QUARTER), radius * tf.sin(turn)], -1)
     return tf.cast(tf.reshape(normal, [-1, 2 * pairs])[:, :size], tf.float32)
 
 
@@ -121,15 +123,19 @@ def numpy_latents(seeds: np.ndarray, size: int) -> np.ndarray:
     words = threefry((low, high), counter, np.right_shift)
     radius, angle = ((word.astype(np.uint32) + 0.5) / 2.0**32 for word in words)
     radius, turn = np.sqrt(-2.0 * np.log(radius)), 2.0 * np.pi * angle
-    normal = np.stack([radius * np.cos(turn), radius * np.sin(turn)], -1)
+    normal = np.stack([radius * np.sin(turn + _QUARTER), radius * np.sin(turn)], -1)
     return normal.reshape(-1, 2 * pairs)[:, :size].astype(np.float32)
 
 
 def _words(seeds: tf.Tensor, count: int, stream: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Random words, int32 [n, count] each."""
-    halves = tf.bitcast(seeds, tf.int32)[:, :, tf.newaxis]
+    # ONNX has neither bit casts nor shifts of int64; this division leaves nothing.
+    low = tf.cast(seeds, tf.int32)
+    high = tf.truncatediv(seeds - tf.cast(low, tf.int64), tf.constant(2**32, tf.int64))
+    high = tf.cast(high, tf.int32) - tf.cast(low < 0, tf.int32)
+    key = (low[:, tf.newaxis], high[:, tf.newaxis])
     counter = (tf.range(count)[tf.newaxis], tf.fill([1, count], stream))
-    return threefry((halves[:, 0], halves[:, 1]), counter, tf.bitwise.right_shift)
+    return threefry(key, counter, tf.bitwise.right_shift)
 
 
 def _uniform(words: tf.Tensor) -> tf.Tensor:
