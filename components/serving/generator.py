@@ -1,6 +1,7 @@
 """A generator as its SavedModel serves it, for Python."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -142,6 +143,19 @@ class Generator:
         if signature not in self.signatures:
             return {}
         return self._model.signatures[signature].structured_input_signature[1]
+
+    def function(self, signature: str) -> Any:  # noqa: ANN401
+        """The signature as a tf.function of its inputs in their order, for converters."""
+        specs = [
+            tf.TensorSpec(spec.shape, spec.dtype, name=name)
+            for name, spec in self.inputs(signature).items()
+        ]
+        concrete = self._model.signatures[signature]
+
+        def call(*values: tf.Tensor) -> Any:  # noqa: ANN401
+            return concrete(**{spec.name: value for spec, value in zip(specs, values, strict=True)})
+
+        return tf.function(call, input_signature=specs, autograph=False)
 
     def outputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
         """The outputs of a signature by name; raises ValueError if it does not exist."""

@@ -30,6 +30,7 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
         results.evaluate,
         results.sample,
         results.generate,
+        results.export,
         results.rollback,
     ],
 )

@@ -1,4 +1,4 @@
-"""`tfx-gan runs`, `compare`, `evaluate`, `sample`, `generate` and `rollback`."""
+"""`tfx-gan runs`, `compare` and `evaluate`, and what is done with a model that is there."""
 
 import os
 import sys
@@ -173,6 +173,21 @@ def generate(
     order = generating.Order(generator.path, count, file_format, seed, numbers, truncation)
     generating.generate(order, out, runner or LOCAL_BEAM)
     click.echo(out)
+
+
+@click.command(cls=Command)
+@click.argument("model_dir")
+@click.option("--to", "runtime", required=True, help="onnx.")
+@click.option(
+    "--signature", default="sample", show_default=True, help="Which one becomes the model."
+)
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
+def export(model_dir: str, runtime: str, signature: str, out: str) -> None:
+    """Convert a signature of MODEL_DIR for another runtime, if that answers the same."""
+    from pipeline import exporting
+
+    difference = exporting.export(model_dir, runtime, signature, out)
+    click.echo(f"{out}: {difference}")
 
 
 @click.command(cls=Command)

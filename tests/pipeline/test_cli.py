@@ -250,6 +250,15 @@ def test_generate_says_what_it_cannot_make(serving, tmp_path, arguments, message
     assert not (tmp_path / "out").exists()
 
 
+def test_export_says_what_it_cannot_convert(serving, tmp_path):
+    out = tmp_path / "generator.onnx"
+    result = _invoke("export", serving / "10", "--to", "onnx", "--out", out)
+
+    assert result.exit_code == 1
+    assert result.stderr == f"tfx-gan: {serving}/10: not of contract 2; export it again\n"
+    assert not out.exists()
+
+
 def test_rollback_says_what_is_served(tmp_path):
     for version in "789":
         (tmp_path / version).mkdir()
