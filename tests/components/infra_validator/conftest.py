@@ -151,6 +151,11 @@ def voracious(_, outputs, *inputs):
     return {"images": outputs["images"] + tf.cast(tf.reduce_min(much) > 1.0, tf.uint8)}
 
 
+def crashing(_, outputs, *inputs):
+    with tf.control_dependencies([tf.raw_ops.Abort(error_msg="planted")]):
+        return {name: tf.identity(value) for name, value in outputs.items()}
+
+
 def raising(_, outputs, *inputs):
     with tf.control_dependencies([tf.debugging.Assert(False, ["never"])]):
         return {name: tf.identity(value) for name, value in outputs.items()}
@@ -202,6 +207,7 @@ FAULTS = {
     "any label": AnyLabel,
     "any number": unchecked("seeds"),
     "leaking": signature("sample", leaking),
+    "crashing": signature("sample", crashing),
     "hanging": signature("sample", hanging),
     "voracious": signature("sample", voracious),
     "one name": signature("columns", lambda g, o: {"names": o["names"][:1]}),

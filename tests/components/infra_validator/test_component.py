@@ -47,6 +47,7 @@ def test_a_sound_generator_is_blessed(plant, judge):
     [
         ("needs Python", {}, "pyfunc"),
         (None, {"seconds": 1}, "the model did not load and respond within 1 seconds"),
+        ("crashing", {}, "the process that loads the model ended with exit code -6"),
         ("hanging", {"seconds": 20}, "the model did not load and respond within 20 seconds"),
         ("voracious", {"memory_gb": 2}, "serving the model takes more than 2 GB"),
         (None, {"rows_per_second": 1e9}, "rows a second, expected 1e+09 or more"),
