@@ -1,7 +1,6 @@
 """Many samples of a generator in files, made by Beam."""
 
 import dataclasses
-import hashlib
 import io
 import json
 import os
@@ -14,11 +13,9 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
-from PIL import Image
 from pyarrow import parquet
 
-from components.common import files, saved_models
-from components.common.grids import png
+from components.common import files, grids
 from components.common.registry import Registry
 from components.data import examples, vectors
 from components.serving.contract import row_seeds
@@ -178,10 +175,15 @@ def generate(order: Order, out: str, runner: Sequence[str]) -> None:
     generator = Generator(order.model)
     if generator.kind != "images" and order.format in ("png", "webdataset"):
         raise ValueError(f"--format {order.format}: the model makes {generator.kind}, not images")
+    if order.count < 1:
+        raise ValueError(f"count: {order.count}, expected 1 or more")
     # What is wrong with the seed, a label or the truncation is so before anything is written.
     row_seeds(order.seed, 1, order.count - 1)
     _sampled(generator, order, row_seeds(order.seed, max(1, len(order.labels))), 0)
-    asked = {**dataclasses.asdict(order), "model": _identity(order.model)}
+    asked = {
+        **dataclasses.asdict(order),
+        "model": files.digest(order.model, without=["assets", "assets.extra"]),
+    }
     record = os.path.join(out, RECORD)
     if tf.io.gfile.exists(record):
         found = json.loads(files.read(record))
@@ -218,7 +220,7 @@ class _Write(beam.DoFn):
             return
         seeds = row_seeds(order.seed, min(SHARD, order.count - first), first)
         labels, data = _sampled(self._generator, order, seeds, first)
-        part = Part(first, seeds, labels, data, self._generator.columns or _numbered(data))
+        part = Part(first, seeds, labels, data, self._generator.column_names)
         with files.atomic(path) as temporary:
             FORMATS.get(order.format)[1](part, temporary)
         self._made.inc(len(seeds))
@@ -235,19 +237,5 @@ def _sampled(
     return labels, generator.sample(seeds, labels, order.truncation)
 
 
-def _numbered(data: np.ndarray) -> list[str]:
-    return [] if data.ndim == 4 else [f"column {index}" for index in range(data.shape[1])]
-
-
-def _identity(model: str) -> str:
-    """Of the graph and the weights: 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name in (saved_models.FILE, "variables/variables.data-00000-of-00001"):
-        path = os.path.join(model, name)
-        if tf.io.gfile.exists(path):
-            digest.update(files.read(path))
-    return digest.hexdigest()[:16]
-
-
 def _encoded(image: np.ndarray) -> bytes:
-    return png(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image))
+    return grids.png(grids.picture(image))

@@ -43,8 +43,7 @@ def write(folder: str, count: int, seed: int, label: str | None, out: str) -> No
     if kind == "images":
         grids.save_png(grids.grid(samples), out)
     else:
-        names = generator.columns or [f"column {index}" for index in range(samples.shape[1])]
-        tables.save(samples, names, out)
+        tables.save(samples, generator.column_names, out)
 
 
 def class_number(label: str, names: Mapping[int, str]) -> int:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components import features
-from components.common import saved_models
+from components.common import grids, saved_models
 from components.common.config import validate
 from components.common.files import atomic_folder
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split, by
@@ -123,9 +123,7 @@ def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
         return images
     resized = np.empty((len(images), height, width, images.shape[3]), np.uint8)
     for row, image in zip(resized, images, strict=True):
-        # In Pillow, gray images have no axis of channels.
-        picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
-        made = picture.resize((width, height), Image.Resampling.BICUBIC)
+        made = grids.picture(image).resize((width, height), Image.Resampling.BICUBIC)
         row[:] = np.asarray(made).reshape(row.shape)
     return resized
 

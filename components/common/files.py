@@ -1,9 +1,10 @@
 """Files and folders, written atomically: readers see all of the content or nothing."""
 
 import contextlib
+import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import tensorflow as tf
 
@@ -40,6 +41,26 @@ def read(path: str) -> bytes:
     """The content of a file, at a path or URI."""
     with tf.io.gfile.GFile(path, "rb") as file:
         return file.read()
+
+
+def digest(folder: str, without: Collection[str] = ()) -> str:
+    """16 hexadecimal digits of the names and contents of all files in a folder.
+
+    Args:
+      folder: a path or URI.
+      without: folders in it whose files do not count.
+    """
+    found = hashlib.sha256()
+    paths = [
+        os.path.join(parent, name)
+        for parent, _, names in tf.io.gfile.walk(folder)
+        if os.path.relpath(parent, folder) not in without
+        for name in names
+    ]
+    for path in sorted(paths):
+        content = read(path)
+        found.update(f"{os.path.relpath(path, folder)} {len(content)} ".encode() + content)
+    return found.hexdigest()[:16]
 
 
 @contextlib.contextmanager

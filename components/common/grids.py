@@ -36,8 +36,13 @@ def grid(images: np.ndarray, columns: int | None = None) -> Image.Image:
     padded = np.full((rows * columns, *cell, channels), 255, np.uint8)
     padded[:count, :height, :width] = images
     tiled = padded.reshape(rows, columns, *cell, channels).swapaxes(1, 2)
-    picture = tiled.reshape(rows * cell[0], columns * cell[1], channels)[:-_GAP, :-_GAP]
-    return Image.fromarray(picture[..., 0] if channels == 1 else picture)
+    tiled = tiled.reshape(rows * cell[0], columns * cell[1], channels)[:-_GAP, :-_GAP]
+    return picture(tiled)
+
+
+def picture(image: np.ndarray) -> Image.Image:
+    """A uint8 array [height, width, channels]; in Pillow, gray images have no axis of channels."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def png(image: Image.Image) -> bytes:

@@ -175,7 +175,7 @@ class Extractor:
         outputs = self._model.signatures[SIGNATURE].structured_outputs
         classes = outputs["probabilities"].shape[-1] if "probabilities" in outputs else None
         return {
-            "id": _hash_of_files(self.folder),
+            "id": files.digest(self.folder, without=[_STATISTICS_FOLDER]),
             "kind": "saved_model",
             "name": os.path.basename(os.path.normpath(self.folder)),
             "feature_dim": outputs["features"].shape[-1],
@@ -289,18 +289,3 @@ def _read_description(folder: str) -> dict[str, Any]:
     if missing:
         raise ValueError(f"{path}: no {', '.join(missing)}; found {', '.join(description)}")
     return description
-
-
-def _hash_of_files(folder: str) -> str:
-    digest = hashlib.sha256()
-    paths = [
-        os.path.join(parent, name)
-        for parent, _, names in tf.io.gfile.walk(folder)
-        # Statistics are not part of the model.
-        if os.path.relpath(parent, folder) != _STATISTICS_FOLDER
-        for name in names
-    ]
-    for path in sorted(paths):
-        content = files.read(path)
-        digest.update(f"{os.path.relpath(path, folder)} {len(content)} ".encode() + content)
-    return digest.hexdigest()[:16]

@@ -82,7 +82,7 @@ def probe(model_dir: str, witness: Mapping[str, np.ndarray]) -> dict[str, Any]:
     seeds, latents, classes = (witness[name] for name in ("seeds", "latents", "classes"))
     served = model.signatures.get("serving_default")
     kind = "vectors" if served is not None and "vectors" in served.structured_outputs else "images"
-    _check_types(model, kind, latents.shape[1], conditional=len(classes) > 0)
+    _check_types(model, kind, conditional=len(classes) > 0)
 
     labels = {"labels": np.resize(classes, len(seeds))} if len(classes) else {}
     floats = model("serving_default", latents=latents, **labels)
@@ -111,7 +111,7 @@ def probe(model_dir: str, witness: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _contract(kind: str, latent_dim: int, *, conditional: bool) -> dict[str, tuple[dict, dict]]:
+def _contract(kind: str, *, conditional: bool) -> dict[str, tuple[dict, dict]]:
     """The inputs and outputs of each signature: dtype and rank of a batch."""
     labels = {"labels": (tf.int64, 1)} if conditional else {}
     seeds, positions = {"seeds": (tf.int64, 1)}, {"positions": (tf.float32, 1)}
@@ -131,8 +131,8 @@ def _contract(kind: str, latent_dim: int, *, conditional: bool) -> dict[str, tup
     return found
 
 
-def _check_types(model: Model, kind: str, latent_dim: int, *, conditional: bool) -> None:
-    for name, expected in _contract(kind, latent_dim, conditional=conditional).items():
+def _check_types(model: Model, kind: str, *, conditional: bool) -> None:
+    for name, expected in _contract(kind, conditional=conditional).items():
         if name not in model.signatures:
             raise ValueError(f"no signature {name!r}, only {', '.join(sorted(model.signatures))}")
         signature = model.signatures[name]

@@ -3,6 +3,7 @@
 Servers load the folder with the highest number, and ignore names that are no numbers.
 """
 
+import contextlib
 import errno
 import os
 import time
@@ -27,10 +28,15 @@ def staging(folder: str) -> str:
     if tf.io.gfile.isdir(folder):
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
-            old = time.time() - os.stat(path).st_mtime > _STALE_SECONDS
-            if old and name.startswith(_HIDDEN):
-                tf.io.gfile.rmtree(path)
+            # Others that push at the same time remove them too.
+            with contextlib.suppress(FileNotFoundError, tf.errors.NotFoundError):
+                if name.startswith(_HIDDEN) and _age(path) > _STALE_SECONDS:
+                    tf.io.gfile.rmtree(path)
     return os.path.join(folder, f"{_HIDDEN[0]}{uuid.uuid4().hex}")
+
+
+def _age(path: str) -> float:
+    return time.time() - os.stat(path).st_mtime
 
 
 def publish(model: str, folder: str, version: int) -> str:
@@ -46,8 +52,10 @@ def publish(model: str, folder: str, version: int) -> str:
     """
     while True:
         highest = max(map(int, saved_models.versions(folder)), default=0)
-        if highest and saved_models.same(model, os.path.join(folder, str(highest))):
-            return str(highest)
+        # Pruned meanwhile, it is not the highest any more.
+        with contextlib.suppress(tf.errors.NotFoundError):
+            if highest and saved_models.same(model, os.path.join(folder, str(highest))):
+                return str(highest)
         found = str(max(version, highest + 1))
         try:
             os.rename(model, os.path.join(folder, found))

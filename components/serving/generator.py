@@ -134,6 +134,14 @@ class Generator:
         return [name.decode() for name in self(_COLUMNS)["names"]]
 
     @property
+    def column_names(self) -> list[str]:
+        """The names of the columns, or their numbers; empty for a generator of images."""
+        shape = self.outputs("sample")[self.kind].shape
+        return self.columns or (
+            [f"column {index}" for index in range(shape[1])] if shape.rank == 2 else []
+        )
+
+    @property
     def class_names(self) -> dict[int, str]:
         """The names of the classes by label; empty if the export has none."""
         return saved_models.class_names(self.path)

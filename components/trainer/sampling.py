@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.serving.contract import MAX_ROWS, row_seeds
+from components.serving import draws
+from components.serving.contract import row_seeds
 from components.trainer.config import TrainingConfig
 from components.trainer.data.batches import latents
 from components.trainer.data.scaling import Scaling
@@ -60,7 +61,8 @@ class Sampler:
     def sample(self, generator: keras.Model, inputs: Inputs) -> np.ndarray:
         """uint8 images, or vectors in the units of the data, generated batch by batch."""
         size = self._options.batch_size
-        starts = range(0, len(inputs[0]), size)
+        # One, even if it is empty, for the shape.
+        starts = range(0, max(1, len(inputs[0])), size)
         batches = (self.generate(generator, inputs, slice(at, at + size)) for at in starts)
         return np.concatenate([self.postprocess(batch) for batch in batches])
 
@@ -77,17 +79,12 @@ class Sampler:
             raise ValueError(f"label: {label}, the generator has no classes")
         if label is not None and shares is not None and label not in np.flatnonzero(shares):
             raise ValueError(f"label: {label}, {classes_in_words(shares)}")
-        serving = self.serving(generator)
-        parts = []
-        for start in range(0, max(1, count), MAX_ROWS):
-            seeds = tf.constant(row_seeds(seed, min(MAX_ROWS, count - start), start))
-            inputs = {"seeds": seeds}
-            if label is not None:
-                inputs["labels"] = tf.fill(tf.shape(seeds), tf.constant(label, tf.int64))
-            elif shares is not None:
-                inputs |= serving.draw_labels(seeds)
-            parts += [part.numpy() for part in serving.sample(**inputs).values()]
-        return np.concatenate(parts)
+        seeds, labels = tf.constant(row_seeds(seed, count)), None
+        if label is not None:
+            labels = tf.fill([count], tf.constant(label, tf.int64))
+        elif shares is not None:
+            labels = draws.classes(seeds, shares)
+        return self.sample(generator, (draws.latents(seeds, self._options.latent_dim), labels))
 
     def serving(self, generator: keras.Model) -> ServingSignatures:
         """The generator with the signatures that it is exported with."""

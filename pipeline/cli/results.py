@@ -10,6 +10,9 @@ from components.common import artifact_files
 from pipeline.cli import command
 from pipeline.cli.command import Command
 
+_SEED = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(-(2**31), 2**31 - 1)
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 
 
@@ -108,7 +111,7 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
 @click.command(cls=Command)
 @click.argument("model_dir")
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 65536))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**31), 2**31 - 1))
+@_SEED
 @click.option(
     "--label",
     metavar="NUMBER|NAME",
@@ -138,7 +141,7 @@ def sample(model_dir: str, count: int, seed: int, label: str | None, out: str) -
     required=True,
     help="png, npz, tfrecord, parquet or webdataset.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(-(2**31), 2**31 - 1))
+@_SEED
 @click.option(
     "--labels",
     metavar="NUMBER|NAME,…",

@@ -100,7 +100,7 @@ def test_a_run_that_was_killed_goes_on(models, tmp_path, monkeypatch):
         write(part, path)
 
     with monkeypatch.context() as patch, pytest.raises(BaseException):  # noqa: B017
-        patch.setitem(generating.FORMATS._entries, "npz", (".npz", killed_in_the_second))
+        patch.setattr(generating.FORMATS, "get", lambda name: (".npz", killed_in_the_second))
         make(order, out)
     assert json.loads((out / generating.RECORD).read_text())["complete"] is False
     assert len(list(out.glob("samples-*.npz"))) == 1
@@ -171,6 +171,7 @@ def test_rows_keep_their_columns(models, tmp_path):
         ("images", {"labels": (1,)}, ValueError, "the generator has no classes"),
         ("classes", {"labels": (0, 7)}, ValueError, "labels: no such class"),
         ("images", {"truncation": 2.0}, ValueError, "truncation: expected numbers"),
+        ("images", {"count": 0}, ValueError, "count: 0, expected 1 or more"),
         ("images", {"seed": 2**31}, ValueError, "seed: 2147483648, expected"),
     ],
 )

@@ -59,8 +59,24 @@ def test_stagings_are_apart_and_stale_ones_are_cleared(serving):
     versions.staging(str(serving))
     assert not (serving / ".staging-1").exists()
     assert (serving / "notes").exists()
+    # One that is removed by another push between being listed and looked at.
+    (serving / ".staging-2").symlink_to(serving / "gone")
+    versions.staging(str(serving))
     # Before the first push there is no folder.
     assert versions.staging("/nowhere").startswith("/nowhere/.staging-")
+
+
+def test_pushes_at_once_may_prune_too(serving, tmp_path):
+    def push(path):
+        version = versions.publish(path, str(serving), 20)
+        versions.prune(str(serving), 1)
+        return version
+
+    models = [model(tmp_path, number) for number in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(push, models))
+
+    assert saved_models.versions(str(serving)) == [max(found, key=int)]
 
 
 @pytest.mark.parametrize(("keep", "gone"), [(1, ["7", "8"]), (2, ["7"]), (3, []), (5, [])])
