@@ -1,5 +1,6 @@
 """Many samples of a generator in files, made by Beam."""
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -14,6 +15,7 @@ import pyarrow as pa
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 from pyarrow import parquet
+from rich.console import Console
 
 from components.common import files, grids
 from components.common.registry import Registry
@@ -21,6 +23,7 @@ from components.data import examples, vectors
 from components.serving.contract import row_seeds
 from components.serving.generator import Generator
 from pipeline.pipeline import beam_arguments
+from pipeline.progress import shown
 
 # Rows of a file.
 SHARD = 1000
@@ -148,6 +151,10 @@ class Order:
         """The numbers of their first rows."""
         return list(range(0, self.count, SHARD))
 
+    def rows(self, first: int) -> int:
+        """The number of rows of the shard that begins at row `first`."""
+        return min(SHARD, self.count - first)
+
     def path(self, out: str, first: int) -> str:
         """The file, or folder, of the shard that begins at row `first`."""
         extension = FORMATS.get(self.format)[0]
@@ -155,7 +162,7 @@ class Order:
         return os.path.join(out, f"samples-{first // SHARD:05}-of-{last + 1:05}{extension}")
 
 
-def generate(order: Order, out: str, runner: Sequence[str]) -> None:
+def generate(order: Order, out: str, runner: Sequence[str], console: Console | None = None) -> None:
     """Writes the samples to files of 1000 rows in the folder `out`.
 
     A run that was killed goes on where it stopped, and equal orders write equal bytes, however Beam
@@ -165,6 +172,7 @@ def generate(order: Order, out: str, runner: Sequence[str]) -> None:
       order: what to make.
       out: a path or URI that the workers of Beam can write to.
       runner: Beam's arguments.
+      console: where to show progress; None for nowhere.
 
     Raises:
       FileExistsError: if the folder holds something else.
@@ -172,7 +180,7 @@ def generate(order: Order, out: str, runner: Sequence[str]) -> None:
         count out of range, and as `Generator.sample`.
     """
     FORMATS.get(order.format)
-    generator = Generator(order.model)
+    generator = Generator.load(order.model)
     if generator.kind != "images" and order.format in ("png", "webdataset"):
         raise ValueError(f"--format {order.format}: the model makes {generator.kind}, not images")
     if order.count < 1:
@@ -193,7 +201,9 @@ def generate(order: Order, out: str, runner: Sequence[str]) -> None:
         raise FileExistsError(f"{out}: is not empty; name another --out")
     files.write(record, json.dumps({**asked, "complete": False}, indent=1).encode())
     options = PipelineOptions(beam_arguments(runner))
-    with beam.Pipeline(options=options) as pipeline:
+    rows = {os.path.basename(order.path(out, at)): order.rows(at) for at in order.shards()}
+    progress = shown(out, rows, console) if console else contextlib.nullcontext()
+    with progress, beam.Pipeline(options=options) as pipeline:
         _ = (
             pipeline
             | "Shards" >> beam.Create(order.shards())
@@ -211,14 +221,14 @@ class _Write(beam.DoFn):
         self._made = beam.metrics.Metrics.counter("generate", "rows")
 
     def setup(self) -> None:
-        self._generator = Generator(self._order.model)
+        self._generator = Generator.load(self._order.model)
 
     def process(self, first: int) -> None:
         order = self._order
         path = order.path(self._out, first)
         if tf.io.gfile.exists(path):
             return
-        seeds = row_seeds(order.seed, min(SHARD, order.count - first), first)
+        seeds = row_seeds(order.seed, order.rows(first), first)
         labels, data = _sampled(self._generator, order, seeds, first)
         part = Part(first, seeds, labels, data, self._generator.column_names)
         with files.atomic(path) as temporary:

@@ -76,7 +76,7 @@ def evaluate(
     config = _config(recipe, count, seed)
     with atomic_folder(out) as folder:
         model = saved_models.find(model_or_data)
-        source = Generator(model) if model else dataset.inspect(model_or_data, data_format)
+        source = Generator.load(model) if model else dataset.inspect(model_or_data, data_format)
         found = dataset.inspect(real, data_format, source.columns)
         real_data = found.read(EVAL_SPLIT)
         log(f"real   {_counted(real_data, found.columns)}")

@@ -10,6 +10,10 @@ import tensorflow as tf
 from components.common import files
 
 FILE = "saved_model.pb"
+# What belongs to a model but is not loaded with it, as TensorFlow Serving has it.
+EXTRA = "assets.extra"
+# The model as a page that runs in a browser.
+PAGE = f"{EXTRA}/generator.html"
 # Servers keep it in an int64.
 _HIGHEST_VERSION = 2**63 - 1
 # Where a TFX Model artifact keeps its SavedModel.
@@ -17,9 +21,9 @@ _SERVING_FOLDER = "Format-Serving"
 # An asset, which the signature `describe` reads when it is called, so that it can be added to.
 _DESCRIPTION_FOLDER, _DESCRIPTION_FILE = "assets", "description.json"
 # The names of the classes of a generator that has no description.
-_CLASSES_FILE = "assets.extra/classes.json"
+_CLASSES_FILE = f"{EXTRA}/classes.json"
 # Beside a pushed model: what it was blessed with.
-_BLESSING_FILE = "assets.extra/blessing.json"
+_BLESSING_FILE = f"{EXTRA}/blessing.json"
 
 
 def versions(folder: str) -> list[str]:
@@ -57,8 +61,10 @@ def description(path: str) -> dict[str, Any]:
     """What a generator's export and later stages say of it; empty before contract 2.
 
     `contract`, `data` ("images" or "vectors"), `shape` of one, `latent_dim`, `max_rows` of a call,
-    `versions` of libraries; `class_shares` and `class_names` by label, `columns` of vectors,
-    `recipe` of the training and `blessing` of the push where there are any.
+    `weights` (how they are stored), `versions` of libraries; `class_shares` and `class_names` by
+    label, `columns` of vectors and their `decimals`, `recipe` of the training, `conversions` for
+    other runtimes by file, and, of the push, `blessing`, `metrics` and `lineage`, where there are
+    any.
     """
     return _read_json(os.path.join(path, _DESCRIPTION_FOLDER, _DESCRIPTION_FILE))
 
@@ -89,13 +95,13 @@ def same(one: str, other: str) -> bool:
 
 
 def _sizes(folder: str) -> dict[str, int]:
-    """Of the files by name, but not of the blessing."""
+    """Of the files by name, but not of those that tell of the blessing."""
     found = {}
     for base, _, names in tf.io.gfile.walk(folder):
         for name in names:
             path = os.path.join(base, name)
             found[os.path.relpath(path, folder)] = tf.io.gfile.stat(path).length
-    for name in (_BLESSING_FILE, os.path.join(_DESCRIPTION_FOLDER, _DESCRIPTION_FILE)):
+    for name in (_BLESSING_FILE, PAGE, os.path.join(_DESCRIPTION_FOLDER, _DESCRIPTION_FILE)):
         found.pop(name, None)
     return found
 

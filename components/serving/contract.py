@@ -1,11 +1,23 @@
 """The numbers of the contract between exported generators and those who call them."""
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 # Of the signatures as a whole. 1 had `sample(count, seed)`, whose scalars no server can batch.
 CONTRACT = 2
 # Of one call: bounds the memory that a request can take.
 MAX_ROWS = 1024
+
+# What every value of an input has to be.
+FINITE, IN_UNIT_INTERVAL = "expected finite numbers", "expected numbers in [0, 1]"
+VALUES = {"latents": FINITE, "truncation": IN_UNIT_INTERVAL, "positions": IN_UNIT_INTERVAL}
+
+# False for NaN.
+_IS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    FINITE: np.isfinite,
+    IN_UNIT_INTERVAL: lambda values: (values >= 0.0) & (values <= 1.0),
+}
 
 _SEEDS_PER_RUN = 2**32
 
@@ -29,3 +41,65 @@ def row_seeds(seed: int, count: int, start: int = 0) -> np.ndarray:
     if not 0 <= start <= start + count <= _SEEDS_PER_RUN:
         raise ValueError(f"count: {count} from row {start}, expected at most 2^32 rows of a seed")
     return seed * _SEEDS_PER_RUN + np.arange(start, start + count, dtype=np.int64)
+
+
+def check(
+    inputs: Mapping[str, np.ndarray], max_rows: int, class_shares: np.ndarray | None = None
+) -> None:
+    """Refuses what the graphs of a SavedModel refuse, for runtimes without such checks.
+
+    Args:
+      inputs: of a signature, by name, with dimension 0 for the rows.
+      max_rows: of a call.
+      class_shares: as often as the classes are in the data, [classes]; for `labels`.
+
+    Raises:
+      ValueError: for too many rows, unequal numbers of them, and values out of range.
+    """
+    (first, rows), *others = ((name, len(values)) for name, values in inputs.items())
+    if rows > max_rows:
+        raise ValueError(f"{first}: {too_many(max_rows)} {rows}")
+    for name, count in others:
+        if count != rows:
+            raise ValueError(f"{name}: {rows_needed(first)} {rows}, found {count}")
+    for name, expected in VALUES.items():
+        if name in inputs and not _IS[expected](inputs[name]).all():
+            raise ValueError(f"{name}: {expected}")
+    if "labels" in inputs and class_shares is not None:
+        unknown = ~np.isin(inputs["labels"], np.flatnonzero(class_shares))
+        if unknown.any():
+            asked = inputs["labels"][unknown].tolist()
+            raise ValueError(f"labels: {no_such_class(class_shares)} {asked}")
+
+
+def too_many(max_rows: int) -> str:
+    """Words before a number of rows."""
+    return f"a call may have {max_rows} rows, not"
+
+
+def rows_needed(first: str) -> str:
+    """Words before the number of rows of the first input."""
+    return f"as many rows as {first} needed,"
+
+
+def no_such_class(class_shares: np.ndarray) -> str:
+    """Words before labels."""
+    return f"no such class; {classes_in_words(class_shares)}; asked for"
+
+
+def classes_in_words(class_shares: np.ndarray) -> str:
+    """The classes that a generator can make, and those that had no examples.
+
+    >>> classes_in_words(np.array([0.5, 0.25, 0.0, 0.25]))
+    'the generator has classes 0-1, 3; the data had no examples of 2'
+    """
+    there = class_shares > 0
+    words = f"the generator has classes {_ranges(np.flatnonzero(there))}"
+    if not there.all():
+        words += f"; the data had no examples of {_ranges(np.flatnonzero(~there))}"
+    return words
+
+
+def _ranges(numbers: np.ndarray) -> str:
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

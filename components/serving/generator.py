@@ -1,18 +1,58 @@
-"""A generator as its SavedModel serves it, for Python."""
+"""A generator as it is served, for Python: a SavedModel by TensorFlow, or a file by ONNX Runtime.
 
+This module needs neither; only what a generator is stored as is imported, when it is loaded.
+"""
+
+import importlib
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 
-from components.common import saved_models
 from components.serving.contract import MAX_ROWS, row_seeds
+
+# Whole numbers, or what NumPy makes such of.
+Numbers = Sequence[int] | np.ndarray
 
 # Of vectors, to the names of their columns.
 _COLUMNS = "columns"
 # Where a generator of contract 1 takes a class.
 _BY_CLASS = "sample_class"
+
+# Modules and classes of the stored forms.
+_ONNX_FILE = ("components.serving.onnx_file", "OnnxFile")
+_SAVED_MODEL = ("components.serving.saved_model", "SavedModel")
+
+
+class Model(Protocol):
+    """A generator as it is stored.
+
+    Attributes:
+      path: where.
+      signatures: their names.
+      description: what `describe` says; empty for one of contract 1.
+    """
+
+    path: str
+    signatures: frozenset[str]
+    description: dict[str, Any]
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """The names of the classes by label."""
+
+    def inputs(self, signature: str) -> Mapping[str, Any]:
+        """The inputs of a signature by name, each with a `shape` and a `dtype`."""
+
+    def outputs(self, signature: str) -> Mapping[str, Any]:
+        """Its outputs, as the inputs."""
+
+    def function(self, signature: str) -> Any:  # noqa: ANN401
+        """It as a tf.function."""
+
+    def __call__(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Its outputs by name; raises ValueError for inputs that it refuses."""
 
 
 class Generator:
@@ -21,39 +61,43 @@ class Generator:
     For example `Generator.load("serving/digits").sample([0, 1, 2])`, uint8 [3, 8, 8, 1].
 
     Args:
-      path: folder of the SavedModel, a path or a URI.
+      path: as `load` takes it.
 
     Attributes:
-      path: as given.
+      path: of the SavedModel or file.
       signatures: their names.
       description: see `saved_models.description`; empty for one of contract 1.
     """
 
-    def __init__(self, path: str) -> None:
-        # Kept because a signature alone does not keep its variables alive.
-        self._model = tf.saved_model.load(path)
-        self.path = path
-        self.signatures = frozenset(self._model.signatures)
-        self.description = saved_models.description(path)
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        path = os.fspath(path)
+        is_file = path.endswith(".onnx") and not os.path.isdir(path)
+        module, name = _ONNX_FILE if is_file else _SAVED_MODEL
+        self._model: Model = getattr(importlib.import_module(module), name)(path)
+        self.path = self._model.path
+        self.signatures = self._model.signatures
+        self.description = self._model.description
 
     @classmethod
-    def load(cls, folder: str) -> "Generator":
-        """The generator in a SavedModel, a TFX Model artifact, or the newest of a serving folder.
+    def load(cls, path: str | os.PathLike[str]) -> "Generator":
+        """The generator at a path.
+
+        Args:
+          path: a SavedModel, a TFX Model artifact or a serving folder, whose newest version is
+            taken, each a path or a URI; or a local file that ends in .onnx, which
+            `tfx-gan export --signature serving_default` wrote.
 
         Raises:
           FileNotFoundError: if there is none.
+          ValueError: for an ONNX file of something else.
+          ModuleNotFoundError: without TensorFlow for a SavedModel, or onnxruntime for a file.
         """
-        path = saved_models.find(folder)
-        if path is None:
-            if not tf.io.gfile.isdir(folder):
-                raise FileNotFoundError(f"{folder}: no such folder")
-            raise FileNotFoundError(f"{folder}: neither a SavedModel nor versions of one")
         return cls(path)
 
     def sample(
         self,
-        seeds: Sequence[int] | np.ndarray,
-        labels: Sequence[int] | np.ndarray | None = None,
+        seeds: Numbers,
+        labels: Numbers | None = None,
         truncation: float | Sequence[float] | np.ndarray | None = None,
     ) -> np.ndarray:
         """Images uint8 [n, height, width, channels], or vectors float32 [n, columns].
@@ -69,32 +113,41 @@ class Generator:
           ValueError: for labels of a generator without classes, or of classes that it does not
             have, for other bad values, and for a generator of contract 1.
         """
-        self._check_contract()
-        inputs: dict[str, np.ndarray] = {"seeds": np.asarray(seeds, np.int64)}
-        signature = "sample"
-        if truncation is not None:
-            signature = "sample_truncated"
-            values = np.broadcast_to(np.asarray(truncation, np.float32), inputs["seeds"].shape)
-            inputs["truncation"] = values
-        if labels is not None:
-            self._check_conditional(labels)
-            inputs["labels"] = np.asarray(labels, np.int64)
-        parts = []
-        for start in range(0, max(1, len(inputs["seeds"])), self._max_rows):
-            part = {name: each[start : start + self._max_rows] for name, each in inputs.items()}
-            if self.conditional and labels is None:
-                part["labels"] = self.draw_labels(part["seeds"])
-            parts.append(self(signature, **part)[self.kind])
-        return np.concatenate(parts)
+        inputs = {"seeds": _whole("seeds", seeds)}
+        if truncation is None:
+            return self._sampled("sample", inputs, labels)
+        inputs["truncation"] = _floats("truncation", truncation, len(inputs["seeds"]))
+        return self._sampled("sample_truncated", inputs, labels)
 
-    def draw_labels(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
+    def interpolate(
+        self,
+        seeds: Numbers,
+        end_seeds: Numbers,
+        positions: float | Sequence[float] | np.ndarray,
+        labels: Numbers | None = None,
+    ) -> np.ndarray:
+        """As `sample`, of latents on the great circle between those of two seeds.
+
+        Args:
+          seeds, end_seeds: whole numbers [n] in [-2⁶³, 2⁶³).
+          positions: one number or [n], in [0, 1]; 0 is the sample of `seeds`.
+          labels: classes [n]; None for those that `draw_labels` draws with `seeds`.
+
+        Raises:
+          ValueError: as `sample`.
+        """
+        inputs = {"seeds": _whole("seeds", seeds), "end_seeds": _whole("end_seeds", end_seeds)}
+        inputs["positions"] = _floats("positions", positions, len(inputs["seeds"]))
+        return self._sampled("interpolate", inputs, labels)
+
+    def draw_labels(self, seeds: Numbers) -> np.ndarray:
         """The classes int64 [n] that `sample` takes for at most `max_rows` seeds.
 
         Raises:
           ValueError: for a generator without classes, and for one of contract 1.
         """
         self._check_contract()
-        return self("draw_labels", seeds=np.asarray(seeds, np.int64))["labels"]
+        return self("draw_labels", seeds=_whole("seeds", seeds))["labels"]
 
     def draw(
         self, count: int, seed: int = 0, label: int | None = None, batch_size: int = MAX_ROWS
@@ -129,6 +182,8 @@ class Generator:
     @property
     def columns(self) -> list[str] | None:
         """The names of the columns of a generator of rows; None if it does not name them."""
+        if self.description:
+            return self.description.get(_COLUMNS)
         if _COLUMNS not in self.signatures:
             return None
         return [name.decode() for name in self(_COLUMNS)["names"]]
@@ -138,51 +193,63 @@ class Generator:
         """The names of the columns, or their numbers; empty for a generator of images."""
         shape = self.outputs("sample")[self.kind].shape
         return self.columns or (
-            [f"column {index}" for index in range(shape[1])] if shape.rank == 2 else []
+            [f"column {index}" for index in range(shape[1])] if len(shape) == 2 else []
         )
 
     @property
     def class_names(self) -> dict[int, str]:
         """The names of the classes by label; empty if the export has none."""
-        return saved_models.class_names(self.path)
+        return self._model.class_names
 
-    def inputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
-        """The inputs of a signature by name; empty if the signature does not exist."""
-        if signature not in self.signatures:
-            return {}
-        return self._model.signatures[signature].structured_input_signature[1]
+    def inputs(self, signature: str) -> Mapping[str, Any]:
+        """The inputs of a signature by name, each with a `shape` and a `dtype`.
+
+        TensorSpecs for a SavedModel. Empty if the signature does not exist.
+        """
+        return self._model.inputs(signature) if signature in self.signatures else {}
+
+    def outputs(self, signature: str) -> Mapping[str, Any]:
+        """The outputs, as `inputs`; raises ValueError if the signature does not exist."""
+        self._check(signature)
+        return self._model.outputs(signature)
 
     def function(self, signature: str) -> Any:  # noqa: ANN401
-        """The signature as a tf.function of its inputs in their order, for converters."""
-        specs = [
-            tf.TensorSpec(spec.shape, spec.dtype, name=name)
-            for name, spec in self.inputs(signature).items()
-        ]
-        concrete = self._model.signatures[signature]
+        """The signature as a tf.function of its inputs in their order, for converters.
 
-        def call(*values: tf.Tensor) -> Any:  # noqa: ANN401
-            return concrete(**{spec.name: value for spec, value in zip(specs, values, strict=True)})
-
-        return tf.function(call, input_signature=specs, autograph=False)
-
-    def outputs(self, signature: str) -> Mapping[str, tf.TensorSpec]:
-        """The outputs of a signature by name; raises ValueError if it does not exist."""
+        Raises:
+          ValueError: if it does not exist, and for an ONNX file.
+        """
         self._check(signature)
-        return self._model.signatures[signature].structured_outputs
+        return self._model.function(signature)
 
-    def __call__(self, signature: str, **inputs: np.ndarray | tf.Tensor) -> dict[str, np.ndarray]:
+    def __call__(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:  # noqa: ANN401
         """The outputs by name; raises ValueError if there is none, or it refuses the inputs."""
         self._check(signature)
-        given = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
-        try:
-            outputs = self._model.signatures[signature](**given)
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(f"{self.path}: {signature}: {_reason(error)}") from error
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
+        return self._model(signature, inputs)
 
-    @property
-    def _max_rows(self) -> int:
-        return self.description["max_rows"]
+    def _sampled(
+        self, signature: str, inputs: Mapping[str, np.ndarray], labels: Numbers | None
+    ) -> np.ndarray:
+        """Data of as many calls as the rows need."""
+        self._check_contract()
+        if labels is not None:
+            self._check_conditional(labels)
+            inputs = {**inputs, "labels": _whole("labels", labels)}
+        # Or the rows of a longer input that are beyond the last call would be ignored.
+        rows = len(inputs["seeds"])
+        for name, values in inputs.items():
+            if len(values) != rows:
+                raise ValueError(
+                    f"{self.path}: {name}: as many rows as seeds needed, {rows}, "
+                    f"found {len(values)}"
+                )
+        parts, size = [], self.description["max_rows"]
+        for start in range(0, max(1, rows), size):
+            part = {name: each[start : start + size] for name, each in inputs.items()}
+            if self.conditional and labels is None:
+                part["labels"] = self.draw_labels(part["seeds"])
+            parts.append(self(signature, **part)[self.kind])
+        return np.concatenate(parts)
 
     def _draw(self, count: int, seed: int, label: int | None, start: int) -> np.ndarray:
         labels = None if label is None else np.full(count, label)
@@ -193,11 +260,11 @@ class Generator:
         if start:
             derived = np.random.SeedSequence([seed, start]).generate_state(1, np.uint64)
             seed = int(derived[0]) >> 1
-        inputs = {"count": tf.constant(count, tf.int32), "seed": tf.constant(seed, tf.int64)}
+        inputs = {"count": np.int32(count), "seed": np.int64(seed)}
         if label is None:
             return self("sample", **inputs)[self.kind]
         self._check_conditional(label)
-        return self(_BY_CLASS, label=tf.constant(label, tf.int64), **inputs)[self.kind]
+        return self(_BY_CLASS, label=np.int64(label), **inputs)[self.kind]
 
     def _check_contract(self) -> None:
         if not self.description:
@@ -216,7 +283,28 @@ class Generator:
             raise ValueError(f"{self.path}: no signature {signature!r}, found: {found}")
 
 
-def _reason(error: tf.errors.InvalidArgumentError) -> str:
-    """What the graph says, without where in the graph."""
-    lines = [line.strip() for line in error.message.splitlines() if line.strip()]
-    return next((line for line in lines if line.startswith("assertion failed")), lines[0])
+def _whole(name: str, values: Any) -> np.ndarray:  # noqa: ANN401
+    """int64 [n]; raises ValueError for what a conversion would change."""
+    found = np.asarray(values)
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iuO"):
+        raise ValueError(
+            f"{name}: {found.dtype} {list(found.shape)}, expected whole numbers, a list of them"
+        )
+    try:
+        exact = found.astype(np.int64)
+    except (OverflowError, TypeError, ValueError):
+        exact = None
+    if exact is None or (found.size and (exact != found).any()):
+        raise ValueError(f"{name}: expected whole numbers in [-2^63, 2^63)")
+    return exact
+
+
+def _floats(name: str, values: Any, count: int) -> np.ndarray:  # noqa: ANN401
+    """float32 [n], from [n] or from one number for `count` rows."""
+    try:
+        found = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected numbers: {error}") from error
+    if found.ndim > 1:
+        raise ValueError(f"{name}: of shape {list(found.shape)}, expected one number or a list")
+    return found if found.ndim else np.full(count, found)

@@ -16,7 +16,10 @@ _ROWS = (1, 8)
 
 
 def write(path: str, signatures: Mapping[str, Any], label: int | None) -> None:
-    """Writes requests for each signature beside the SavedModel in the folder `path`.
+    """Writes requests for each signature with inputs beside the SavedModel in the folder `path`.
+
+    A signature without inputs has no rows: a server that batches refuses its requests, and with
+    them the model.
 
     Args:
       path: of the SavedModel.
@@ -27,7 +30,7 @@ def write(path: str, signatures: Mapping[str, Any], label: int | None) -> None:
     tf.io.gfile.makedirs(os.path.dirname(target))
     with tf.io.TFRecordWriter(target) as writer:
         for name, function in sorted(signatures.items()):
-            for rows in _ROWS if function.input_signature else (0,):
+            for rows in _ROWS if function.input_signature else ():
                 inputs = {
                     spec.name: _values(spec, rows, label) for spec in function.input_signature
                 }

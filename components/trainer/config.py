@@ -179,6 +179,9 @@ class TrainingConfig(Config):
     ema_ramp_up: float | None = Field(
         None, gt=0, description="limit the half-life to this share of the images seen"
     )
+    export_weights: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="how the export stores its weights; it computes in float32"
+    )
     xla: bool = Field(False, description="compile the step with XLA; one device only")
     quality: QualityConfig = QualityConfig()
     watch: WatchConfig = WatchConfig()

@@ -11,9 +11,13 @@ import tensorflow as tf
 
 from components.common import files, saved_models
 from components.data import examples
-from components.serving import draws, warmup
+from components.serving import contract, draws, warmup
 from components.serving.contract import CONTRACT, MAX_ROWS
 from components.trainer.data.scaling import Scaling
+from components.trainer.networks.storage import HalfStored
+
+# How weights are stored unless told otherwise.
+FULL = "float32"
 
 _LIBRARIES = ("tfx-gan", "tensorflow", "keras")
 # That PNG has a colour type for.
@@ -37,6 +41,10 @@ class ServingSignatures(tf.Module):
         generator. Classes of frequency 0 are not served: the generator has never been trained on
         them, and would answer with images of no class.
       scaling: of vectors; None for images, and for vectors that are in [-1, 1] by themselves.
+      weights: how they are stored: "float32", "float16" or "bfloat16"; all compute in float32.
+
+    Raises:
+      ValueError: for a weight that `weights` cannot hold.
 
     Attributes:
       serve: `serving_default` with its inputs as a list, as Keras's TFSMLayer calls it.
@@ -48,9 +56,11 @@ class ServingSignatures(tf.Module):
         latent_dim: int,
         class_shares: np.ndarray | None = None,
         scaling: Scaling | None = None,
+        weights: str = FULL,
     ) -> None:
         super().__init__()
-        self.generator = generator
+        self.generator = generator if weights == FULL else HalfStored(generator, weights)
+        self._weights = weights
         self.latent_dim = latent_dim
         self._class_shares = class_shares
         self._scaling = scaling
@@ -108,12 +118,14 @@ class ServingSignatures(tf.Module):
             "max_rows": MAX_ROWS,
             "data": "images" if len(self._data_shape) == 3 else "vectors",
             "shape": list(self._data_shape),
+            "weights": self._weights,
             "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         }
         if self._class_shares is not None:
             found["class_shares"] = np.asarray(self._class_shares).tolist()
         if self._scaling:
             found["columns"] = list(self._scaling.columns)
+            found["decimals"] = list(self._scaling.decimals)
         return found
 
     def serving_default(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
@@ -187,18 +199,16 @@ class ServingSignatures(tf.Module):
         counts = {name: tf.shape(value)[0] for name, value in given.items()}
         (first, rows), *others = counts.items()
         checks = [
-            tf.debugging.Assert(
-                rows <= MAX_ROWS, [f"{first}: a call may have {MAX_ROWS} rows, not", rows]
-            )
+            tf.debugging.Assert(rows <= MAX_ROWS, [f"{first}: {contract.too_many(MAX_ROWS)}", rows])
         ]
         for name, count in others:
-            words = [f"{name}: as many rows as {first} needed,", rows, "found", count]
+            words = [f"{name}: {contract.rows_needed(first)}", rows, "found", count]
             checks.append(tf.debugging.Assert(count == rows, words))
         for name, value in given.items():
-            check = _VALUES.get(name)
-            if check:
-                good, expected = check(value)
-                checks.append(tf.debugging.Assert(tf.reduce_all(good), [f"{name}: {expected}"]))
+            expected = contract.VALUES.get(name)
+            if expected:
+                good = tf.reduce_all(_IS[expected](value))
+                checks.append(tf.debugging.Assert(good, [f"{name}: {expected}"]))
         if "labels" in given:
             checks.append(self._check_labels(given["labels"]))
         with tf.control_dependencies([check for check in checks if check is not None]):
@@ -208,7 +218,7 @@ class ServingSignatures(tf.Module):
         assert self._class_shares is not None  # Or there would be no labels.
         served = tf.constant(np.flatnonzero(self._class_shares), tf.int64)
         known = tf.reduce_any(labels[:, tf.newaxis] == served, axis=1)
-        words = f"labels: no such class; {classes_in_words(self._class_shares)}; asked for"
+        words = f"labels: {contract.no_such_class(self._class_shares)}"
         unknown = tf.boolean_mask(labels, ~known)
         return tf.debugging.Assert(tf.reduce_all(known), [words, unknown])
 
@@ -225,17 +235,11 @@ def _graph(function: Callable[..., Any], specs: Sequence[Any] | None = None) -> 
     return tf.function(function, input_signature=specs, autograph=False)
 
 
-def _in_unit_interval(values: tf.Tensor) -> tuple[tf.Tensor, str]:
-    # False for NaN too.
-    return (values >= 0.0) & (values <= 1.0), "expected numbers in [0, 1]"
-
-
-def _finite(values: tf.Tensor) -> tuple[tf.Tensor, str]:
-    return tf.math.is_finite(values), "expected finite numbers"
-
-
-# What every value of an input has to be.
-_VALUES = {"latents": _finite, "truncation": _in_unit_interval, "positions": _in_unit_interval}
+# False for NaN.
+_IS = {
+    contract.FINITE: tf.math.is_finite,
+    contract.IN_UNIT_INTERVAL: lambda values: (values >= 0.0) & (values <= 1.0),
+}
 
 
 def postprocess(values: tf.Tensor, scaling: Scaling | None = None) -> tf.Tensor:
@@ -246,24 +250,6 @@ def postprocess(values: tf.Tensor, scaling: Scaling | None = None) -> tf.Tensor:
     if scaling:
         return scaling.rounded(scaling.from_unit(values))
     return examples.to_uint8(values) if values.shape.rank == 4 else tf.cast(values, tf.float32)
-
-
-def classes_in_words(class_shares: np.ndarray) -> str:
-    """The classes that a generator can make, and those that had no examples.
-
-    >>> classes_in_words(np.array([0.5, 0.25, 0.0, 0.25]))
-    'the generator has classes 0-1, 3; the data had no examples of 2'
-    """
-    there = class_shares > 0
-    words = f"the generator has classes {_ranges(np.flatnonzero(there))}"
-    if not there.all():
-        words += f"; the data had no examples of {_ranges(np.flatnonzero(~there))}"
-    return words
-
-
-def _ranges(numbers: np.ndarray) -> str:
-    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _named(values: tf.Tensor) -> Tensors:

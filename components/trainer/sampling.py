@@ -5,11 +5,11 @@ import numpy as np
 import tensorflow as tf
 
 from components.serving import draws
-from components.serving.contract import row_seeds
+from components.serving.contract import classes_in_words, row_seeds
 from components.trainer.config import TrainingConfig
 from components.trainer.data.batches import latents
 from components.trainer.data.scaling import Scaling
-from components.trainer.export import ServingSignatures, classes_in_words, postprocess
+from components.trainer.export import ServingSignatures, postprocess
 from components.trainer.gan.network_pair import with_labels
 
 # Latents, and labels [n] or None.
@@ -89,5 +89,9 @@ class Sampler:
     def serving(self, generator: keras.Model) -> ServingSignatures:
         """The generator with the signatures that it is exported with."""
         return ServingSignatures(
-            generator, self._options.latent_dim, self._class_shares, self._scaling
+            generator,
+            self._options.latent_dim,
+            self._class_shares,
+            self._scaling,
+            self._options.export_weights,
         )

@@ -314,7 +314,7 @@ class GANTrainer:
         return self._sampler.draw(self.chosen_generator, count, seed, label)
 
     def export(self, path: str) -> None:
-        """Writes `chosen_generator`, in float32, as a SavedModel to the new folder `path`.
+        """Writes `chosen_generator` as a SavedModel to the new folder `path`.
 
         See `export.ServingSignatures`. Of several workers all call it, and the chief writes.
         """

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import click
+from rich.console import Console
 
 from components.common import artifact_files
 from pipeline.cli import command
@@ -174,22 +175,23 @@ def generate(
         for each in (labels.split(",") if labels else ())
     )
     order = generating.Order(generator.path, count, file_format, seed, numbers, truncation)
-    generating.generate(order, out, runner or LOCAL_BEAM)
+    generating.generate(order, out, runner or LOCAL_BEAM, Console(stderr=True))
     click.echo(out)
 
 
 @click.command(cls=Command)
 @click.argument("model_dir")
-@click.option("--to", "runtime", required=True, help="onnx.")
+@click.option("--to", "runtime", required=True, help="onnx, tflite or tflite-float16.")
 @click.option(
     "--signature", default="sample", show_default=True, help="Which one becomes the model."
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
 def export(model_dir: str, runtime: str, signature: str, out: str) -> None:
     """Convert a signature of MODEL_DIR for another runtime, if that answers the same."""
-    from pipeline import exporting
+    from components.serving import conversion
+    from components.serving.generator import Generator
 
-    difference = exporting.export(model_dir, runtime, signature, out)
+    difference = conversion.export(Generator.load(model_dir), runtime, signature, out)
     click.echo(f"{out}: {difference}")
 
 

@@ -1,5 +1,6 @@
 """Bulk samples: complete, the same however they are made, and readable."""
 
+import io
 import json
 import tarfile
 
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from pyarrow import parquet
+from rich.console import Console
 
 from components.example_gen import dataset
 from components.serving.generator import Generator
@@ -106,7 +108,12 @@ def test_a_run_that_was_killed_goes_on(models, tmp_path, monkeypatch):
     assert len(list(out.glob("samples-*.npz"))) == 1
     kept = {path: path.stat().st_mtime_ns for path in out.glob("samples-*.npz")}
 
-    assert make(order, out) == whole
+    screen = io.StringIO()
+    generating.generate(order, str(out), LOCAL_BEAM, Console(file=screen))
+    assert content(out) == whole
+    lines = screen.getvalue().splitlines()
+    assert lines[0] == f"  {50 if made[0] < 100 else 15} of 115 samples are there already"
+    assert lines[-1].startswith("  115 of 115 samples, ")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 

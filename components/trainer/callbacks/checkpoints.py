@@ -31,6 +31,7 @@ CONFIGURATION_FILE = "configuration.json"
 FREE_OPTIONS = {
     "checkpoint_every_images",
     "checkpoint_every_minutes",
+    "export_weights",
     "grid_every_images",
     "log_every_images",
     "wait_for_workers_minutes",

@@ -38,7 +38,8 @@ class ResNetGenerator(base.Generator):
         if self.self_attention and attended == halvings:
             stack.append(self.attention())
         for level in reversed(range(halvings)):
-            stack.append(self._block(filters[level]))
+            size = (height >> level, width >> level, filters[level + 1])
+            stack.append(self._block(filters[level], size))
             if self.self_attention and level == attended:
                 stack.append(self.attention())
         return [
@@ -49,24 +50,28 @@ class ResNetGenerator(base.Generator):
             keras.layers.Activation("tanh", dtype="float32"),
         ]
 
-    def _block(self, filters: int) -> keras.layers.Layer:
+    def _block(self, filters: int, size: tuple[int, int, int]) -> keras.layers.Layer:
         main = [
             self.batch_norm(),
             self._relu(),
-            self._double(),
+            *self._double(size),
             self.conv(filters, 3, kernel_initializer=_residual_kernel(self)),
             self.batch_norm(),
             self._relu(),
             self.conv(filters, 3, kernel_initializer=_residual_kernel(self)),
         ]
-        shortcut = [self._double(), self.conv(filters, 1)]
+        shortcut = [*self._double(size), self.conv(filters, 1)]
         return layers.Residual(main, shortcut, dtype=self.dtype_policy)
 
     def _relu(self) -> keras.layers.Layer:
         return keras.layers.ReLU(dtype=self.dtype_policy)
 
-    def _double(self) -> keras.layers.Layer:
-        return keras.layers.UpSampling2D(2, dtype=self.dtype_policy)
+    def _double(self, size: tuple[int, int, int]) -> list[keras.layers.Layer]:
+        return [
+            keras.layers.UpSampling2D(2, dtype=self.dtype_policy),
+            # Graphs lose the size there, without which TFLite has no convolution.
+            keras.layers.Reshape(size, dtype=self.dtype_policy),
+        ]
 
 
 @base.DISCRIMINATORS.register("resnet")

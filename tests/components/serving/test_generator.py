@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from components.common import saved_models
-from components.serving import draws, warmup
+from components.serving import numpy_draws, warmup
 from components.serving.contract import MAX_ROWS, row_seeds
 from components.serving.generator import Generator
 from components.trainer import export
@@ -61,7 +61,7 @@ def test_a_row_is_the_same_in_any_company(generator):
 
 def test_samples_are_those_of_the_seeds_latents(generator):
     seeds, labels = np.arange(9), np.full(9, 2)
-    latents = draws.numpy_latents(seeds, 6)
+    latents = numpy_draws.latents(seeds, 6)
     floats = generator("serving_default", latents=latents, labels=labels)["images"]
 
     assert near(generator.sample(seeds, labels), np.round((floats + 1) * 127.5).clip(0, 255))
@@ -133,6 +133,7 @@ def test_it_describes_itself(folder, generator):
         "max_rows": MAX_ROWS,
         "data": "images",
         "shape": [8, 8, 1],
+        "weights": "float32",
         "class_shares": [0.5, 0.0, 0.5],
         "class_names": {"0": "cat", "2": "dog"},
         "versions": None,
@@ -140,10 +141,11 @@ def test_it_describes_itself(folder, generator):
     assert generator.class_names == {0: "cat", 2: "dog"}
 
 
-def test_each_signature_has_warm_up_requests_that_it_answers(folder, generator):
+def test_each_signature_with_inputs_has_warm_up_requests_that_it_answers(folder, generator):
     requests = warmup.read(str(folder / "17"))
 
-    assert {name for name, _ in requests} == generator.signatures
+    # A server that batches refuses requests without rows, and a model whose warm-up it refuses.
+    assert {name for name, _ in requests} == generator.signatures - {"describe"}
     for name, inputs in requests:
         assert generator(name, **inputs)
 

@@ -172,7 +172,12 @@ def _resumes(tmp_path, do):
 
 
 SHORT = CONFIG.model_copy(update={"images": 32})
-MORE = {"checkpoint_every_minutes": 1.0, "log_every_images": 32, "grid_every_images": 64}
+MORE = {
+    "checkpoint_every_minutes": 1.0,
+    "export_weights": "float16",
+    "grid_every_images": 64,
+    "log_every_images": 32,
+}
 
 
 def test_a_training_is_known_by_its_content(run, tmp_path, digits):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.serving import conversion, warmup
 from components.serving.contract import row_seeds
 from components.serving.generator import Generator
 from components.trainer import export, sampling
@@ -238,3 +239,24 @@ def test_a_failed_save_leaves_no_model(make_trainer, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         make_trainer().export(str(tmp_path / "model"))
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("weights", ["float16", "bfloat16"])
+def test_weights_take_half_the_space(make_trainer, digits, labels, tmp_path, weights):
+    classes = {"generator": {"num_classes": 10}, "discriminator": {"num_classes": 10}}
+    options = {"dataset": (digits, labels), "conditioning": {}, "export_weights": weights}
+    trainer = make_trainer(**options, **classes)
+    path = tmp_path / "model"
+    trainer.export(str(path))
+
+    size = (path / "variables" / "variables.data-00000-of-00001").stat().st_size
+    assert size < 0.6 * 4 * trainer.generator.count_params()
+    model = Generator.load(str(path))
+    assert model.description["weights"] == weights
+    assert np.abs(model.draw(50).astype(int) - trainer.sample(50)).max() <= 4
+    for name, inputs in warmup.read(model.path):
+        assert model(name, **inputs)
+    file = str(tmp_path / "generator.onnx")
+    conversion.export(model, "onnx", "serving_default", file)
+    apart = np.abs(Generator.load(file).draw(50).astype(int) - model.draw(50))
+    assert apart.max() <= 1
