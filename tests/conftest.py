@@ -1,4 +1,5 @@
 import os
+import shutil
 
 # Before any test imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -53,3 +54,70 @@ def save_copier():
         return str(path)
 
     return save
+
+
+_BROWSER_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One headless Chromium for all tests, which logs what its pages say and fetch."""
+    from selenium import webdriver
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        reason = "no chromium and chromedriver on PATH: apt install chromium chromium-driver"
+        if os.environ.get("CI") == "true" or os.environ.get("TFX_GAN_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*_BROWSER_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    found = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield found
+    found.quit()
+
+
+# The colours of a text and of what is behind it, and their contrast ratio (WCAG 2.2, 1.4.3).
+_CONTRASTS = """
+const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+const luminance = ([r, g, b]) => [r, g, b]
+  .map(c => c / 255)
+  .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = element => {
+  for (let at = element; at; at = at.parentElement) {
+    const colour = numbers(getComputedStyle(at).backgroundColor);
+    if (colour.length === 3 || colour[3] === 1) return colour;
+  }
+  return [255, 255, 255];
+};
+return [...document.body.querySelectorAll('*')]
+  .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
+  .filter(e => e.checkVisibility() && e.tagName !== 'style')
+  .map(e => {
+    const style = getComputedStyle(e);
+    const ink = luminance(numbers(e.namespaceURI.includes('svg') ? style.fill : style.color));
+    const paper = luminance(behind(e));
+    const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+    return [e.textContent.trim(), ratio];
+  });
+"""
+
+
+@pytest.fixture(scope="session")
+def contrasts(browser):
+    """Gives the texts of the page that is open, with their contrasts."""
+    return lambda: browser.execute_script(_CONTRASTS)

@@ -5,7 +5,7 @@ import warnings
 
 import click
 
-from pipeline.cli import cluster, data, results, run
+from pipeline.cli import cluster, data, results, run, serving
 
 # Set before the commands import TensorFlow: no start-up messages, and GPU memory that grows as
 # needed, which the first stage to use a GPU would otherwise decide for all.
@@ -31,7 +31,10 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
         results.sample,
         results.generate,
         results.export,
+        serving.page,
+        serving.studio,
         results.rollback,
+        serving.serve,
     ],
 )
 @click.version_option(package_name="tfx-gan")

@@ -39,6 +39,8 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     click.echo(f"model   {outcome.pushed or 'not pushed'}")
     click.echo(f"report  {outcome.report}")
     click.echo(f"samples {outcome.samples}")
+    if outcome.page:
+        click.echo(f"page    {outcome.page}")
     if not outcome.blessed:
         sys.exit(command.REFUSED_EXIT_CODE)
 

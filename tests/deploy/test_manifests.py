@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from kubernetes.client import models
 
 from pipeline import cli, config
 from pipeline.kubeflow import jobs
@@ -23,7 +22,6 @@ API = {
     "RoleBinding": "rbac.authorization.k8s.io/v1",
     "Secret": "v1",
 }
-PLAIN = {"str": str, "int": int, "bool": bool, "object": object}
 
 
 def objects(name):
@@ -41,35 +39,12 @@ README = (FOLDER / "README.md").read_text("utf-8")
 RECIPE = FOLDER / "recipe.yaml"
 
 
-def check(kind, value, path):
-    """Refuses what the API's published types do not have, or lack."""
-    if inner := re.fullmatch(r"list\[(.*)\]", kind):
-        assert isinstance(value, list), path
-        for index, each in enumerate(value):
-            check(inner[1], each, f"{path}[{index}]")
-    elif inner := re.fullmatch(r"dict\(str, (.*)\)", kind):
-        assert isinstance(value, dict), path
-        for key, each in value.items():
-            assert isinstance(key, str), path
-            check(inner[1], each, f"{path}.{key}")
-    elif kind in PLAIN:
-        assert isinstance(value, PLAIN[kind]), f"{path}: {value!r} is no {kind}"
-    else:
-        model = getattr(models, kind)
-        attributes = {field: name for name, field in model.attribute_map.items()}
-        assert set(value) <= set(attributes), f"{path}: {set(value) - set(attributes)}"
-        for field, each in value.items():
-            check(model.openapi_types[attributes[field]], each, f"{path}.{field}")
-        # Its constructor names a required field that is missing.
-        model(**{attributes[field]: each for field, each in value.items()})
-
-
 def named(kind, among=APPLIED):
     return {each["metadata"]["name"]: each for each in among if each["kind"] == kind}
 
 
 @pytest.mark.parametrize("manifest", [*APPLIED, *OTHERS], ids=lambda m: m["metadata"]["name"])
-def test_a_manifest_has_only_fields_of_kubernetes(manifest):
+def test_a_manifest_has_only_fields_of_kubernetes(manifest, check):
     assert manifest["apiVersion"] == API[manifest["kind"]]
     check(f"V1{manifest['kind']}", manifest, manifest["kind"])
 
@@ -83,7 +58,7 @@ def test_a_manifest_has_only_fields_of_kubernetes(manifest):
         ({"metadata": {"labels": {"a": 1}}}, "labels.a"),
     ],
 )
-def test_the_check_sees_what_kubernetes_would_refuse(change, words):
+def test_the_check_sees_what_kubernetes_would_refuse(change, words, check):
     with pytest.raises((AssertionError, ValueError), match=words):
         check("V1Pod", {"apiVersion": "v1", "kind": "Pod", **change}, "Pod")
 

@@ -6,9 +6,7 @@ import gzip
 import io
 import json
 import math
-import os
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from unittest import mock
@@ -18,7 +16,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from selenium import webdriver
 
 from components.evaluator.evaluation import (
     ClassRow,
@@ -604,70 +601,15 @@ def test_the_columns_that_differ_most_are_drawn_and_all_are_listed(
 
 # What a browser makes of it.
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 VIEWS = {
     "light": {"dark": False, "width": 1280, "height": 900, "mobile": False},
     "dark": {"dark": True, "width": 1280, "height": 900, "mobile": False},
     "phone": {"dark": False, "width": 360, "height": 740, "mobile": True},
 }
-# The colours of a text and of what is behind it, and their contrast ratio (WCAG 2.2, 1.4.3).
-CONTRASTS = """
-const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
-const luminance = ([r, g, b]) => [r, g, b]
-  .map(c => c / 255)
-  .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-const behind = element => {
-  for (let at = element; at; at = at.parentElement) {
-    const colour = numbers(getComputedStyle(at).backgroundColor);
-    if (colour.length === 3 || colour[3] === 1) return colour;
-  }
-  return [255, 255, 255];
-};
-return [...document.body.querySelectorAll('*')]
-  .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
-  .filter(e => e.checkVisibility() && e.tagName !== 'style')
-  .map(e => {
-    const style = getComputedStyle(e);
-    const ink = luminance(numbers(e.namespaceURI.includes('svg') ? style.fill : style.color));
-    const paper = luminance(behind(e));
-    const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-    return [e.textContent.trim(), ratio];
-  });
-"""
 CELLS = """
 return [...document.querySelectorAll('[data-value]')].map(e => [
   Object.fromEntries([...e.attributes].map(a => [a.name, a.value])), e.innerText]);
 """
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    """One headless Chromium for all tests."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        reason = "no chromium and chromedriver on PATH: apt install chromium chromium-driver"
-        if os.environ.get("CI") == "true" or os.environ.get("TFX_GAN_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    found = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield found
-    found.quit()
 
 
 @pytest.fixture(scope="session")
@@ -731,10 +673,10 @@ def test_pictures_and_charts_are_visible(browser, view, tag, count):
     assert np.min(sizes) > {"img": 20, "svg": 100}[tag]
 
 
-def test_text_is_light_on_dark_or_dark_on_light_with_contrast(browser, view):
+def test_text_is_light_on_dark_or_dark_on_light_with_contrast(browser, view, contrasts):
     paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor;")
-    contrasts = browser.execute_script(CONTRASTS)
+    found = contrasts()
 
     assert (max(map(float, re.findall(r"\d+", paper))) < 128) == view["dark"]
-    assert len(contrasts) > 200
-    assert [found for found in contrasts if found[1] < 4.5] == []
+    assert len(found) > 200
+    assert [each for each in found if each[1] < 4.5] == []

@@ -1,0 +1,1 @@
+"""The generators of a serving folder over HTTP, as TensorFlow Serving serves them."""
