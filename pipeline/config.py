@@ -3,13 +3,14 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
 from pydantic import Field, field_validator
 
 from components.common.config import Config, validate
+from components.converter.config import ConverterConfig
 from components.data.examples import TRAIN_SPLIT
 from components.data_validator.config import ValidationConfig
 from components.evaluator.config import EvaluatorConfig
@@ -21,6 +22,7 @@ from pipeline.kubeflow.config import KubeflowConfig, Resources, Stage
 
 # Beam's default runner downloads a binary at run time.
 LOCAL_BEAM = ("--runner=FnApiRunner",)
+_Section = TypeVar("_Section", TrainerConfig, FeatureExtractorConfig, ConverterConfig)
 # An omitted section, before validation.
 _EMPTY: Any = {}
 
@@ -49,6 +51,7 @@ class Recipe(Config):
     trainer: TrainerConfig
     # If omitted, its kind follows from the data.
     feature_extractor: FeatureExtractorConfig = Field(_EMPTY)
+    converter: ConverterConfig = ConverterConfig()
     evaluator: EvaluatorConfig
     infra_validator: InfraValidatorConfig = InfraValidatorConfig()
     pusher: PusherConfig = PusherConfig()
@@ -70,11 +73,9 @@ class Recipe(Config):
             raise ValueError("eval_fraction: null; a run needs a fraction to evaluate on")
         return data
 
-    @field_validator("trainer", "feature_extractor")
+    @field_validator("trainer", "feature_extractor", "converter")
     @classmethod
-    def _section_fits_the_data(
-        cls, section: TrainerConfig | FeatureExtractorConfig, info: pydantic.ValidationInfo
-    ) -> TrainerConfig | FeatureExtractorConfig:
+    def _section_fits_the_data(cls, section: _Section, info: pydantic.ValidationInfo) -> _Section:
         if "data" in info.data:
             section.check_shape(info.data["data"].spec.shape)
         return section

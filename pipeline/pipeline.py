@@ -12,6 +12,7 @@ from tfx.proto import pusher_pb2
 
 from components.common import files
 from components.common.code_version import code_version
+from components.converter.component import Converter
 from components.data_validator import statistics as data_statistics
 from components.data_validator.component import (
     DataValidator,
@@ -147,6 +148,15 @@ def create_pipeline(
         extractor=extractor.outputs["extractor"],
     )
     model = trainer.outputs["model"]
+    converters: list[BaseComponent] = []
+    if recipe.converter.to:
+        converter = Converter(
+            model=model,
+            config=recipe.converter.model_dump_json(),
+            code_version=code_version("converter"),
+        )
+        model = converter.outputs["converted"]
+        converters = [converter]
     serving_dir = recipe.pusher.serving_dir or os.path.join(state, "serving")
     blessed = LatestBlessed(
         model=model, extractor=extractor.outputs["extractor"], serving_dir=serving_dir
@@ -161,6 +171,7 @@ def create_pipeline(
         schema=schema_gen.outputs["schema"],
         config=recipe.evaluator.model_dump_json(),
         data=data,
+        data_name=recipe.name,
         code_version=code_version("evaluator"),
     )
     infra_validator = InfraValidator(
@@ -172,6 +183,7 @@ def create_pipeline(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra_validator.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving_dir)
         ),
@@ -189,6 +201,7 @@ def create_pipeline(
         data_validator,
         extractor,
         trainer,
+        *converters,
         blessed,
         evaluator,
         infra_validator,

@@ -9,6 +9,7 @@ from typing import Any
 from tfx import types
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
 from tfx.types.standard_artifacts import (
     Examples,
     Model,
@@ -19,14 +20,16 @@ from tfx.types.standard_artifacts import (
 )
 from tfx.utils import path_utils
 
-from components.common import artifact_files, files, tfx
-from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
+from components.common import artifact_files, files, saved_models, tfx
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
 from components.data.spec import DataSpec
-from components.evaluator import evaluate
+from components.evaluator import evaluate, protocol
 from components.evaluator.baseline import Blessed, blessed_before
 from components.evaluator.config import EvaluatorConfig
-from components.evaluator.evaluation import Verdict
+from components.evaluator.evaluation import Evaluation, Verdict
+from components.evaluator.metrics.registry import METRICS
 from components.features import Extractor
+from components.serving import page
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +91,7 @@ def GANEvaluator(
     blessing: OutputArtifact[ModelBlessing],
     config: Parameter[str],
     data: Parameter[str],
+    data_name: Parameter[str],
     code_version: Parameter[str],
     baseline: Parameter[str] = "",
     best: Parameter[str] = "",
@@ -100,12 +104,14 @@ def GANEvaluator(
       model: the generator.
       extractor: maps the data to features.
       model_run: of the generator's training: log.jsonl, untrained/.
-      evaluation: metrics.json, report.html, samples.png or samples.csv; every score of the
-        generator is also a custom property, and so is the id of its extractor.
+      evaluation: metrics.json, report.html, samples.png or samples.csv, and generator.html of a
+        generator of images with an ONNX file; every score of the generator is also a custom
+        property, and so is the id of its extractor.
       blessing: read by Pusher; property `verdicts` has every rule of the gate, a line each, and
         `reasons` those that failed; Pusher keeps `fid` and `extractor_id` for LatestBlessed.
       config: the recipe's section `evaluator` as JSON.
       data: the `DataSpec` as JSON.
+      data_name: heading of generator.html.
       code_version: puts the stage's code into TFX's cache key.
       baseline: SavedModel of the last blessed generator, from LatestBlessed; may be empty.
       best: that of the blessed generator of the lowest FID under this extractor; it is scored only
@@ -124,13 +130,15 @@ def GANEvaluator(
         "schema": schema,
     }
     log = _read(model_run.uri, artifact_files.LOG).splitlines()
+    model_dir = path_utils.serving_model_dir(model.uri)
+    settings = EvaluatorConfig.model_validate_json(config)
     others = {name: path for name, path in {"baseline": baseline, "best": best}.items() if path}
     result = evaluate.evaluate(
-        path_utils.serving_model_dir(model.uri),
+        model_dir,
         real,
         train,
         Extractor(extractor.uri),
-        EvaluatorConfig.model_validate_json(config),
+        settings,
         model=tfx.address(model),
         columns=spec.columns,
         baseline=baseline or None,
@@ -141,6 +149,7 @@ def GANEvaluator(
             "evaluator code": code_version,
             **_lineage(inputs),
             **{f"{name} uri": path for name, path in others.items()},
+            **_conversions(model_dir),
         },
         recipe={"trainer": json.loads(_read(model_run.uri, artifact_files.CONFIGURATION))},
     )
@@ -149,11 +158,38 @@ def GANEvaluator(
     for name, score in result.scores["model"].items():
         evaluation.set_float_custom_property(name, score.value)
     evaluation.set_string_custom_property("extractor_id", result.protocol["extractor"]["id"])
-    evaluate.write(result, evaluation.uri)
+    shown = _page(model_dir, data_name, result, train, settings)
+    evaluate.write(result, evaluation.uri, shown)
     if "fid" in result.scores["model"]:
         blessing.set_float_custom_property("fid", result.scores["model"]["fid"].value)
     blessing.set_string_custom_property("extractor_id", result.protocol["extractor"]["id"])
     _bless(blessing, model, result.verdicts)
+
+
+def _conversions(model_dir: str) -> dict[str, str]:
+    """Of the files for other runtimes: how far they are from the SavedModel."""
+    found = saved_models.description(model_dir).get("conversions", {})
+    return {f"converted {name}": each["difference"] for name, each in found.items()}
+
+
+def _page(
+    model_dir: str, title: str, result: Evaluation, train: Split, settings: EvaluatorConfig
+) -> str | None:
+    """The page that runs the generator; None for one that no page can show."""
+    description = saved_models.description(model_dir)
+    path = os.path.join(model_dir, page.MODEL_FILE)
+    if not page.shows(description) or not fileio.exists(path):
+        return None
+    metrics = {
+        METRICS.get(name).title: {"value": score.value, "low": score.low, "high": score.high}
+        for name, score in result.scores["model"].items()
+    }
+    neighbours = None
+    if settings.page_neighbours:
+        neighbours = protocol.choose(train.data, settings.page_neighbours, settings.seed)
+    return page.render(
+        files.read(path), description, title=title, metrics=metrics, neighbours=neighbours
+    )
 
 
 def _read(folder: str, name: str) -> str:

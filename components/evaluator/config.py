@@ -50,4 +50,7 @@ class EvaluatorConfig(MetricSettings):
         None, ge=4, description="fake images; left out: as many as real ones"
     )
     batch_size: int = Field(256, ge=1, description="images a call of generator and extractor")
+    page_neighbours: int = Field(
+        0, ge=0, description="training images in generator.html; whoever has it has them too"
+    )
     gate: GateConfig = Field(GateConfig(), description="what a generator must reach to be blessed")

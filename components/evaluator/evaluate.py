@@ -107,11 +107,21 @@ def evaluate(
     )
 
 
-def write(evaluation: Evaluation, folder: str) -> None:
-    """Writes metrics.json, report.html, and samples.png of images or samples.csv of vectors."""
+def write(evaluation: Evaluation, folder: str, page: str | None = None) -> None:
+    """Writes metrics.json, report.html, and samples.png of images or samples.csv of vectors.
+
+    Args:
+      evaluation: what is written.
+      folder: to write to.
+      page: the generator as a page that runs in a browser, for generator.html; None for none.
+    """
     content = json.dumps(evaluation.to_json(), indent=2, allow_nan=False)
     files.write(os.path.join(folder, artifact_files.METRICS), content.encode())
-    files.write(os.path.join(folder, artifact_files.REPORT), report.render(evaluation).encode())
+    if page is not None:
+        files.write(os.path.join(folder, artifact_files.PAGE), page.encode())
+    beside = None if page is None else artifact_files.PAGE
+    shown = report.render(evaluation, beside)
+    files.write(os.path.join(folder, artifact_files.REPORT), shown.encode())
     if evaluation.pictures is not None:
         grids.save_png(
             grids.grid(evaluation.pictures.fake), os.path.join(folder, artifact_files.PICTURE)

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -19,11 +20,13 @@ from tfx.utils import path_utils
 
 from components.common import files, saved_models
 from components.infra_validator.config import InfraValidatorConfig
-from components.serving import draws, warmup
+from components.serving import numpy_draws, warmup
 
 _log = logging.getLogger(__name__)
 
-_PROBE = Path(__file__).with_name("probe.py").resolve()
+# Of the SavedModel, and of what it has for other runtimes.
+_PROBES = tuple(Path(__file__).with_name(name).resolve() for name in ("probe.py", "probe_files.py"))
+_WITNESS = "witness.npz"
 _SEEDS = 32
 _SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -35,7 +38,7 @@ def InfraValidator(
     code_version: Parameter[str],
     config: Parameter[str] = "{}",
 ) -> None:
-    """Blesses a generator that passes `probe.py`, like TFX's own InfraValidator.
+    """Blesses a generator that passes `probe.py` and `probe_files.py`, like TFX's InfraValidator.
 
     TFX's needs Docker or Kubernetes, and does not compile for Kubeflow. A model that fails does not
     fail the run, but the Pusher does not push it.
@@ -69,7 +72,7 @@ def witness(model_dir: str) -> Mapping[str, np.ndarray]:
     seeds = np.arange(_SEEDS, dtype=np.int64)
     found = {
         "seeds": seeds,
-        "latents": draws.numpy_latents(seeds, description["latent_dim"]),
+        "latents": numpy_draws.latents(seeds, description["latent_dim"]),
         "classes": np.flatnonzero(description.get("class_shares", [])).astype(np.int64),
         "max_rows": np.array(description["max_rows"]),
     }
@@ -84,34 +87,21 @@ def _objection(model_dir: str, limits: InfraValidatorConfig) -> str:
     """Why the model cannot be served; empty if it passes the probe within the limits."""
     if "://" not in model_dir:
         model_dir = os.path.abspath(model_dir)
-    # This process may hold all GPU memory, and serving must not require a GPU anyway.
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        path, said = os.path.join(folder, "witness.npz"), os.path.join(folder, "said")
         try:
-            np.savez(path, **witness(model_dir))
+            np.savez(os.path.join(folder, _WITNESS), **witness(model_dir))
+            probes = (
+                _PROBES if saved_models.description(model_dir).get("conversions") else _PROBES[:1]
+            )
         # Whatever a model lacks, or cannot be read, is a reason not to push it.
         except Exception as error:  # noqa: BLE001
             return f"{type(error).__name__}: {' '.join(str(error).split())}"
-        with open(said, "w+", encoding="utf-8") as output:
-            process = psutil.Popen(
-                [sys.executable, "-I", str(_PROBE), model_dir, path],
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-            reason = _watch(process, limits)
-            output.seek(0)
-            lines = output.read().strip().splitlines()
-    if reason:
-        return reason
-    if process.returncode == 1:
-        return lines[-1]
-    if process.returncode:
-        return f"the process that loads the model ended with exit code {process.returncode}"
-    found = json.loads(lines[-1])
+        for probe in probes:
+            reason, said = _run(probe, model_dir, folder, limits)
+            if reason:
+                return reason
+            found.update(json.loads(said))
     _log.info("InfraValidator: %s", found)
     if found["rows_per_second"] < limits.rows_per_second:
         return (
@@ -119,6 +109,30 @@ def _objection(model_dir: str, limits: InfraValidatorConfig) -> str:
             f"{limits.rows_per_second:g} or more (infra_validator.rows_per_second)"
         )
     return ""
+
+
+def _run(probe: Path, model_dir: str, folder: str, limits: InfraValidatorConfig) -> tuple[str, str]:
+    """Why the probe refuses the model, or empty, and the last line that it wrote."""
+    # This process may hold all GPU memory, and serving must not require a GPU anyway.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with open(os.path.join(folder, "said"), "w+", encoding="utf-8") as output:
+        process = psutil.Popen(
+            [sys.executable, "-I", str(probe), model_dir, os.path.join(folder, _WITNESS)],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        reason = _watch(process, limits)
+        output.seek(0)
+        lines = output.read().strip().splitlines()
+    said = lines[-1] if lines else ""
+    if not reason and process.returncode == 1:
+        reason = said
+    elif not reason and process.returncode:
+        reason = f"the process that loads the model ended with exit code {process.returncode}"
+    return reason, said
 
 
 def _watch(process: psutil.Popen, limits: InfraValidatorConfig) -> str:

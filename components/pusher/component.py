@@ -4,15 +4,17 @@ import json
 import os
 from typing import Any
 
+import tensorflow as tf
 from tfx import types
-from tfx.components.pusher import component, executor
-from tfx.dsl.components.base import executor_spec
+from tfx.components.pusher import executor
+from tfx.dsl.components.base import base_component, executor_spec
 from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
-from tfx.types import artifact_utils
-from tfx.utils import proto_utils
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
+from tfx.utils import json_utils, proto_utils
 
-from components.common import saved_models
+from components.common import artifact_files, files, saved_models
 from components.pusher import versions
 
 
@@ -35,6 +37,7 @@ class Executor(executor.Executor):
         The version is the time in seconds, or the highest existing version plus one if that is
         larger, because servers load the highest. A model identical to the highest version, e.g.
         blessed again after an edit of the gate, is not pushed again. Several can push at once.
+        The model says with which scores it was blessed, and has the evaluation's page, if any.
         `keep_last` in `custom_config` is the number of versions that stay. Object stores (`gs://`
         and the like) have no atomic rename, so TFX's own executor pushes there.
         """
@@ -44,10 +47,7 @@ class Executor(executor.Executor):
         base = destination.filesystem.base_directory
         keep = json.loads(exec_properties.get("custom_config") or "{}").get("keep_last")
         blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
-        record: dict[str, Any] = {}
-        if blessing.has_custom_property("fid"):
-            record["fid"] = blessing.get_float_custom_property("fid")
-            record["extractor_id"] = blessing.get_string_custom_property("extractor_id")
+        evaluation = artifact_utils.get_single_instance(input_dict["evaluation"])
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if "://" in base:
             # Object stores rename by copying files in arbitrary order. TFX copies saved_model.pb
@@ -55,7 +55,7 @@ class Executor(executor.Executor):
             super().Do(input_dict, output_dict, exec_properties)
             if pushed.get_int_custom_property("pushed"):
                 path = pushed.get_string_custom_property("pushed_destination")
-                _record(path, record)
+                _record(path, blessing, evaluation.uri)
                 if keep:
                     versions.prune(base, keep)
             return
@@ -68,7 +68,7 @@ class Executor(executor.Executor):
 
         now = pushed.get_string_custom_property("pushed_version")
         model = os.path.join(staging, now)
-        _record(model, record)
+        _record(model, blessing, evaluation.uri)
         version = versions.publish(model, base, int(now))
         fileio.rmtree(staging)
         if keep:
@@ -78,14 +78,53 @@ class Executor(executor.Executor):
         )
 
 
-def _record(path: str, blessing: dict[str, Any]) -> None:
-    """Writes what a model was blessed with, for LatestBlessed and for those who ask the model."""
-    saved_models.save_blessing(path, blessing)
+def _record(path: str, blessing: types.Artifact, evaluation: str) -> None:
+    """Adds what LatestBlessed, and those who ask the model, want to know of its evaluation."""
+    record: dict[str, Any] = {}
+    if blessing.has_custom_property("fid"):
+        record["fid"] = blessing.get_float_custom_property("fid")
+        record["extractor_id"] = blessing.get_string_custom_property("extractor_id")
+    saved_models.save_blessing(path, record)
     if saved_models.description(path):
-        saved_models.describe_further(path, blessing=blessing)
+        found = json.loads(files.read(os.path.join(evaluation, artifact_files.METRICS)))
+        known = {name: found[name] for name in ("metrics", "lineage")}
+        saved_models.describe_further(path, blessing=record, **known)
+    page = os.path.join(evaluation, artifact_files.PAGE)
+    if tf.io.gfile.exists(page):
+        tf.io.gfile.copy(page, os.path.join(path, saved_models.PAGE), overwrite=True)
 
 
-class Pusher(component.Pusher):
-    """TFX's Pusher with an executor that never leaves a partial version."""
+class PusherSpec(standard_component_specs.PusherSpec):
+    """TFX's, and the evaluation."""
 
+    INPUTS = {
+        **standard_component_specs.PusherSpec.INPUTS,
+        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+    }
+
+
+class Pusher(base_component.BaseComponent):
+    """TFX's Pusher with an executor that never leaves a partial version.
+
+    Args:
+      model, model_blessing, infra_blessing, push_destination, custom_config: as of TFX's.
+      evaluation: from which the model gets its page, and what it says of its scores.
+    """
+
+    SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        push_destination: pusher_pb2.PushDestination,
+        custom_config: dict[str, Any],
+        **inputs: types.BaseChannel,
+    ) -> None:
+        spec = PusherSpec(
+            push_destination=push_destination,
+            custom_config=json_utils.dumps(custom_config),
+            pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            **inputs,
+        )
+        super().__init__(spec=spec)

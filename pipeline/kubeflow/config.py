@@ -28,6 +28,7 @@ Stage = Literal[
     "DataValidator",
     "FeatureExtractor",
     "GANTrainer",
+    "Converter",
     "LatestBlessed",
     "GANEvaluator",
     "InfraValidator",

@@ -46,6 +46,7 @@ class Outcome:
       pushed: folder of the pushed version, or None.
       report: the HTML report.
       samples: a PNG file of images, or a CSV file of vectors.
+      page: the generator as a page that runs in a browser, or None.
     """
 
     metrics: dict[str, float]
@@ -54,6 +55,7 @@ class Outcome:
     pushed: str | None
     report: str
     samples: str
+    page: str | None
 
 
 def run(
@@ -165,6 +167,7 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
     evaluator, pusher = outputs("GANEvaluator"), outputs("Pusher")
     evaluation, blessing = evaluator["evaluation"], evaluator["blessing"]
     (samples,) = glob.glob(os.path.join(glob.escape(evaluation.uri), "samples.*"))
+    page = os.path.join(evaluation.uri, artifact_files.PAGE)
     infra = outputs("InfraValidator")["blessing"]
     pushed = pusher["pushed_model"].properties
     reasons = [
@@ -181,6 +184,7 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
         pushed=str(pushed["pushed_destination"]) if pushed["pushed"] else None,
         report=os.path.join(evaluation.uri, artifact_files.REPORT),
         samples=samples,
+        page=page if os.path.exists(page) else None,
     )
 
 

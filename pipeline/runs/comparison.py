@@ -20,6 +20,7 @@ _SECTIONS = {
     "ImageExampleGen": "data",
     "FeatureExtractor": "feature_extractor",
     "GANTrainer": "trainer",
+    "Converter": "converter",
     "GANEvaluator": "evaluator",
     "Pusher": "pusher",
 }

@@ -169,6 +169,7 @@ def test_a_worse_model_is_refused_against_the_last_blessed(cluster, first):
     assert {name for name, state in found.items() if state == OK} == {
         *NEVER_CACHED,
         "GANTrainer",
+        "Converter",
         "GANEvaluator",
         "InfraValidator",
         "Pusher",

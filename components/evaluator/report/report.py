@@ -53,12 +53,16 @@ _SUBJECTS = {
 _CLASS_TITLES = {"accuracy": "Accuracy"}
 
 
-def render(evaluation: Evaluation) -> str:
+def render(evaluation: Evaluation, page: str | None = None) -> str:
     """The report as HTML; pictures and curves are in it, so that it can be sent on its own.
 
     Cells with a number of metrics.json have `data-subject` (`class 0`, … for a class, `change` for
     a difference), `data-metric` and `data-value`, and `data-low` and `data-high` where there is an
     interval: JSON's way to write it, while the cell's text is `number` or `percent` of it.
+
+    Args:
+      evaluation: what is shown.
+      page: address, seen from the report, of the page that runs the generator; None for none.
 
     Raises:
       ValueError: for scores of an unknown subject or metric.
@@ -77,6 +81,7 @@ def render(evaluation: Evaluation) -> str:
     )
     return template.render(
         evaluation=evaluation,
+        page=page,
         sections=_sections(evaluation, content),
         outcome=_outcome(evaluation),
         subjects={name: _SUBJECTS[name] for name in _ordered(evaluation.scores)},

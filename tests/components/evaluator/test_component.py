@@ -20,6 +20,7 @@ def test_the_stage_judges_a_model():
         model_run=types.Channel(type=standard_artifacts.ModelRun),
         config=CONFIG.model_dump_json(),
         data=DataSpec(image_shape=(28, 28, 1)).model_dump_json(),
+        data_name="digits",
         code_version="0123456789abcdef",
     )
 

@@ -1,6 +1,8 @@
 """The stage on hand-made artifacts: blessed, refused, and what it leaves behind."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
+from components.common import files, saved_models
 from components.data.spec import DataSpec
 from components.evaluator.component import GANEvaluator
 from components.evaluator.config import EvaluatorConfig
@@ -39,6 +42,7 @@ def evaluate(split_examples, extractor, model_run, tmp_path):
             {
                 "config": EvaluatorConfig(kid_subsets=20, **config).model_dump_json(),
                 "data": DataSpec(image_shape=image_shape).model_dump_json(),
+                "data_name": "digits",
                 "code_version": "test",
                 "baseline": path_utils.serving_model_dir(baseline.uri) if baseline else "",
                 "best": path_utils.serving_model_dir(best.uri) if best else "",
@@ -88,6 +92,28 @@ def test_a_good_generator_is_blessed(evaluate, generator, split_examples):
     assert lineage["model code"] == "abc"
     assert lineage["data span"] == 4
     assert "hinge" in Path(evaluation.uri, "report.html").read_text()
+
+
+def test_a_generator_with_an_onnx_file_gets_a_page(evaluate, untrained, tmp_path):
+    model = standard_artifacts.Model()
+    model.uri = str(tmp_path / "converted")
+    path = shutil.copytree(untrained(False), path_utils.serving_model_dir(model.uri))
+    # tests/components/serving/page runs real ones.
+    files.write(f"{path}/assets.extra/serving_default.onnx", b"a model")
+    difference = {"runtime": "onnx", "difference": "at most 0 grey levels apart in 64 rows"}
+    saved_models.describe_further(path, conversions={"serving_default.onnx": difference})
+
+    evaluation, _ = evaluate(model, page_neighbours=5)
+
+    report = Path(evaluation.uri, "report.html").read_text()
+    assert '<a href="generator.html">' in report
+    assert "at most 0 grey levels apart in 64 rows" in report
+    written = Path(evaluation.uri, "generator.html").read_text()
+    assert "<title>digits</title>" in written
+    found = json.loads(re.search('<script[^>]*id="page">(.*?)</script>', written, re.S)[1])
+    assert found["neighbours"] == [5, 8, 8, 1]
+    scores = json.loads(Path(evaluation.uri, "metrics.json").read_text())["metrics"]
+    assert found["metrics"]["FID"]["value"] == scores["fid"]["value"]
 
 
 def test_the_best_blessed_generator_is_scored_beside_the_last(evaluate, generator):

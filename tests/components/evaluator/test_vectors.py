@@ -88,6 +88,7 @@ def stage(cells, extractor, save_copier, tmp_path_factory):
                 **SETTINGS, gate={"bounds": {"duplicates": None}}
             ).model_dump_json(),
             "data": DataSpec(columns=names).model_dump_json(),
+            "data_name": "rows",
             "code_version": "test",
         },
     )

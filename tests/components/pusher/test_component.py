@@ -9,7 +9,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components.common import saved_models
+from components.common import files, saved_models
 from components.pusher.component import Executor, Pusher
 
 
@@ -19,7 +19,9 @@ def test_contract():
         model=types.Channel(type=standard_artifacts.Model),
         model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         infra_blessing=types.Channel(type=standard_artifacts.InfraBlessing),
+        evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
         push_destination=pusher_pb2.PushDestination(filesystem=filesystem),
+        custom_config={},
     )
 
     assert pusher.id == "Pusher"
@@ -28,6 +30,11 @@ def test_contract():
 
 
 NOW = 1_700_000_000
+EVALUATION = {
+    "metrics": {"fid": {"value": 12.5, "low": 11.0, "high": 14.0, "details": {}}},
+    "lineage": {"data span": 3},
+    "gate": [],
+}
 
 
 @pytest.fixture
@@ -70,11 +77,14 @@ def push(model, serving, tmp_path, monkeypatch):
         blessing.set_int_custom_property("blessed", blessed)
         blessing.set_float_custom_property("fid", 12.5)
         blessing.set_string_custom_property("extractor_id", "e")
+        evaluation = standard_artifacts.ModelEvaluation()
+        evaluation.uri = str(tmp_path / "evaluation")
+        files.write(f"{evaluation.uri}/metrics.json", json.dumps(EVALUATION).encode())
         destination = {"filesystem": {"base_directory": str(serving)}}
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed")
         Executor().Do(
-            {"model": [model], "model_blessing": [blessing]},
+            {"model": [model], "model_blessing": [blessing], "evaluation": [evaluation]},
             {"pushed_model": [pushed]},
             {
                 "push_destination": json.dumps(destination),
@@ -104,6 +114,24 @@ def test_a_blessed_model_becomes_a_version(push, model, serving):
     assert saved_models.blessing(destination) == {"fid": 12.5, "extractor_id": "e"}
     served = tf.saved_model.load(destination).signatures["serving_default"]
     assert served(x=tf.constant(21.0))["y"] == 42
+
+
+def test_the_model_says_how_it_was_evaluated(push, model, tmp_path):
+    saved_models.write_description(f"{path_utils.serving_model_dir(model.uri)}/assets", {"a": 1})
+    files.write(str(tmp_path / "evaluation" / "generator.html"), b"a page")
+
+    destination = push().get_string_custom_property("pushed_destination")
+    assert saved_models.description(destination) == {
+        "a": 1,
+        "blessing": {"fid": 12.5, "extractor_id": "e"},
+        "metrics": EVALUATION["metrics"],
+        "lineage": EVALUATION["lineage"],
+    }
+    assert files.read(f"{destination}/assets.extra/generator.html") == b"a page"
+
+    # Another evaluation of the same model.
+    files.write(str(tmp_path / "evaluation" / "generator.html"), b"another page")
+    assert push().get_string_custom_property("pushed_destination") == destination
 
 
 def test_a_refused_model_leaves_nothing(push, serving):

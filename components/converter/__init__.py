@@ -1,0 +1,1 @@
+"""Adds files for other runtimes to the generator that is evaluated and pushed."""
