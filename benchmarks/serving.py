@@ -93,12 +93,11 @@ def ways(folder, url, scratch):
     import onnxruntime
     import tensorflow as tf
 
-    from components.serving.generator import Generator
-    from pipeline import exporting
+    from components.serving import Generator, conversion
 
     generator = Generator.load(folder)
     file = str(Path(scratch, "sample.onnx"))
-    exporting.export(folder, "onnx", "sample", file)
+    conversion.export(Generator(folder), "onnx", "sample", file)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     sample = tf.saved_model.load(generator.path).signatures["sample"]
     return {

@@ -14,7 +14,7 @@ from components.data import examples
 from components.serving import contract, draws, warmup
 from components.serving.contract import CONTRACT, MAX_ROWS
 from components.trainer.data.scaling import Scaling
-from components.trainer.networks.storage import HalfStored
+from components.trainer.storage import HalfStored
 
 # How weights are stored unless told otherwise.
 FULL = "float32"

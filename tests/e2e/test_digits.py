@@ -149,7 +149,7 @@ def test_every_stage_of_an_identical_run_is_cached_and_nothing_is_pushed_again(f
     assert code == 0, err
     stages = _ended(err)
     assert set(stages.values()) == {"cached"}
-    assert len(stages) == 12
+    assert len(stages) == 13
     assert project.versions == before
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.trainer.networks import GENERATORS
-from components.trainer.networks.storage import HalfStored
+from components.trainer.storage import HalfStored
 
 COLOUR = (16, 16, 3)
 NETWORKS = {
