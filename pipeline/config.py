@@ -111,7 +111,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(tree, dict):
         raise ValueError(f"{path}: expected a mapping with sections such as data: and trainer:")
     for override in overrides:
-        _override(tree, override)
+        override_in(tree, override)
     try:
         recipe = validate(Recipe, tree)
     except ValueError as error:
@@ -169,7 +169,8 @@ def absolute(path: str, folder: str = "") -> str:
     return path if "://" in path else os.path.abspath(os.path.join(folder, path))
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
+def override_in(tree: dict[str, Any], override: str) -> None:
+    """Sets a key of nested sections from `key=value`; raises ValueError for other text."""
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise ValueError(f"--set {override}: expected key=value, e.g. trainer.batch_size=64")

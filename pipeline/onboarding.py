@@ -4,14 +4,15 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from components.common import files, templates
 from components.common.config import validate
-from components.data.examples import TRAIN_SPLIT
+from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data_validator import proposal, statistics
 from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig
@@ -19,6 +20,7 @@ from components.data_validator.pages import ValidationResult
 from components.example_gen import dataset, image_sizes
 from components.example_gen.config import DataConfig
 from components.example_gen.formats import registry
+from components.example_gen.formats.reader import UNUSED, LeftOut
 from components.trainer.networks import GENERATORS
 from pipeline import config, validation
 from pipeline.runners import local
@@ -37,24 +39,42 @@ _LATENT_DIM = 8
 _FEW = 10_000
 # Images that a self-supervised extractor should see: 4 epochs of 5000 do (docs/extractors.md).
 _LEARNT_FROM, _MOST_EPOCHS = 20_000, 12
+# Keys of the section `data` that can be given; those that readers need come first.
+_OF_READERS = ("arrays", "encoding", "header", "features")
+SETTINGS = (*_OF_READERS, "bits", "background", "filter", "max_pixels")
+# Columns that the summary of a table names.
+_NAMED = 20
 # Least size of the smallest class for a classifier to learn from.
 _CLASS_OF_A_CLASSIFIER = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Suggestion:
-    """The section `data` that suits some data, and a summary of the data in words."""
+    """The section `data` that suits some data, and a summary of the data in words.
+
+    Attributes:
+      data: the section.
+      summary: one line.
+      remarks: what is left out, or may not be as intended, a line each.
+      settings: keys of the section that were given.
+    """
 
     data: DataConfig
     summary: str
+    remarks: Sequence[str] = ()
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def inspect(
-    path: str,
+    path: str | Sequence[str],
     *,
     data_format: str = registry.AUTO,
     image_shape: Sequence[int] | None = None,
     fit: str | None = None,
+    columns: Sequence[str] | None = None,
+    labels: str | None = None,
+    splits: Mapping[str, str] | None = None,
+    overrides: Sequence[str] = (),
 ) -> Suggestion:
     """Suggests how to read data, from the files themselves.
 
@@ -62,15 +82,29 @@ def inspect(
     are dropped from train.
 
     Args:
-      path: a folder, a file or a glob; a path or URI.
+      path: a folder, a file or a glob, or several; paths or URIs.
       data_format: a name of READERS.
       image_shape: [height, width, channels]; by default one that suits the images.
       fit: of images of another size; by default exact if all have one size, else crop.
+      columns: of a table; by default all that are numeric.
+      labels: CSV file with the labels of images, in the folder or the archive.
+      splits: patterns of train and eval, relative to the folder of `path`; by default inferred.
+      overrides: `data.bits=12` and others of SETTINGS.
 
     Raises:
-      FileNotFoundError, ValueError: for data that do not exist, or are neither images nor numbers.
+      FileNotFoundError, ValueError: for data that do not exist, or are neither images nor numbers,
+        and for other overrides.
     """
-    path = config.absolute(path)
+    path = _absolute(path)
+    settings = _settings(overrides)
+    reading = {key: settings[key] for key in _OF_READERS if key in settings}
+    if labels:
+        reading["labels"] = labels
+    found = dataset.inspect(path, data_format, columns, splits=splits, **reading)
+    left_out = found.left_out
+    if not splits and set(found.splits) == {TRAIN_SPLIT, EVAL_SPLIT} and _holds_more(left_out):
+        # The recipe says which of three splits it takes.
+        splits = found.patterns
     options = {
         "path": path,
         "format": data_format,
@@ -78,19 +112,54 @@ def inspect(
         "on_leak": "drop",
         **({"fit": fit} if fit else {}),
         **({"image_shape": image_shape} if image_shape else {}),
+        **({"labels": labels} if labels else {}),
+        **({"splits": dict(splits)} if splits else {}),
+        **settings,
     }
-    found = dataset.inspect(path, data_format)
+
+    def suggestion(data: DataConfig, summary: str) -> Suggestion:
+        # What readers remark may come with the first look at the files.
+        lines = (*(f"left out: {each}" for each in left_out), *found.remarks)
+        return Suggestion(data, summary, lines, settings)
+
     if found.columns:
         data = validate(DataConfig, {**options, "columns": found.columns})
         label = found.label or "none"
-        return Suggestion(data, f"a table of {', '.join(found.columns)}; label: {label}")
+        named = ", ".join(found.columns[:_NAMED])
+        if len(found.columns) > _NAMED:
+            named += f" and {len(found.columns) - _NAMED} more columns"
+        return suggestion(data, f"a table of {named}; label: {label}")
     shards = [shard for listed in found.shards.values() for shard in listed]
-    seen = image_sizes.inspect(found.reader, shards)
+    seen = image_sizes.inspect(found.reader, shards, found.base)
     shape = tuple(image_shape or _shape(seen))
     suits = "exact" if set(seen.sizes) == {shape[:2]} else "crop"
     data = validate(DataConfig, {"fit": suits, **options, "image_shape": shape})
     colour = "gray" if seen.channels == 1 else "in colour"
-    return Suggestion(data, f"images of {_sizes(seen)} (height x width), {colour}")
+    return suggestion(data, f"images of {_sizes(seen)} (height x width), {colour}")
+
+
+def _absolute(path: str | Sequence[str]) -> str | tuple[str, ...]:
+    if isinstance(path, str):
+        return config.absolute(path)
+    listed = tuple(config.absolute(each) for each in path)
+    return listed[0] if len(listed) == 1 else listed
+
+
+def _holds_more(left_out: Sequence[LeftOut]) -> bool:
+    return any(each.reason == UNUSED for each in left_out)
+
+
+def _settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """Keys of the section `data`; raises ValueError for others."""
+    tree: dict[str, Any] = {}
+    for override in overrides:
+        config.override_in(tree, override)
+    found = tree.pop("data", {})
+    unknown = [*tree, *(f"data.{key}" for key in found if key not in SETTINGS)]
+    if unknown:
+        known = ", ".join(f"data.{key}" for key in SETTINGS)
+        raise ValueError(f"--set {unknown[0]}: new takes {known}; edit the recipe for others")
+    return found
 
 
 def write_schema(data: DataConfig, path: str, log: Callable[[str], None]) -> ValidationResult:
@@ -112,13 +181,19 @@ def _write_schema(inspected: Inspection, data: DataConfig, path: str) -> Validat
     )
 
 
-def write_recipe(path: str, out: str, log: Callable[[str], None]) -> ValidationResult:
+def write_recipe(
+    path: str | Sequence[str],
+    out: str,
+    log: Callable[[str], None],
+    **options: Any,  # noqa: ANN401
+) -> ValidationResult:
     """Creates the folder `out` with a recipe, a schema and reference statistics of data.
 
     Args:
-      path: the data: a folder, a file or a glob.
+      path: the data: a folder, a file or a glob, or several.
       out: the folder, created atomically.
       log: receives lines of progress.
+      **options: how the data are read, as of `inspect`.
 
     Returns:
       The anomalies for which a run would refuse the data.
@@ -128,8 +203,9 @@ def write_recipe(path: str, out: str, log: Callable[[str], None]) -> ValidationR
       FileNotFoundError, ValueError: for data that cannot be read.
     """
     with files.atomic_folder(out) as folder:
-        suggestion = inspect(path)
-        log(suggestion.summary)
+        suggestion = inspect(path, **options)
+        for line in (suggestion.summary, *suggestion.remarks):
+            log(line)
         inspected = local.inspect(suggestion.data, log)
         result = _write_schema(inspected, suggestion.data, os.path.join(folder, SCHEMA_FILE))
         text = _recipe(suggestion, inspected, out)
@@ -169,11 +245,16 @@ def _recipe(suggestion: Suggestion, inspected: Inspection, out: str) -> str:
     largest = _BATCH_OF_ROWS if data.columns else _BATCH_OF_IMAGES
     return templates.load(_TEMPLATE).render(
         count=counts["examples"],
-        name=_name(out),
-        path=_yaml(data.path),
+        # A name of digits is text too.
+        name=_yaml(_name(out)),
+        path=_yaml(data.path if isinstance(data.path, str) else list(data.path)),
+        format=None if data.format == registry.AUTO else data.format,
+        labels=data.labels and _yaml(data.labels),
+        splits=data.splits and _yaml(data.splits),
         columns=data.columns and _yaml(list(data.columns)),
         image_shape=data.image_shape and _yaml(list(data.image_shape)),
         words=suggestion.summary,
+        settings={key: _yaml(value) for key, value in suggestion.settings.items()},
         fit=data.fit,
         rejected=counts["rejected"],
         leaked=counts["leaked"],
@@ -201,5 +282,7 @@ def _name(out: str) -> str:
 
 
 def _yaml(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
+    text = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, width=math.inf, sort_keys=False
+    )
     return text.removesuffix("...\n").strip()

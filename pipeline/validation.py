@@ -79,6 +79,8 @@ def validate(
             "model's training data"
         )
     compared = statistics.read(reference) if reference else None
+    for each in data.dataset().left_out:
+        log(f"left out: {each}")
 
     with files.atomic_folder(out) if out else contextlib.nullcontext() as folder:
         inspected = local.inspect(

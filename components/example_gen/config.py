@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -18,7 +19,7 @@ from components.example_gen.formats.registry import AUTO, READERS
 _Pixels = Annotated[int, Field(ge=4, le=1024)]
 _Path = Annotated[str, Field(min_length=1)]
 _Name = Annotated[str, Field(min_length=1)]
-_OF_IMAGES = ("fit", "filter", "background", "max_pixels")
+_OF_IMAGES = ("fit", "filter", "background", "max_pixels", "bits")
 
 
 class Features(Config):
@@ -64,6 +65,26 @@ class DataConfig(Config):
         ge=1,
         le=prepare.LARGEST_MAX_PIXELS,
         description="largest number of pixels of a file; more is a bad record",
+    )
+    bits: int | None = Field(
+        None,
+        ge=8,
+        le=16,
+        description="bits in use of images whose values have more than 8; default: 16, refused if "
+        "no image needs more than 14",
+    )
+    arrays: Literal["image", "stack"] | None = Field(
+        None,
+        description="what a NumPy array holds: one image, or a stack of images along the first "
+        "axis; default: told by the shapes",
+    )
+    encoding: str | None = Field(
+        None, min_length=1, description="encoding of CSV files of a table; default: UTF-8"
+    )
+    header: bool | None = Field(
+        None,
+        description="whether the first row of CSV files of a table names the columns; false calls "
+        "them 1, 2, …; default: true, refused if the row looks like data",
     )
     labels: str | None = Field(
         None,
@@ -134,10 +155,9 @@ class DataConfig(Config):
     @field_validator("columns")
     @classmethod
     def _columns_are_unique(cls, columns: tuple[str, ...] | None) -> object:
-        names = columns or ()
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"found {name!r} {names.count(name)} times; name it once")
+        for name, count in Counter(columns or ()).items():
+            if count > 1:
+                raise ValueError(f"found {name!r} {count} times; name it once")
         return columns
 
     @model_validator(mode="after")
@@ -159,7 +179,9 @@ class DataConfig(Config):
     def reader(self) -> Reader:
         """The reader of the format, with its options."""
         features = self.features.model_dump(exclude_none=True)
-        return READERS.get(self.format)(self.labels, features, self.columns)
+        return READERS.get(self.format)(
+            self.labels, features, self.columns, self.arrays, self.encoding, self.header
+        )
 
     def dataset(self) -> dataset.Dataset:
         """The data, found at their path; raises as `dataset.find`."""
@@ -176,7 +198,12 @@ class DataConfig(Config):
         if self.columns is not None:
             return functools.partial(prepare.prepare_row, columns=self.columns)
         how = prepare.Preparation(
-            self.image_shape, self.fit, self.filter, self.background, self.max_pixels
+            self.image_shape,
+            self.fit,
+            self.filter,
+            self.background,
+            self.max_pixels,
+            self.bits,
         )
         return functools.partial(prepare.prepare, how=how)
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,7 @@ from components.data.examples import SPLIT_FOLDER, ImageRecord, Split, by
 from components.data.vectors import VectorRecord
 from components.example_gen import sources
 from components.example_gen.formats import table
-from components.example_gen.formats.reader import UNSPLIT, Reader
+from components.example_gen.formats.reader import UNSPLIT, LeftOut, Reader
 from components.example_gen.formats.registry import AUTO, READERS, table_files
 from components.example_gen.formats.tfrecord import TFRecordReader
 from components.example_gen.paths import list_names
@@ -38,6 +39,7 @@ class Dataset:
       splits: by split, the patterns of the latest span and version.
       columns: names of the numeric columns of rows; None for images.
       label: the column of labels of an inspected table.
+      names: the files and folders that the path names, relative to `base`; None for all of them.
     """
 
     path: sources.Paths
@@ -47,6 +49,12 @@ class Dataset:
     splits: Mapping[str, str]
     columns: Sequence[str] | None = None
     label: str | None = None
+    names: Sequence[str] | None = None
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What was left out so far, or may not be as intended, a line each."""
+        return tuple(self.reader.remarks)
 
     @functools.cached_property
     def shards(self) -> dict[str, list]:
@@ -56,6 +64,11 @@ class Dataset:
           FileNotFoundError, ValueError: as `Reader.shards`.
         """
         return self.reader.shards(self.base, self.splits)
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What is there but not read, by reason; raises what `shards` raises."""
+        return self.reader.left_out(self.base, self.splits, self.names)
 
     def shards_of(self, split: str) -> list:
         """The shards of a split, or of the only split, whatever its name."""
@@ -99,15 +112,19 @@ def find(path: sources.Paths, reader: Reader, splits: Mapping[str, str] | None =
       FileNotFoundError: for data that do not exist.
       ValueError: as the reader's `splits`, and as `sources.latest`.
     """
-    columns = reader.columns or None
-    if splits:
-        base = sources.base_of(path)
-        return Dataset(path, reader, base, dict(splits), sources.latest(base, splits), columns)
-    return _find(path, reader, sources.locate(path), columns)
+    # Patterns say all that a single path would.
+    alone = splits and isinstance(path, str)
+    where = sources.Location(sources.base_of(path), None) if alone else sources.locate(path)
+    return _find(path, reader, where, reader.columns or None, splits=splits)
 
 
 def inspect(
-    path: sources.Paths, data_format: str = AUTO, columns: Sequence[str] | None = None
+    path: sources.Paths,
+    data_format: str = AUTO,
+    columns: Sequence[str] | None = None,
+    *,
+    splits: Mapping[str, str] | None = None,
+    **reading: Any,  # noqa: ANN401
 ) -> Dataset:
     """Finds data without a recipe: images or rows, inferred from the files.
 
@@ -115,6 +132,8 @@ def inspect(
       path: as of `find`.
       data_format: one of FORMATS.
       columns: names of numeric columns; by default all numeric columns.
+      splits: as of `find`.
+      **reading: other arguments of the reader, such as `labels`.
 
     Raises:
       FileNotFoundError: for data that do not exist, and an empty folder.
@@ -144,11 +163,15 @@ def inspect(
         return dataclasses.replace(found, columns=(columns or known) if known else None)
     tables = table_files(where.base, names) if data_format in (AUTO, table.FORMAT) else []
     if not tables:
-        return _find(path, READERS.get(data_format)(), where)
-    label = None
-    if not columns:
-        columns, label = dataclasses.astuple(table.inspect(tables))
-    return _find(path, table.TableReader(columns=columns), where, columns, label)
+        return _find(path, READERS.get(data_format)(**reading), where, splits=splits)
+    if columns:
+        reader = table.TableReader(columns=columns, **reading)
+        return _find(path, reader, where, columns, splits=splits)
+    seen = table.inspect(tables, **reading)
+    reader = table.TableReader(columns=seen.columns, **reading)
+    for line in seen.remarks:
+        reader.remark(line)
+    return _find(path, reader, where, seen.columns, seen.label, splits=splits)
 
 
 def _find(
@@ -157,9 +180,15 @@ def _find(
     where: sources.Location,
     columns: Sequence[str] | None = None,
     label: str | None = None,
+    *,
+    splits: Mapping[str, str] | None = None,
 ) -> Dataset:
-    splits = reader.splits(where.base, where.names)
-    return Dataset(path, reader, where.base, where.patterns(splits), splits, columns, label)
+    if splits:
+        patterns, found = dict(splits), sources.latest(where.base, splits)
+    else:
+        found = reader.splits(where.base, where.names)
+        patterns = where.patterns(found)
+    return Dataset(path, reader, where.base, patterns, found, columns, label, where.names)
 
 
 def _columns_of(file: str) -> list[str]:

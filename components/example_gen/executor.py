@@ -172,6 +172,8 @@ class _Prepare(beam.DoFn):
         for kind in prepared.notes:
             yield _event("noted", kind)
             yield pvalue.TaggedOutput(_NOTES, Line(split, raw.source, kind, kind))
+        if prepared.bits:
+            yield _event(ledger.BITS, str(prepared.bits))
         record = prepared.record
         serialized = self._spec.to_example(record).SerializeToString(deterministic=True)
         yield split, record.source, record.digest, serialized

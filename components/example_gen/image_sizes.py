@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from components.example_gen.formats.reader import Reader
-from components.example_gen.prepare import RawImage, RawRow
+from components.example_gen.prepare import BadRecordError, Preparation, RawImage, RawRow, prepare
 
 _SAMPLE = 512
 _GRAY = ("1", "L", "LA", "I", "I;16")
@@ -37,27 +37,40 @@ class ImageSizes:
         return int(np.median(sides))
 
 
-def inspect(reader: Reader, shards: Sequence) -> ImageSizes:
+def inspect(reader: Reader, shards: Sequence, where: str) -> ImageSizes:
     """The sizes of some hundred images from all over the data, without decoding them.
 
     Args:
       reader: the reader of the data's format.
       shards: shards of the data.
+      where: the data, for messages.
 
     Raises:
-      ValueError: if none of the records is an image.
+      ValueError: if there are no records, or none of them is an image.
     """
     step = max(1, len(shards) // _SAMPLE)
     chosen = shards[::step]
     each = -(-_SAMPLE // max(1, len(chosen)))
     records = [raw for shard in chosen for raw in itertools.islice(reader.records(shard), each)]
+    if not records:
+        raise ValueError(f"{where}: the files hold no records")
     shapes = [shape for raw in records if (shape := _shape(raw)) is not None]
     if not shapes:
-        reason = next((f": {raw.source}: {raw.error}" for raw in records if raw.error), "")
-        raise ValueError(f"none of {len(records)} records is an image{reason}")
+        raise ValueError(f"{where}: none of {len(records)} records is an image{_reason(records)}")
     return ImageSizes(
         Counter(shape[:2] for shape in shapes), max(channels for _, _, channels in shapes)
     )
+
+
+def _reason(records: Sequence[RawImage | RawRow]) -> str:
+    """What is wrong with the first record that is not an image."""
+    for raw in records:
+        assert isinstance(raw, RawImage)  # The reader reads images.
+        try:
+            prepare(raw, Preparation())
+        except BadRecordError as error:
+            return f": {raw.source}: {error}"
+    return ""
 
 
 def _shape(raw: RawImage | RawRow) -> tuple[int, int, int] | None:

@@ -19,6 +19,14 @@ COUNTS_FILE = "counts.json"
 # Kinds of lines in REJECTED_FILE; these records are not among the examples.
 BAD, DROPPED_DUPLICATE, DROPPED_LEAK = "bad", "duplicate", "leak"
 INPUTS, EXAMPLES = "inputs", "examples"
+# 16-bit images, by the number of bits that their largest value needs.
+BITS = "bits"
+
+# Images in 16 bits whose values need no more than this are darker than a quarter of the range.
+_DARK_BITS = 14
+# Numbers of bits that cameras and scanners have.
+_USUAL_BITS = (8, 10, 12, 14)
+_ALL_BITS = 16
 
 _NAMED = 3
 
@@ -155,6 +163,15 @@ class Ledger:
             yield (
                 f"{rejected} of {inputs} records are bad, more than data.max_rejected_fraction, "
                 f"{config.max_rejected_fraction:g}: {listed}"
+            )
+        paths = (name.split("/") for name in self.counts)
+        bits = max((int(path[1]) for path in paths if path[0] == BITS), default=0)
+        if bits and bits <= _DARK_BITS and config.bits is None:
+            usual = next(each for each in _USUAL_BITS if each >= bits)
+            yield (
+                f"all {self.count(BITS)} images of 16 bits use at most {bits}: as they are, they "
+                f"are nearly black; data.bits: {usual} scales 0 to {2**usual - 1:,} to the whole "
+                f"range, data.bits: {_ALL_BITS} keeps them dark"
             )
         if found["leaked"] and config.on_leak == "fail":
             yield (

@@ -1,13 +1,17 @@
 """Files and folders of the data: patterns, listings, opening; paths or URIs."""
 
+import errno
 import io
 import os
 import posixpath
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, BinaryIO
 
 import tensorflow as tf
+
+from components.example_gen.files.names import BROKEN, LINK, ignored, is_image, is_text, printable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -17,28 +21,46 @@ ALTERNATIVE = "|"
 INSIDE = "#"
 WILDCARDS = "*?["
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
-
 
 def parts(base: str, patterns: str) -> list[tuple[str, str]]:
     """The files that patterns match, each with the pattern of its members; "" for all of them.
 
+    Names of files and folders may hold `|`, `#` and wildcards: what exists by that name is meant.
+
     Raises FileNotFoundError for a pattern that matches no file.
     """
-    found = []
-    for pattern in patterns.split(ALTERNATIVE):
-        outer, _, inner = pattern.partition(INSIDE)
-        # The name of a file or folder may contain the character.
-        if inner and (literal := _matches(base, pattern)):
-            outer, inner, files = pattern, "", literal
+    found: list[tuple[str, str]] = []
+    pieces = patterns.split(ALTERNATIVE)
+    start = 0
+    while start < len(pieces):
+        for stop in range(start + 1, len(pieces) + 1):
+            matched = _parts_of(base, ALTERNATIVE.join(pieces[start:stop]))
+            if matched:
+                break
         else:
-            files = _matches(base, outer)
-        if not files:
+            outer = pieces[start].partition(INSIDE)[0]
             raise FileNotFoundError(
                 f"{posixpath.join(base, outer)}: no such file; check data.path and data.splits"
             )
-        found += [(file, inner) for file in files]
+        found += matched
+        start = stop
     return found
+
+
+def _parts_of(base: str, pattern: str) -> list[tuple[str, str]]:
+    """The files of one pattern: the longest name that there is, and what is inside."""
+    outer, inner = pattern, ""
+    while True:
+        if files := _matches(base, outer):
+            return [(file, inner) for file in files]
+        outer, sign, _ = outer.rpartition(INSIDE)
+        if not sign:
+            return []
+        inner = pattern[len(outer) + 1 :]
+
+
+# What a name in a folder stands for.
+_FILE, _FOLDER, _LINKED_FOLDER = "file", "folder", "link to a folder"
 
 
 def _matches(base: str, pattern: str) -> list[str]:
@@ -46,25 +68,39 @@ def _matches(base: str, pattern: str) -> list[str]:
     *folders, last = pattern.split("/")
     found = [base]
     for part in folders:
-        found = [
-            path for folder in found for path in _children(folder, part) if tf.io.gfile.isdir(path)
-        ]
-    return [
-        path
-        for folder in found
-        for path in _children(folder, last)
-        if is_image(path) or not tf.io.gfile.isdir(path)
-    ]
+        found = _once([child for folder in found for child in _children(folder, part)])
+    return [path for folder in found for path, kind in _children(folder, last) if kind == _FILE]
 
 
-def _children(folder: str, part: str) -> list[str]:
-    # A literal name may hold wildcards.
+def _once(children: Sequence[tuple[str, str]]) -> list[str]:
+    """The folders among them, without links to others of them, or to a folder around them."""
+    real = [path for path, kind in children if kind == _FOLDER]
+    links = [path for path, kind in children if kind == _LINKED_FOLDER]
+    known = {os.path.realpath(path) for path in real} if links else set()
+    for path in links:
+        target = os.path.realpath(path)
+        if target not in known and not _holds(target, path):
+            known.add(target)
+            real.append(path)
+    return sorted(real) if links else real
+
+
+def _holds(folder: str, path: str) -> bool:
+    """Whether a real folder is the one that a path lies in, or around that."""
+    place = os.path.realpath(posixpath.dirname(path))
+    return folder == place or place.startswith(folder.rstrip("/") + "/")
+
+
+def _children(folder: str, part: str) -> list[tuple[str, str]]:
+    # A literal name may hold wildcards, and is meant even if it is hidden.
     path = posixpath.join(folder, part)
-    if part and tf.io.gfile.exists(path):
-        return [path]
+    if part and exists(path):
+        return [(path, _FOLDER if is_folder(path) else _FILE)]
     if any(wildcard in part for wildcard in WILDCARDS):
         return [
-            posixpath.join(folder, name) for name in list_names(folder) if fnmatchcase(name, part)
+            (posixpath.join(folder, name), kind)
+            for name, kind in _listed(folder)
+            if fnmatchcase(name, part) and not ignored(name)
         ]
     return []
 
@@ -76,14 +112,20 @@ def children(base: str, pattern: str) -> list[str]:
         found = [
             posixpath.join(name, posixpath.basename(path))
             for name in found
-            if tf.io.gfile.isdir(posixpath.join(base, name) if name else base)
-            for path in _children(posixpath.join(base, name) if name else base, part)
+            if is_folder(posixpath.join(base, name) if name else base)
+            for path, _ in _children(posixpath.join(base, name) if name else base, part)
         ]
     return found
 
 
 def pattern_of(base: str, names: Sequence[str]) -> str:
-    """A pattern of exactly these files; a short one if their names begin and end alike."""
+    """A pattern of exactly these files; a short one if their names begin and end alike.
+
+    Raises ValueError for a name that is not UTF-8, because a pattern is text.
+    """
+    for name in names:
+        if not is_text(name):
+            raise ValueError(f"{base}: {printable(name)}: the name is not UTF-8; rename it")
     folders = {posixpath.dirname(name) for name in names}
     if len(folders) == 1 and len(names) > 1:
         (folder,) = folders
@@ -99,20 +141,60 @@ def pattern_of(base: str, names: Sequence[str]) -> str:
     return ALTERNATIVE.join(names)
 
 
-def list_names(folder: str) -> list[str]:
-    """The visible names in a folder, sorted; raises ValueError if it cannot be listed."""
+def is_remote(path: str) -> bool:
+    """Whether a path is a URI."""
+    return "://" in path
+
+
+def exists(path: str) -> bool:
+    """Whether there is such a file or folder; a broken link is none."""
+    return tf.io.gfile.exists(path) if is_remote(path) else os.path.exists(path)
+
+
+def is_folder(path: str) -> bool:
+    """Whether a path is that of a folder, or of a link to one."""
+    return tf.io.gfile.isdir(path) if is_remote(path) else os.path.isdir(path)
+
+
+def is_broken(path: str) -> bool:
+    """Whether a path is that of a link to nothing."""
+    return not is_remote(path) and os.path.islink(path) and not os.path.exists(path)
+
+
+def _listed(folder: str) -> list[tuple[str, str]]:
+    """All names in a folder and what they stand for, sorted; ValueError if it cannot be listed."""
     try:
-        names = tf.io.gfile.listdir(folder)
-    except tf.errors.OpError as error:
-        raise ValueError(f"{folder}: the folder cannot be listed ({error.message})") from error
-    # Object stores list folders with a trailing slash.
-    names = (name.rstrip("/") for name in names)
-    return sorted(name for name in names if not name.startswith("."))
+        if is_remote(folder):
+            # Object stores list folders with a trailing slash.
+            names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(folder))
+            # Names of images are not looked up, which would take a request each.
+            return [(name, _FILE if is_image(name) else _remote_kind(folder, name))
+                    for name in names]  # fmt: skip
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, _kind(entry)) for entry in entries)
+    except (tf.errors.OpError, OSError) as error:
+        reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror
+        raise ValueError(f"{folder}: the folder cannot be listed ({reason})") from error
+
+
+def _remote_kind(folder: str, name: str) -> str:
+    return _FOLDER if tf.io.gfile.isdir(posixpath.join(folder, name)) else _FILE
+
+
+def _kind(entry: os.DirEntry) -> str:
+    if not entry.is_dir():
+        return _FILE
+    return _LINKED_FOLDER if entry.is_symlink() else _FOLDER
+
+
+def list_names(folder: str) -> list[str]:
+    """The names in a folder except ignored ones, sorted; ValueError if it cannot be listed."""
+    return [name for name, _ in _listed(folder) if not ignored(name)]
 
 
 def visible_names(base: str) -> list[str]:
     """The names in a folder, as `list_names`; raises FileNotFoundError if there are none."""
-    if not tf.io.gfile.isdir(base):
+    if not is_folder(base):
         raise FileNotFoundError(f"{base}: no such folder; data.path must name one with data")
     names = list_names(base)
     if not names:
@@ -120,41 +202,101 @@ def visible_names(base: str) -> list[str]:
     return names
 
 
-def is_image(name: str) -> bool:
-    """Whether a name is that of an image file."""
-    return name.lower().endswith(IMAGE_EXTENSIONS)
+def walk(base: str, name: str = "", skipped: list[tuple[str, str]] | None = None) -> Iterator[str]:
+    """The paths, relative to `base`, of a file, or of all files below a folder, each once.
 
+    A link to a folder is followed if the folder is not among the others. Files behind such links
+    come last.
 
-def walk(base: str, name: str = "") -> Iterator[str]:
-    """The paths, relative to `base`, of a file, or of all files below a folder."""
+    Args:
+      base: the folder.
+      name: the file or folder in it.
+      skipped: receives what is left out, as pairs of the reason and the path.
+    """
     path = posixpath.join(base, name) if name else base
-    if is_image(name) or not tf.io.gfile.isdir(path):
+    if is_folder(path) and not (is_remote(path) and is_image(name)):
+        yield from _Walk(base, [] if skipped is None else skipped).below(name)
+    else:
         yield name
-        return
-    for child in list_names(path):
-        yield from walk(base, posixpath.join(name, child))
+
+
+class _Walk:
+    """All files below folders; see `walk`."""
+
+    def __init__(self, base: str, skipped: list[tuple[str, str]]) -> None:
+        self._base = base
+        self._skipped = skipped
+        self._links: list[str] = []
+        self._seen: set[tuple[int, int]] = set()
+
+    def below(self, name: str) -> Iterator[str]:
+        yield from self._below(name)
+        # Real folders come first, so that a class keeps its own name.
+        while self._links:
+            link = self._links.pop(0)
+            path = posixpath.join(self._base, link)
+            if _holds(os.path.realpath(path), path) or self._identity(path) in self._seen:
+                self._skipped.append((LINK, link))
+            else:
+                yield from self._below(link)
+
+    def _below(self, name: str) -> Iterator[str]:
+        path = posixpath.join(self._base, name) if name else self._base
+        if not is_remote(path):
+            identity = self._identity(path)
+            if identity in self._seen:
+                self._skipped.append((LINK, name))
+                return
+            self._seen.add(identity)
+        for child, kind in _listed(path):
+            relative = posixpath.join(name, child)
+            if reason := ignored(child):
+                self._skipped.append((reason, relative))
+            elif kind == _LINKED_FOLDER:
+                self._links.append(relative)
+            elif kind == _FOLDER:
+                yield from self._below(relative)
+            else:
+                yield relative
+
+    @staticmethod
+    def _identity(path: str) -> tuple[int, int]:
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
 
 
 def described(names: Iterable[str]) -> str:
     """Up to four names, for an error message."""
-    names = sorted(names)
+    names = sorted(map(printable, names))
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(names[:4]) + more if names else "nothing"
 
 
 def state(path: str) -> str:
-    """Size and modification time of a file, which change when it does."""
-    if "://" in path:
+    """Size and modification time of a file, which change when it does; a broken link has none."""
+    if is_remote(path):
         found = tf.io.gfile.stat(path)
         return f"{found.length},{found.mtime_nsec}"
+    if is_broken(path):
+        return BROKEN
     # TensorFlow's has a resolution of seconds.
     found = os.stat(path)
     return f"{found.st_size},{found.st_mtime_ns}"
 
 
 def open_file(path: str) -> BinaryIO:
-    """Opens a seekable file at a path or URI."""
-    return io.BufferedReader(_Remote(path)) if "://" in path else open(path, "rb")
+    """Opens a seekable file at a path or URI.
+
+    Raises OSError, also for a pipe or a device, on which reading could wait forever.
+    """
+    if is_remote(path):
+        return io.BufferedReader(_Remote(path))
+    if is_broken(path):
+        raise FileNotFoundError(errno.ENOENT, f"a broken link, to {os.readlink(path)}", path)
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "not a regular file but a pipe, socket or device", path)
+    return open(path, "rb")
 
 
 class _Remote(io.RawIOBase):

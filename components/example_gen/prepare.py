@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import math
 import posixpath
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -26,12 +27,31 @@ _FORMAT_OF = {
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".webp": "WEBP",
     ".gif": "GIF",
     ".bmp": "BMP",
 }
 _ALPHA_MODES = ("RGBA", "LA", "PA")
-_LARGEST_16_BIT = 65535
+_BITS = 16
+# Place of the number of bits of a sample in a PNG file.
+_PNG_DEPTH = 24
+# What files that are not images begin with, and where.
+_SIGNATURES = (
+    ("TIFF, which is not read; convert it to PNG", b"II*\0", 0),
+    ("TIFF, which is not read; convert it to PNG", b"MM\0*", 0),
+    ("HEIC or AVIF, which are not read; convert it to PNG", b"ftyp", 4),
+    ("JPEG 2000, which is not read; convert it to PNG", b"\0\0\0\x0cjP  ", 0),
+    ("a NumPy file; name it .npy", b"\x93NUMPY", 0),
+    ("a serialized tensor; encode the image as PNG", b"\x08\x04\x12", 0),
+    ("a zip file", b"PK\3\4", 0),
+    ("a gzip file", b"\x1f\x8b", 0),
+    ("a PDF file", b"%PDF", 0),
+    ("PNG in base64; decode it first", b"iVBORw0KGgo", 0),
+    ("JPEG in base64; decode it first", b"/9j/", 0),
+)
+_SHOWN = 24
 # Examples hold 32-bit floats.
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -87,6 +107,7 @@ class Preparation:
       filter: a name of FILTERS; each is widened when an image shrinks (antialiasing).
       background: colour behind transparent pixels and around padded images.
       max_pixels: largest number of pixels of a file, checked before it is decoded.
+      bits: how many bits of a value of more than 8 bits are in use; None for all 16.
     """
 
     image_shape: tuple[int, int, int] | None = None
@@ -94,14 +115,22 @@ class Preparation:
     filter: Filter = "lanczos"
     background: str = "white"
     max_pixels: int = 64_000_000
+    bits: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared(Generic[RecordT]):
-    """A prepared record and its warnings: ANIMATED, MISNAMED."""
+    """A prepared record.
+
+    Attributes:
+      record: for the examples.
+      notes: warnings: ANIMATED, MISNAMED.
+      bits: how many bits the largest value of a 16-bit image needs; None for other records.
+    """
 
     record: RecordT
     notes: tuple[str, ...] = ()
+    bits: int | None = None
 
 
 def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
@@ -119,15 +148,15 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
         raise BadRecordError(raw.error)
     notes: list[str] = []
     if isinstance(raw.content, bytes):
-        image = _decoded(raw.content, raw.source, how, notes)
+        image, bits = _decoded(raw.content, raw.source, how, notes)
     else:
-        image = _flat(_picture(raw.content), how.background)
+        image, bits = _picture(raw.content, how)
     if how.image_shape is not None:
         height, width, channels = how.image_shape
         image = image.convert("L" if channels == 1 else "RGB")
         image = _fitted(image, (width, height), how)
     record = examples.from_array(np.asarray(image), raw.source, raw.label, raw.class_name)
-    return Prepared(record, tuple(notes))
+    return Prepared(record, tuple(notes), bits)
 
 
 def prepare_row(raw: RawRow, columns: Sequence[str]) -> Prepared[VectorRecord]:
@@ -157,7 +186,10 @@ def _number(column: str, value: str | float | None) -> float:
     return number
 
 
-def _decoded(content: bytes, source: str, how: Preparation, notes: list[str]) -> Image.Image:
+def _decoded(
+    content: bytes, source: str, how: Preparation, notes: list[str]
+) -> tuple[Image.Image, int | None]:
+    """The picture of an image file, and the `bits` of `Prepared`."""
     if not content:
         raise BadRecordError("the file is empty")
     try:
@@ -177,7 +209,22 @@ def _decoded(content: bytes, source: str, how: Preparation, notes: list[str]) ->
             named = _FORMAT_OF.get(posixpath.splitext(source)[1].lower(), kind)
             if named != kind:
                 notes.append(MISNAMED)
-            return _flat(ImageOps.exif_transpose(image), how.background)
+            picture = ImageOps.exif_transpose(image)
+            bits = None
+            if picture.mode.startswith("I"):
+                values, bits = _from_16_bit(np.asarray(picture), how.bits)
+                picture = Image.fromarray(values)
+            picture = _flat(picture, how.background)
+            if image.format == "PNG" and content[_PNG_DEPTH] == _BITS and bits is None:
+                # Pillow reads the upper 8 bits of 16-bit colours.
+                brightest = int(np.asarray(picture).max())
+                bits = brightest.bit_length() + 8 if brightest else 0
+                if how.bits not in (None, _BITS):
+                    raise BadRecordError(
+                        f"a PNG of 16-bit colours, of which the upper 8 bits are read; data.bits: "
+                        f"{how.bits} needs gray images or arrays"
+                    )
+            return picture, bits
     except BadRecordError:
         raise
     except Image.DecompressionBombError as error:
@@ -185,57 +232,88 @@ def _decoded(content: bytes, source: str, how: Preparation, notes: list[str]) ->
             f"more than {LARGEST_MAX_PIXELS:,} pixels, data.max_pixels is {how.max_pixels:,}"
         ) from error
     except Image.UnidentifiedImageError as error:
-        raise BadRecordError(f"not an image file ({', '.join(_FORMATS)})") from error
+        hint = _resembles(content)
+        raise BadRecordError(f"not an image file ({', '.join(_FORMATS)}){hint}") from error
     # Depending on the damage, Pillow raises OSError, SyntaxError, ValueError, struct.error, …
     except Exception as error:  # noqa: BLE001
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadRecordError(f"the image does not decode ({reason})") from error
 
 
-def _picture(array: np.ndarray) -> Image.Image:
-    """An array as a picture; raises BadRecordError for other elements or shapes."""
+def _resembles(content: bytes) -> str:
+    """What bytes that are no image file look like, for an error message."""
+    for name, signature, start in _SIGNATURES:
+        if content[start : start + len(signature)] == signature:
+            return f": it looks like {name}"
+    text = content[:_SHOWN].strip()
+    if content.lstrip()[:1] == b"<":
+        return f": it looks like a web page or XML, {text.decode('ascii', 'replace')!r}"
+    for channels in (3, 1, 4):
+        side = math.isqrt(len(content) // channels)
+        if side > 1 and side * side * channels == len(content):
+            return (
+                f": {len(content)} bytes, as many as {side}x{side}x{channels} raw pixels have; "
+                "encode them as PNG"
+            )
+    if text.isascii() and text.decode().isprintable():
+        return f": it looks like text, {text.decode()!r}"
+    return ""
+
+
+def _picture(array: np.ndarray, how: Preparation) -> tuple[Image.Image, int | None]:
+    """An array as a picture, and the `bits` of `Prepared`.
+
+    Raises BadRecordError for other elements or shapes.
+    """
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise BadRecordError(f"an array {list(array.shape)}, expected [height, width, 1, 3 or 4]")
     if 0 in array.shape:
         raise BadRecordError(f"an array {list(array.shape)} has no pixels")
-    if array.dtype == np.uint16:
-        array = _from_16_bit(array)
-    elif array.dtype == np.bool_:
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    bits = None
+    if kind == "b":
         array = array.astype(np.uint8) * 255
-    elif array.dtype.kind == "f":
+    elif kind == "f":
         # Also refuses NaN.
         if not (array.min() >= 0 and array.max() <= 1):
             raise BadRecordError(
                 f"{array.dtype} values from {array.min():g} to {array.max():g}; floats must lie "
-                "in [0, 1]"
+                "in [0, 1]; scale them first"
             )
         array = np.rint(array * 255).astype(np.uint8)
-    elif array.dtype.kind in "iu":
+    elif kind in "iu" and size > 1 and (how.bits is not None or (kind, size) == ("u", 2)):
+        array, bits = _from_16_bit(array, how.bits)
+    elif kind in "iu":
         if array.min() < 0 or array.max() > 255:
+            hint = "; data.bits scales those of up to 16 bits" if size > 1 else ""
             raise BadRecordError(
-                f"{array.dtype} values from {array.min()} to {array.max()}, expected 0 to 255"
+                f"{array.dtype} values from {array.min()} to {array.max()}, expected 0 to 255{hint}"
             )
         array = array.astype(np.uint8)
     else:
         raise BadRecordError(f"elements of type {array.dtype}, expected numbers")
-    return Image.fromarray(np.ascontiguousarray(array))
+    return _flat(Image.fromarray(np.ascontiguousarray(array)), how.background), bits
 
 
-def _from_16_bit(values: np.ndarray) -> np.ndarray:
-    return np.rint(values / (_LARGEST_16_BIT / 255)).astype(np.uint8)
+def _from_16_bit(values: np.ndarray, bits: int | None) -> tuple[np.ndarray, int]:
+    """Values of `bits` bits, by default 16, scaled to 8 bits; and how many bits the largest needs.
+
+    Raises BadRecordError for others.
+    """
+    low, high = int(values.min()), int(values.max())
+    largest = 2 ** (bits or _BITS) - 1
+    if low < 0 or high > largest:
+        raise BadRecordError(
+            f"values from {low} to {high}, more than {bits or _BITS} bits"
+            f"{' (data.bits)' if bits else ''}"
+        )
+    return np.rint(values / (largest / 255)).astype(np.uint8), high.bit_length()
 
 
 def _flat(image: Image.Image, background: str) -> Image.Image:
-    """The picture in mode L or RGB, with 8 bits and without transparency."""
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > _LARGEST_16_BIT:
-            raise BadRecordError(
-                f"gray values from {values.min()} to {values.max()}, more than 16 bits"
-            )
-        return Image.fromarray(_from_16_bit(values))
+    """The picture in mode L or RGB, without transparency."""
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         below = Image.new("RGBA", image.size, background)
         return Image.alpha_composite(below, image.convert("RGBA")).convert("RGB")

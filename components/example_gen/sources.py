@@ -5,13 +5,12 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
+from components.example_gen.files.names import PLACEHOLDER, is_text, printable
 from components.example_gen.formats.reader import UNSPLIT
 from components.example_gen.formats.registry import is_data_file
-from components.example_gen.paths import ALTERNATIVE, children
+from components.example_gen.paths import ALTERNATIVE, children, exists, is_folder, is_remote
 
-# As in TFX: ExampleGen's documentation, "Span, version and date".
-_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
-_GLOB = re.compile(r"[*?{]")
+_GLOB = re.compile(rf"[*?]|{PLACEHOLDER.pattern}")
 
 Paths = str | Sequence[str]
 
@@ -52,13 +51,16 @@ def locate(path: Paths) -> Location:
 
     Raises:
       FileNotFoundError: for a file or a glob that does not exist.
-      ValueError: for a span in a list or a glob, and as `latest`.
+      ValueError: for a span in a list or a glob, a path that is not UTF-8, and as `latest`.
     """
     base, listed = base_of(path), _listed(path)
+    for each in listed:
+        if not is_text(each):
+            raise ValueError(f"data.path: {printable(each)}: the path is not UTF-8; rename it")
     if listed == [base]:
         return Location(base, None)
     wanted = [each if base == "." else each.removeprefix(base).lstrip("/") for each in listed]
-    if any(_PLACEHOLDER.search(each) for each in wanted):
+    if any(PLACEHOLDER.search(each) for each in wanted):
         if len(wanted) > 1 or re.search(r"[*?]", wanted[0]):
             raise ValueError(
                 f"data.path: {', '.join(wanted)}: a span is read from one folder or file, without "
@@ -75,7 +77,10 @@ def locate(path: Paths) -> Location:
 
 
 def base_of(path: Paths) -> str:
-    """The folder that patterns of `path` are relative to, without accessing the file system."""
+    """The folder that patterns of `path` are relative to.
+
+    Folders that exist may have wildcards in their names.
+    """
     listed = _listed(path)
     if len(listed) == 1:
         return _fixed(listed[0])
@@ -93,7 +98,7 @@ def latest(base: str, patterns: Mapping[str, str]) -> dict[str, str]:
 
     Raises ValueError, naming the patterns, if a split has none or others.
     """
-    if not any(map(_PLACEHOLDER.search, patterns.values())):
+    if not any(map(PLACEHOLDER.search, patterns.values())):
         return dict(patterns)
     # Imported late because it takes seconds, and most data have no spans.
     from components.example_gen.spans import SpanProcessor
@@ -106,11 +111,16 @@ def _fixed(path: str) -> str:
     """A path up to its first wildcard; the folder of a data file."""
     parts = path.split("/")
     for index, part in enumerate(parts):
-        if _GLOB.search(part):
+        if _GLOB.search(part) and not _is_there("/".join(parts[: index + 1])):
             return "/".join(parts[:index]) or ("/" if path.startswith("/") else ".")
-    if is_data_file(parts[-1]):
+    if is_data_file(parts[-1]) and not (_is_there(path) and is_folder(path)):
         return posixpath.dirname(path) or "."
     return path
+
+
+def _is_there(path: str) -> bool:
+    """Whether a local path exists; a URI is taken as it is written."""
+    return not is_remote(path) and exists(path)
 
 
 def _listed(path: Paths) -> list[str]:

@@ -8,6 +8,7 @@ from tfx.components.example_gen.input_processor import FileBasedInputProcessor
 from tfx.proto import example_gen_pb2, range_config_pb2
 
 from components.example_gen import paths
+from components.example_gen.files.names import PLACEHOLDER
 
 
 class SpanProcessor(FileBasedInputProcessor):
@@ -21,7 +22,8 @@ class SpanProcessor(FileBasedInputProcessor):
       range_config: which spans to choose from; by default all.
 
     Raises:
-      ValueError: if the placeholders differ between the patterns of the splits.
+      ValueError: if the placeholders differ between the patterns of the splits, and if the name
+        of the folder itself looks like one.
     """
 
     def __init__(
@@ -32,6 +34,12 @@ class SpanProcessor(FileBasedInputProcessor):
     ) -> None:
         self._base = base
         self._patterns = dict(patterns)
+        self._spans = [each for each in patterns.values() if PLACEHOLDER.search(each)]
+        if self._spans and (found := PLACEHOLDER.search(base)):
+            raise ValueError(
+                f"{base}: a span in a file ({self._spans[0]}) below a folder called {found[0]}; "
+                "rename the folder"
+            )
         # A span is part of a file's path, and the same in all alternatives.
         outer = [
             example_gen_pb2.Input.Split(
@@ -43,6 +51,9 @@ class SpanProcessor(FileBasedInputProcessor):
 
     def resolve_span_and_version(self) -> tuple[int, int | None]:
         """The latest span and its latest version; raises ValueError if a split lacks them."""
+        if not self._spans:
+            # TFX would list the files, which fails for names that are not UTF-8.
+            return 0, None
         try:
             return super().resolve_span_and_version()
         except ValueError as error:
@@ -53,7 +64,9 @@ class SpanProcessor(FileBasedInputProcessor):
         digest = hashlib.sha256()
         for pattern in self.patterns(span, version).values():
             for path, inner in paths.parts(self._base, pattern):
-                digest.update(f"{path}\0{inner}\0{paths.state(path)}\0".encode())
+                text = f"{path}\0{inner}\0{paths.state(path)}\0"
+                # A name may be other than UTF-8.
+                digest.update(text.encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     def patterns(self, span: int, version: int | None) -> dict[str, str]:

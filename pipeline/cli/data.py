@@ -1,5 +1,6 @@
 """`tfx-gan new`, `schema` and `validate`."""
 
+import csv
 import os
 import sys
 from typing import Any
@@ -20,17 +21,71 @@ def _shape(
         raise click.BadParameter("expected height,width,channels, e.g. 64,64,3") from error
 
 
+def _splits(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str] | None:
+    del context, parameter
+    pairs = [value.partition("=") for value in values]
+    if not all(name and pattern for name, _, pattern in pairs):
+        raise click.BadParameter("expected NAME=PATTERN, e.g. train=2024/*/*")
+    splits = {name: pattern for name, _, pattern in pairs}
+    if len(splits) < len(pairs):
+        raise click.BadParameter("a split is given twice; | separates its patterns")
+    return splits or None
+
+
+def _columns(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> list[str] | None:
+    del context, parameter
+    if value is None:
+        return None
+    # A name that holds a comma is quoted, as in the table itself.
+    names = [name.strip() for name in next(csv.reader([value]), [])]
+    if not all(names) or not names:
+        raise click.BadParameter("expected names of columns, e.g. wind,temp_max")
+    return names
+
+
 @click.command(cls=Command)
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @click.option("--out", required=True, type=click.Path(), help="Folder to create.")
-def new(data: str, out: str) -> None:
+@click.option(
+    "--splits",
+    multiple=True,
+    metavar="NAME=PATTERN",
+    callback=_splits,
+    help="Files of train and of eval, relative to DATA, e.g. train=2024/*/*; repeatable; inferred "
+    "from names by default.",
+)
+@click.option(
+    "--format",
+    "data_format",
+    default="auto",
+    help="Data format; inferred from file names by default: see `tfx-gan list`.",
+)
+@click.option("--labels", help="CSV file with the columns file and label, in DATA.")
+@click.option(
+    "--columns",
+    metavar="NAME,…",
+    callback=_columns,
+    help="Columns of a table; all numeric ones by default.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A key of how the data are read, e.g. data.bits=12; repeatable.",
+)
+def new(data: tuple[str, ...], out: str, **options: Any) -> None:  # noqa: ANN401
     """Create a recipe and a schema to curate for DATA, images or a table.
 
-    DATA is a folder, a file or a glob of any format in docs/data.md.
+    DATA is a folder, a file or a glob of any format in docs/data.md, or several of these.
     """
     from pipeline import onboarding, validation
 
-    result = onboarding.write_recipe(data, out, command.progress)
+    result = onboarding.write_recipe(data, out, command.progress, **options)
     command.console().print(validation.table(result))
     for name in (onboarding.RECIPE_FILE, onboarding.SCHEMA_FILE):
         click.echo(os.path.join(out, name))
@@ -69,7 +124,8 @@ def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: A
         if os.path.lexists(path) and not force:
             raise FileExistsError(f"{path}: exists already; --force replaces it")
     suggestion = onboarding.inspect(data, **options)
-    command.progress(suggestion.summary)
+    for line in (suggestion.summary, *suggestion.remarks):
+        command.progress(line)
     result = onboarding.write_schema(suggestion.data, out, command.progress)
     command.console().print(validation.table(result))
     for path in written:

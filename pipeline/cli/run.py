@@ -25,6 +25,8 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     command.add_recipe_folder(recipe)
     resolved = config.load(recipe, overrides)
     config.check_data(resolved)
+    for each in resolved.data.dataset().left_out:
+        command.progress(f"left out: {each}")
     click.echo(resolved.to_yaml())
     if dry_run:
         return

@@ -32,6 +32,8 @@ from pipeline.runs import lock, metadata
 # Written by StatisticsGen into the folder of a split.
 _STATISTICS_FILE = "FeatureStats.pb"
 _REJECTED_SHOWN = 20
+# Beam and TensorFlow take paths for patterns, in which these characters stand for others.
+_PATTERN_SIGNS = "*?[\\"
 _STAGE_MESSAGE = re.compile(r"Component (\S+) is (running|finished)\.")
 
 
@@ -75,9 +77,11 @@ def run(
 
     Raises:
       BlockingIOError: while another run uses the root.
+      ValueError: for a root whose path holds `*`, `?`, `[` or a backslash.
       Exception: whatever the failed stage raised, after `log` received its name.
     """
     root = os.path.abspath(root)
+    _check_writable_by_beam("--root", root)
     os.makedirs(root, exist_ok=True)
     with lock.hold(root), log_to_file(root):
         recipe = pinned(recipe, root)
@@ -128,6 +132,8 @@ def inspect(
     Raises:
       FileNotFoundError, ValueError: for data that are missing, unreadable or refused.
     """
+    name, place = ("--root", root) if root else ("TMPDIR", tempfile.gettempdir())
+    _check_writable_by_beam(name, os.path.abspath(place))
     with contextlib.ExitStack() as stack:
         folder = root or stack.enter_context(tempfile.TemporaryDirectory(prefix="tfx-gan-"))
         stack.enter_context(log_to_file(folder))
@@ -158,6 +164,16 @@ def inspect(
             notes.read(examples),
             ledger.first_rejected(examples, _REJECTED_SHOWN),
         )
+
+
+def _check_writable_by_beam(name: str, folder: str) -> None:
+    """Raises ValueError, naming the character, for a folder below which stages cannot write."""
+    for sign in _PATTERN_SIGNS:
+        if sign in folder:
+            raise ValueError(
+                f"{name}: {folder}: the path holds {sign}, which stages take for a pattern; "
+                "choose a folder without *, ?, [ and \\"
+            )
 
 
 def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outcome:

@@ -204,6 +204,61 @@ def test_a_batch_is_no_larger_than_the_data(tmp_path, monkeypatch, statistics_of
     assert recipe["trainer"]["batch_size"] == 5
 
 
+def write_splits(folder):
+    for number, name in enumerate(["train/cat", "train/dog", "val/cat", "test/cat"]):
+        (folder / name).mkdir(parents=True)
+        Image.new("L", (8, 8), number).save(folder / name / f"{number}.png")
+    (folder / "labels.csv").write_text("file,label\ntrain/cat/0.png,b\ntest/cat/3.png,a\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "left_out"),
+    [
+        (
+            ["d"],
+            {"path": "{tmp}/d", "splits": {"train": "train/*/*", "eval": "test/*/*"}},
+            ["labels.csv and 1 more: in no split"],
+        ),
+        (
+            ["d", "--splits", "train=train/*/*", "--splits", "eval=val/*/*"],
+            {"path": "{tmp}/d", "splits": {"train": "train/*/*", "eval": "val/*/*"}},
+            ["labels.csv and 1 more: in no split"],
+        ),
+        (
+            ["d", "--splits", "all=*/*/*", "--labels", "labels.csv", "--format", "folder"],
+            {
+                "path": "{tmp}/d",
+                "splits": {"all": "*/*/*"},
+                "labels": "labels.csv",
+                "format": "folder",
+            },
+            [],
+        ),
+        (["d/train", "d/test"], {"path": ["{tmp}/d/train", "{tmp}/d/test"]}, []),
+        (["t.csv", "--columns", 'wind,"a,b"'], {"path": "{tmp}/t.csv", "columns": ["wind", "a,b"]},
+         []),
+    ],
+)  # fmt: skip
+def test_new_is_told_how_to_read(tmp_path, monkeypatch, statistics_of, arguments, data, left_out):
+    write_splits(tmp_path / "d")
+    (tmp_path / "t.csv").write_text('wind,"a,b",c\n1,2,3\n')
+    found = observed(images(40, (8, 8)), statistics_of)
+    monkeypatch.setattr(local, "inspect", lambda data, log: found)
+    monkeypatch.setattr(config, "check_data", lambda recipe: None)
+    monkeypatch.chdir(tmp_path)
+    result = invoke("new", *arguments, "--out", "1234")
+    assert result.exit_code == 0, result.output
+    recipe = yaml.safe_load((tmp_path / "1234" / "recipe.yaml").read_text())
+    assert recipe["name"] == "1234"
+    keys = ("path", "splits", "labels", "format", "columns")
+    text = yaml.safe_dump(data).replace("{tmp}", str(tmp_path))
+    assert {key: recipe["data"][key] for key in keys if key in recipe["data"]} == yaml.safe_load(
+        text
+    )
+    lines = [line for line in result.stderr.splitlines() if line.startswith("left out: ")]
+    assert lines == [f"left out: {each}" for each in left_out]
+
+
 def test_many_images_are_seen_less_often(tmp_path, monkeypatch, statistics_of):
     for number in range(40):
         Image.new("L", (8, 8)).save(tmp_path / f"{number}.png")
@@ -242,6 +297,55 @@ def test_a_table_has_columns(tmp_path, monkeypatch, statistics_of):
 def test_images_are_fitted_where_they_must_be(tmp_path, options, fit):
     Image.new("L", (12, 12)).save(tmp_path / "1.png")
     assert onboarding.inspect(str(tmp_path), **options).data.fit == fit
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "refusal", "override", "expected"),
+    [
+        ("a.csv", b"1,2.5\n3,4.5\n", "data.header", "data.header=false", {"columns": ("1", "2")}),
+        (
+            "a.csv",
+            "\xe4,b\n1,2\n".encode("cp1252"),
+            "data.encoding",
+            "data.encoding=cp1252",
+            {"columns": ("\xe4", "b")},
+        ),
+        ("a.npy", (8, 9, 3), "data.arrays: image", "data.arrays=image", {"image_shape": (8, 8, 3)}),
+        ("a.npy", (3, 8, 8), "data.arrays: stack", "data.arrays=stack", {"image_shape": (8, 8, 1)}),
+    ],
+)
+def test_what_new_refuses_names_the_key_that_decides(
+    tmp_path, name, content, refusal, override, expected
+):
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        np.save(tmp_path / name, np.zeros(content, np.uint8))
+    with pytest.raises(ValueError, match=refusal):
+        onboarding.inspect(str(tmp_path))
+    found = onboarding.inspect(str(tmp_path), overrides=[override])
+    assert {key: getattr(found.data, key) for key in expected} == expected
+    key, _, value = override.removeprefix("data.").partition("=")
+    assert str(found.settings[key]).lower() == value
+    assert getattr(found.data, key) == found.settings[key]
+
+
+def test_other_keys_are_not_for_new(tmp_path):
+    with pytest.raises(ValueError, match=r"--set data\.path: new takes data\.arrays, .*edit the"):
+        onboarding.inspect(str(tmp_path), overrides=["data.path=x"])
+    with pytest.raises(ValueError, match="--set trainer: new takes"):
+        onboarding.inspect(str(tmp_path), overrides=["trainer.images=3"])
+
+
+def test_what_is_left_out_is_printed(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((9, 8, 8)), masks=np.zeros((9, 8, 8)))
+    assert onboarding.inspect(str(tmp_path)).remarks == (
+        "left out: arrays a.npz#masks ([9, 8, 8])",
+    )
+    (tmp_path / "a.npz").unlink()
+    (tmp_path / "b.csv").write_text('x,price\n1,"1,000"\n')
+    (remark,) = onboarding.inspect(str(tmp_path)).remarks
+    assert remark.startswith("left out: column 'price' of b.csv: row 0 holds '1,000'")
 
 
 def test_a_table_is_not_fitted(tmp_path):
@@ -298,6 +402,12 @@ def test_classes_with_few_images_are_not_for_a_classifier(tmp_path, monkeypatch,
         (["new", "{tmp}", "--out", "{tmp}/out"], 1, "none of 1 records is an image"),
         (["schema", "{tmp}", "--out", "{tmp}/s", "--fit", "fill"], 1, "none of 1 records"),
         (["schema", "{tmp}", "--out", "{tmp}/s", "--image-shape", "64x64"], 2, "64,64,3"),
+        (["new", "{tmp}", "--out", "{tmp}/o", "--splits", "train"], 2, "train=2024/*/*"),
+        (["new", "{tmp}", "--out", "{tmp}/o", "--splits", "a=1", "--splits", "a=2"], 2, "twice"),
+        (["new", "{tmp}", "--out", "{tmp}/o", "--columns", "a,,b"], 2, "wind,temp_max"),
+        (["new", "{tmp}", "--out", "{tmp}/o", "--labels", "none.csv"], 1, "none.csv"),
+        (["new", "{tmp}", "--out", "{tmp}/o", "--splits", "all=*.gif"], 1, "*.gif: no such file"),
+        (["new", "--out", "{tmp}/o"], 2, "DATA"),
         (["schema", "{tmp}", "--out", "{tmp}/s", "--format", "pngs"], 1, "--format pngs"),
     ],
 )

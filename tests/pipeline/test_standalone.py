@@ -291,7 +291,7 @@ def _no_sample(tmp_path, images):
     [
         (_no_folder, {}, FileNotFoundError, "nowhere: no such file or folder"),
         (_empty, {}, FileNotFoundError, "fakes: no data, the folder is empty"),
-        (_unknown, {}, ValueError, "cannot tell the format of fakes.dat"),
+        (_unknown, {}, ValueError, "fakes.dat: not read; save them as CSV or Parquet"),
         (_broken, {}, ValueError, "fakes/0002.png: the image does not decode"),
         (_of_two_sizes, {}, ValueError, "0003.png: the image is 7x9x1 .*/0000.png is 8x8x1"),
         (_coloured, {}, ValueError, "model: the images have 3 channels, the real ones 1"),

@@ -3,17 +3,20 @@
 import dataclasses
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import tensorflow as tf
 
+from components.example_gen.files import labels
+from components.example_gen.files import names as naming
+from components.example_gen.files.names import BROKEN, IMAGE_EXTENSIONS, is_image, printable
 from components.example_gen.formats import layout
-from components.example_gen.formats.reader import UNSPLIT, Reader
+from components.example_gen.formats.reader import UNSPLIT, LeftOut, Reader, grouped
 from components.example_gen.paths import (
-    IMAGE_EXTENSIONS,
     described,
-    is_image,
+    exists,
+    is_broken,
     open_file,
     pattern_of,
     visible_names,
@@ -30,7 +33,7 @@ class ImageFile:
     """An image file; the entry's name is relative to the data's folder."""
 
     path: str
-    entry: layout.Entry
+    entry: labels.Entry
 
 
 class FolderReader(Reader[list[ImageFile]]):
@@ -38,8 +41,9 @@ class FolderReader(Reader[list[ImageFile]]):
 
     They may be divided into `train` and one of `eval`, `test`, `val`. If the last folder of a
     split's pattern holds a wildcard, that folder is the class. If the names of all classes are
-    numbers, these are the labels; otherwise labels number the classes of all splits by name.
-    `labels`, a CSV file, gives the class of each file instead.
+    numbers from 0 or 1 without gaps, these are the labels; otherwise labels number the classes of
+    all splits by name. `labels`, a CSV file, gives the class of each file instead, and so does the
+    `dataset.json` that StyleGAN's tools write. Companions of images, such as captions, are no data.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"labels"})
@@ -47,6 +51,7 @@ class FolderReader(Reader[list[ImageFile]]):
         f".*({'|'.join(map(re.escape, IMAGE_EXTENSIONS))})", re.IGNORECASE
     )
     kind: ClassVar[str] = "image file"
+    needs_text_names: ClassVar[bool] = False
 
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         """By the names of folders; without a folder for each split, folders are classes."""
@@ -78,20 +83,13 @@ class FolderReader(Reader[list[ImageFile]]):
         return sum(len(shard) for shard in shards)
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[list[ImageFile]]]:
-        found = self.files(base, splits)
-        names = {
-            split: [posixpath.relpath(file, base) for file in files]
-            for split, files in found.items()
-        }
-        table = None
-        if self.labels:
-            with open_file(posixpath.join(base, self.labels)) as file:
-                table = layout.LabelTable.parse(file.read(), self.labels)
-            names = {
-                split: [name for name in files if name != posixpath.normpath(self.labels)]
-                for split, files in names.items()
-            }
-        entries = layout.labelled(names, splits, table)
+        names = self._names(base, splits)
+        entries = layout.labelled(
+            names,
+            splits,
+            self._table(base, [name for files in names.values() for name in files]),
+            lambda name: exists(posixpath.join(base, name)),
+        )
         return {
             split: [
                 [ImageFile(posixpath.join(base, entry.name), entry) for entry in chunk]
@@ -99,6 +97,41 @@ class FolderReader(Reader[list[ImageFile]]):
             ]
             for split, listed in entries.items()
         }
+
+    def _names(self, base: str, splits: Mapping[str, str]) -> dict[str, list[str]]:
+        """The files of every split, relative to `base`, without labels and other companions."""
+        found = {}
+        for split, files in self.files(base, splits).items():
+            names = [posixpath.relpath(file, base) for file in files]
+            others = {*naming.companions(names), posixpath.normpath(self.labels or "")}
+            found[split] = [
+                name
+                for name in names
+                if name not in others and posixpath.basename(name) != labels.DATASET_JSON
+            ]
+        return found
+
+    def _table(self, base: str, names: Iterable[str]) -> labels.LabelTable | None:
+        if self.labels:
+            with open_file(posixpath.join(base, self.labels)) as file:
+                return labels.LabelTable.parse(file.read(), self.labels, base=base)
+        tables = []
+        for name in labels.beside(names):
+            path = posixpath.join(base, name)
+            if exists(path):
+                with open_file(path) as file:
+                    tables.append(labels.LabelTable.parse_json(file.read(), name))
+        return labels.joined([table for table in tables if table is not None])
+
+    def left_out(
+        self, base: str, splits: Mapping[str, str], names: Sequence[str] | None = None
+    ) -> list[LeftOut]:
+        used = {name for files in self._names(base, splits).values() for name in files}
+        skipped: list[tuple[str, str]] = []
+        files = [file for name in names or [""] for file in walk(base, name, skipped)]
+        for reason, name in labels.unused(files, used, self.labels):
+            skipped.append((BROKEN if is_broken(posixpath.join(base, name)) else reason, name))
+        return grouped(skipped)
 
     def records(self, shard: list[ImageFile]) -> Iterator[RawImage]:
         for file in shard:
@@ -109,8 +142,14 @@ class FolderReader(Reader[list[ImageFile]]):
                     with open_file(file.path) as opened:
                         content = opened.read()
                 except (OSError, tf.errors.OpError) as reason:
-                    error = f"the file cannot be read ({reason})"
-            yield RawImage(content, entry.name, entry.of.label, error, entry.of.name)
+                    error = f"the file cannot be read ({_reason(reason)})"
+            source = printable(entry.name)
+            yield RawImage(content, source, entry.of.label, error, entry.of.name)
+
+
+def _reason(error: OSError | tf.errors.OpError) -> str:
+    """Why a file cannot be read, without its path."""
+    return (error.strerror if isinstance(error, OSError) else error.message) or str(error)
 
 
 def chunks(items: Sequence, size: int) -> list[list]:

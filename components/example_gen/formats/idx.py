@@ -7,6 +7,7 @@ formats). Images are uint8 [n, height, width] or [n, height, width, channels], l
 
 import contextlib
 import dataclasses
+import glob
 import gzip
 import math
 import posixpath
@@ -20,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.common import files
-from components.example_gen.formats.reader import SPLIT_OF, UNSPLIT, Reader
+from components.example_gen.formats.classes import check_all_labelled
+from components.example_gen.formats.reader import ROLES, UNSPLIT, Reader, roles_of, words_of
 from components.example_gen.paths import INSIDE, described, visible_names
 from components.example_gen.prepare import RawImage
 
@@ -68,7 +70,8 @@ class IdxPair:
 class IdxReader(Reader[IdxPair]):
     """Pairs `<stem>images-idx3-ubyte[.gz]` and `<stem>labels-idx1-ubyte[.gz]`.
 
-    The stem names the split: `train-` is train; `t10k-`, `test-`, `eval-` and `val-` are eval.
+    The stem names the split: `train-` is train; `t10k-`, `test-`, `eval-` and `val-` are eval. Of
+    three splits, `val-` or `eval-` is left out.
     """
 
     pattern: ClassVar[re.Pattern[str]] = _NAMES
@@ -88,13 +91,14 @@ class IdxReader(Reader[IdxPair]):
             )
         if len(stems) == 1:
             return {UNSPLIT: _pattern(stems[0])}
-        splits = {split: _pattern(stem) for stem in stems if (split := _split_of(stem)) is not None}
-        if len(splits) < len(stems):
+        words = {found[-1]: stem for stem in stems if (found := words_of(stem))}
+        roles = roles_of(words)
+        if roles is None or len(stems) > len({ROLES[word] for word in words}):
             raise ValueError(
                 f"{base}: cannot tell train from eval among {', '.join(map(repr, stems))}; "
-                "name the files of each in data.splits"
+                "name the files of each in data.splits (--splits)"
             )
-        return splits
+        return {split: _pattern(words[word]) for split, (word,) in roles.items()}
 
     def count(self, shards: Sequence[IdxPair]) -> int:
         return sum(_header(pair.images)[0] for pair in shards)
@@ -103,6 +107,8 @@ class IdxReader(Reader[IdxPair]):
         found = {split: _pairs(files, base) for split, files in self.files(base, splits).items()}
         for pair in (pair for pairs in found.values() for pair in pairs):
             _header(pair.images)
+        every = [pair for pairs in found.values() for pair in pairs]
+        check_all_labelled((pair.images, pair.labels) for pair in every)
         return found
 
     def records(self, shard: IdxPair) -> Iterator[RawImage]:
@@ -122,13 +128,8 @@ class IdxReader(Reader[IdxPair]):
             yield RawImage(image, f"{shard.source}{INSIDE}{index}", label)
 
 
-def _split_of(stem: str) -> str | None:
-    words = re.split(r"[^a-z0-9]+", stem.lower())
-    return next((SPLIT_OF[word] for word in reversed(words) if word in SPLIT_OF), None)
-
-
 def _pattern(stem: str) -> str:
-    return f"{stem}*-ubyte*"
+    return f"{glob.escape(stem)}*-ubyte*"
 
 
 def _with_labels(base: str, names: Sequence[str]) -> list[str]:

@@ -1,31 +1,33 @@
-"""Splits, classes and labels from the names of image files, in folders and in archives."""
+"""Splits, classes and shards from the names of image files, in folders and in archives."""
 
-import csv
-import dataclasses
-import io
+import itertools
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from components.example_gen.files.labels import Entry, LabelTable
+from components.example_gen.files.names import is_text, printable
+from components.example_gen.formats.classes import Class, as_classes
 from components.example_gen.formats.reader import (
-    SPLIT_OF,
+    ROLES,
     UNSPLIT,
-    Class,
-    as_classes,
+    VALIDATION,
+    roles_of,
     split_by_name,
+    words_of,
 )
-from components.example_gen.paths import ALTERNATIVE, INSIDE, WILDCARDS
+from components.example_gen.paths import ALTERNATIVE, INSIDE, WILDCARDS, described
 
+_NOT_TEXT = (
+    "the name of its folder, its class, is not UTF-8; rename it, or pack the archive with names in "
+    "UTF-8"
+)
 _FLAT = "*"
 _CLASSES = "*/*"
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """The name of a file, with its class or the reason why it has none."""
-
-    name: str
-    of: Class = Class()
-    error: str | None = None
+# Names of numbered pieces, and the number in the name of a file.
+_SHARD = re.compile(r"[0-9]{4,18}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_ARCHIVE = re.compile(rf"(.*?\.(?:zip|tar|tar\.gz|tgz)){INSIDE}(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def splits_of(names: Sequence[str], where: str, *, unwrap: bool = False) -> dict[str, str]:
@@ -45,20 +47,44 @@ def splits_of(names: Sequence[str], where: str, *, unwrap: bool = False) -> dict
         (top,) = tops
         inner = splits_of([name[len(top) + 1 :] for name in names], where)
         return {split: f"{top}/{pattern}" for split, pattern in inner.items()}
-    splits = {}
-    for top in tops:
-        if top in SPLIT_OF:
-            below = [name[len(top) + 1 :] for name in names if name.startswith(f"{top}/")]
-            splits[SPLIT_OF[top]] = f"{top}/{_depth(below, where)}"
-    if len(splits) < 2:
+    words = _split_words(tops)
+    chosen = roles_of(words)
+    if chosen is None:
         return {UNSPLIT: _depth(names, where)}
     loose = [name for name in names if "/" not in name]
-    if len(tops) > 2 or loose:
+    if loose or len(tops) > len({ROLES[word] for word in words}):
         raise ValueError(
-            f"{where}: cannot tell train from eval among the folders {', '.join([*tops, *loose])}; "
-            "name the files of each in data.splits"
+            f"{where}: cannot tell train from eval among the folders "
+            f"{described([*tops, *loose])}; name the files of each in data.splits (--splits)"
         )
-    return splits
+    patterns = {
+        word: f"{top}/{_depth([name[len(top) + 1 :] for name in names if _in(top, name)], where)}"
+        for word, top in words.items()
+    }
+    train, held_out = (patterns[word] for (word,) in chosen.values())
+    if train.count("/") != held_out.count("/"):
+        # The classes of a test set are often secret, those of val are not.
+        known = (patterns[word] for word in words if ROLES[word] == VALIDATION)
+        held_out = next((each for each in known if each.count("/") == train.count("/")), held_out)
+    return dict(zip(chosen, (train, held_out), strict=True))
+
+
+def _split_words(tops: Sequence[str]) -> dict[str, str]:
+    """The folders of splits by word: those called train, or all if they are as in `train2017`."""
+    exact = {top.lower(): top for top in tops if top.lower() in ROLES}
+    if roles_of(exact) is not None:
+        return exact
+    found = {}
+    for top in tops:
+        words = words_of(top)
+        if len(words) != 1 or words[0] in found:
+            return exact
+        found[words[0]] = top
+    return found if len({ROLES[word] for word in found}) == len(found) else exact
+
+
+def _in(folder: str, name: str) -> bool:
+    return name.startswith(f"{folder}/")
 
 
 def _depth(names: Sequence[str], where: str) -> str:
@@ -71,12 +97,15 @@ def _depth(names: Sequence[str], where: str) -> str:
     if 0 in depths:
         name = next(name for name in names if "/" not in name)
         raise ValueError(
-            f"{where}: {name}: an image beside folders; put all images in folders of classes, "
-            "or none"
+            f"{where}: {printable(name)}: an image beside folders; put all images in folders of "
+            "classes, or none"
         )
     name = next(name for name in names if name.count("/") > 1)
+    all_alike = "/".join("*" * (depths.pop() + 1)) if len(depths) == 1 else ""
+    example = f", e.g. all={all_alike} with the last folder as class" if all_alike else ""
     raise ValueError(
-        f"{where}: {name}: an image deeper than <class>/<image>; name the files in data.splits"
+        f"{where}: {printable(name)}: an image deeper than <class>/<image>; name the files in "
+        f"data.splits (--splits){example}"
     )
 
 
@@ -104,118 +133,111 @@ def joined(found: Mapping[str, Mapping[str, str]], where: str) -> dict[str, str]
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class LabelTable:
-    """A CSV file with the columns `file` and `label`.
-
-    Attributes:
-      name: of the CSV file, relative to the data's folder.
-      classes: by file, relative to the data's folder: its classes; more than one is an error.
-    """
-
-    name: str
-    classes: Mapping[str, Sequence[str]]
-
-    @classmethod
-    def parse(cls, content: bytes, name: str, archive: str = "") -> "LabelTable":
-        """Parses a CSV file, which may be a member of an archive: `archive` is `<archive>#`.
-
-        The column `file` is relative to the CSV file's folder.
-
-        Raises:
-          ValueError: for text that is not UTF-8, and for missing columns.
-        """
-        folder = posixpath.dirname(name)
-        classes: dict[str, list[str]] = {}
-        try:
-            rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-            columns = rows.fieldnames or []
-            if "file" not in columns or "label" not in columns:
-                raise ValueError(f"the columns are {', '.join(columns) or 'none'}")
-            for row in rows:
-                file, label = (row["file"] or "").strip(), (row["label"] or "").strip()
-                file = archive + posixpath.normpath(posixpath.join(folder, file))
-                known = classes.setdefault(file, [])
-                if label not in known:
-                    known.append(label)
-        except (ValueError, csv.Error) as error:
-            raise ValueError(
-                f"{archive}{name}: expected UTF-8 text with the columns file and label ({error})"
-            ) from error
-        return cls(archive + name, classes)
-
-    def entries(self, names: Iterable[str]) -> list[Entry]:
-        """Every file with its class, or the reason why it has none."""
-        known = as_classes(label for labels in self.classes.values() for label in labels if label)
-        return [self._entry(name, known) for name in names]
-
-    def missing(self, names: Iterable[str]) -> list[Entry]:
-        """The rows without a file."""
-        known = set(names)
-        error = f"{self.name} lists it, but there is no such file"
-        return [Entry(file, error=error) for file in self.classes if file not in known]
-
-    def _entry(self, name: str, known: Mapping[str, Class]) -> Entry:
-        labels = self.classes.get(name)
-        if labels is None:
-            return Entry(name, error=f"{self.name} has no row for it")
-        if len(labels) > 1:
-            listed = ", ".join(labels)
-            return Entry(name, error=f"{self.name} gives it {len(labels)} labels: {listed}")
-        if not labels[0]:
-            return Entry(name, error=f"{self.name} gives it an empty label")
-        return Entry(name, known[labels[0]])
-
-
 def labelled(
     names: Mapping[str, Sequence[str]],
     splits: Mapping[str, str],
     table: LabelTable | None,
+    exists: Callable[[str], bool],
     *,
     archived: bool = False,
 ) -> dict[str, list[Entry]]:
     """The files of every split with their labels.
 
     Labels come from the table, or from the folder of a file if the last folder of the split's
-    pattern holds a wildcard. Rows of the table without a file are added to the first split.
+    pattern holds a wildcard and folders are not shards. Rows of the table without a file are added
+    to the first split.
 
     Args:
       names: the files by split.
       splits: the patterns by split.
       table: labels by file, or None.
+      exists: whether there is a file that is in no split.
       archived: whether names and patterns are `<archive>#<member>`.
+
+    Raises:
+      ValueError: for a table none of whose rows is about one of the files.
     """
+    every = [name for files in names.values() for name in files]
     if table is not None:
+        table = table.for_files(every)
         entries = {split: table.entries(files) for split, files in names.items()}
         first = next(iter(entries))
-        entries[first] += table.missing(name for files in names.values() for name in files)
+        entries[first] += table.missing(every, exists)
         return entries
-    folders = {
-        split: [
-            _folder(name, archived) if _has_classes(splits[split], archived) else None
-            for name in files
-        ]
-        for split, files in names.items()
-    }
-    known = as_classes(name for found in folders.values() for name in found if name is not None)
+    if are_shards(["/".join(divided(name)) for name in every] if archived else every):
+        return {split: [Entry(name) for name in files] for split, files in names.items()}
+    folders = {split: _folders(files, splits[split], archived) for split, files in names.items()}
+    known = as_classes(
+        name for found in folders.values() for name in found if name is not None and is_text(name)
+    )
     return {
         split: [
-            Entry(name) if folder is None else Entry(name, known[folder])
+            _of_folder(name, folder, known)
             for name, folder in zip(files, folders[split], strict=True)
         ]
         for split, files in names.items()
     }
 
 
-def _has_classes(patterns: str, archived: bool) -> bool:
-    return any(
-        wildcard in _folder(pattern, archived)
+def _of_folder(name: str, folder: str | None, known: Mapping[str, Class]) -> Entry:
+    if folder is None:
+        return Entry(name)
+    if folder not in known:
+        return Entry(name, error=_NOT_TEXT)
+    return Entry(name, known[folder])
+
+
+def are_shards(names: Iterable[str]) -> bool:
+    """Whether the folders of files are numbered pieces of one set, as StyleGAN's tools write them.
+
+    Their names are numbers filled up with zeros (`00000`, `00001`, …), and the numbers of the files
+    go on from one folder to the next. In folders of classes they begin anew.
+    """
+    ranges: dict[str, tuple[int, int]] = {}
+    for name in names:
+        folder, stem = posixpath.split(posixpath.splitext(name)[0])
+        number = _NUMBER.search(stem)
+        if not _SHARD.fullmatch(posixpath.basename(folder)) or not number:
+            return False
+        value = int(number[0])
+        low, high = ranges.get(folder, (value, value))
+        ranges[folder] = (min(low, value), max(high, value))
+    by_root: dict[str, list[str]] = {}
+    for folder in sorted(ranges):
+        by_root.setdefault(posixpath.dirname(folder), []).append(folder)
+    return bool(ranges) and all(_follow(folders, ranges) for folders in by_root.values())
+
+
+def _follow(folders: Sequence[str], ranges: Mapping[str, tuple[int, int]]) -> bool:
+    """Whether the numbers of sorted folders go on from one to the next; one alone begins at 0."""
+    own = [posixpath.basename(folder) for folder in folders]
+    if len({len(name) for name in own}) > 1 or (len(own) == 1 and int(own[0])):
+        return False
+    return all(ranges[a][1] < ranges[b][0] for a, b in itertools.pairwise(folders))
+
+
+def _folders(names: Sequence[str], patterns: str, archived: bool) -> list[str] | list[None]:
+    """The folder of every file, if these are classes: if the pattern's folder holds a wildcard."""
+    found = [_folder(name, archived) for name in names]
+    wild = {
+        folder
         for pattern in patterns.split(ALTERNATIVE)
-        for wildcard in WILDCARDS
-    )
+        if any(sign in (folder := _folder(pattern, archived)) for sign in WILDCARDS)
+    }
+    # A single folder may be called as its pattern.
+    return found if wild and set(found) != wild else [None] * len(found)
 
 
 def _folder(name: str, archived: bool) -> str:
     """The last folder of a path."""
-    inner = name.partition(INSIDE)[2] if archived else name
+    inner = divided(name)[1] if archived else name
     return posixpath.basename(posixpath.dirname(inner))
+
+
+def divided(name: str) -> tuple[str, str]:
+    """An archive and the member, or the pattern, in it; both may hold the character between."""
+    match = _ARCHIVE.match(name)
+    if match:
+        return match[1], match[2]
+    archive, _, member = name.partition(INSIDE)
+    return archive, member

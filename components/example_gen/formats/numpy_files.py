@@ -1,44 +1,25 @@
 """NumPy files: NPZ and NPY."""
 
-import contextlib
 import dataclasses
 import posixpath
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
+from components.example_gen.formats import layout
+from components.example_gen.formats.arrays import choice
+from components.example_gen.formats.arrays.array import Array, arrays_of, load
+from components.example_gen.formats.classes import check_all_labelled, check_label
 from components.example_gen.formats.reader import Reader, split_by_name
-from components.example_gen.paths import ALTERNATIVE, INSIDE, described, open_file, parts
-from components.example_gen.prepare import RawImage
+from components.example_gen.paths import ALTERNATIVE, INSIDE, parts
+from components.example_gen.prepare import BadRecordError, RawImage
 
-# Images per shard of a file that can be read from the middle.
+# Images per shard of a file that can be read from the middle, and files of one image per shard.
 _SHARD_IMAGES = 4096
-_IMAGE_WORDS = ("x", "image", "images", "img", "imgs", "data", "pixels")
-_LABEL_WORDS = ("y", "label", "labels", "target", "targets", "class", "classes")
-
-
-@dataclasses.dataclass(frozen=True)
-class Array:
-    """An array of a file: `key` in an NPZ file, "" in an NPY file."""
-
-    path: str
-    key: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    @property
-    def name(self) -> str:
-        """The array's name, without an extension."""
-        return self.key or posixpath.splitext(posixpath.basename(self.path))[0]
-
-    @property
-    def where(self) -> str:
-        """For messages and sources."""
-        return f"{self.path}{INSIDE}{self.key}" if self.key else self.path
+_SHARD_FILES = 256
+_NAMED = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,87 +33,149 @@ class Slice:
     stop: int
 
 
-class NumpyReader(Reader[Slice]):
+@dataclasses.dataclass(frozen=True)
+class Single:
+    """An array that is one image, with its class or the array that holds its label."""
+
+    image: Array
+    label: Array | None
+    source: str
+    entry: layout.Entry
+
+
+class NumpyReader(Reader[Slice | list[Single]]):
     """Arrays of images [n, height, width] or [n, height, width, channels], and of labels [n].
 
     An NPZ file holds both, as `images` and `labels`, or splits, as `x_train`, `y_train`, `x_test`,
     `y_test`; NPY files have such names themselves. Labels are the array whose name differs only in
     that word, or the only array of labels. `features` gives other names: `{image: faces, label:
     ids}`.
+
+    Or every file holds one image, [height, width] or [height, width, channels]; folders are then
+    splits and classes, as for image files. `arrays` tells the two apart where the shapes do not.
     """
 
-    options: ClassVar[frozenset[str]] = frozenset({"features"})
+    options: ClassVar[frozenset[str]] = frozenset({"features", "arrays"})
     pattern: ClassVar[re.Pattern[str]] = re.compile(r".*\.(npz|npy)", re.IGNORECASE)
     kind: ClassVar[str] = "NPZ or NPY file"
 
+    def check_options(self) -> None:
+        known = (choice.IMAGE, choice.STACK)
+        if self.arrays not in (None, *known):
+            raise ValueError(f"data.arrays: found {self.arrays!r}, expected {' or '.join(known)}")
+
     def splits(self, base: str, names: Sequence[str] | None = None) -> dict[str, str]:
         files = self.named_files(base, names)
-        arrays = [array for name in files for array in _arrays(posixpath.join(base, name))]
-        images = self._images(arrays, base)
-        called = {
-            f"{posixpath.relpath(array.path, base)}{INSIDE if array.key else ''}{array.key}": array
-            for array in images
+        arrays = [array for name in files for array in arrays_of(posixpath.join(base, name))]
+        images, how = choice.choose(arrays, self.features, self.arrays, base)
+        if how == choice.IMAGE:
+            paths = dict.fromkeys(posixpath.relpath(array.path, base) for array in images)
+            return layout.splits_of(list(paths), base)
+        called = {array.source(base): array for array in images}
+        splits = split_by_name(called, base)
+        pairs = {
+            name: self._labels(called[name], arrays)
+            for chosen in splits.values()
+            for name in chosen
         }
+        used = [*(called[name] for name in pairs), *filter(None, pairs.values())]
+        self._remark_unused(arrays, used, base)
         return {
             split: ALTERNATIVE.join(
-                part for name in chosen for part in self._pattern(name, called[name], arrays, base)
+                part for name in chosen for part in self._pattern(name, pairs[name], base)
             )
-            for split, chosen in split_by_name(called, base).items()
+            for split, chosen in splits.items()
         }
 
-    def _pattern(self, name: str, images: Array, arrays: list[Array], base: str) -> list[str]:
-        labels = self._labels(images, arrays)
-        if labels is None or labels.path == images.path:
-            return [name]
-        return [name, posixpath.relpath(labels.path, base)]
+    def _remark_unused(self, arrays: Sequence[Array], used: Iterable[Array], base: str) -> None:
+        used = set(used)
+        unused = [array for array in arrays if array not in used]
+        if unused:
+            listed = ", ".join(
+                f"{array.source(base)} ({array.problem or list(array.shape)})"
+                for array in unused[:_NAMED]
+            )
+            more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
+            self.remark(f"left out: arrays {listed}{more}")
 
-    def count(self, shards: Sequence[Slice]) -> int:
-        return sum(shard.stop - shard.start for shard in shards)
+    def _pattern(self, name: str, labels: Array | None, base: str) -> list[str]:
+        return [name] if labels is None or labels.key else [name, labels.source(base)]
 
-    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Slice]]:
-        """Ranges of NPY files; an NPZ file, which cannot be read from the middle, is one."""
+    def count(self, shards: Sequence[Slice | list[Single]]) -> int:
+        return sum(
+            len(shard) if isinstance(shard, list) else shard.stop - shard.start for shard in shards
+        )
+
+    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[Slice | list[Single]]]:
+        """Ranges of NPY files; an NPZ file, which cannot be read from the middle, is one.
+
+        Where every array is one image, lists of some hundred.
+        """
         self.files(base, splits)
-        return {
-            split: [
-                shard
-                for images, labels in self._pairs(base, patterns)
-                for shard in _slices(images, labels, base)
-            ]
-            for split, patterns in splits.items()
+        every = {split: self._arrays(base, patterns) for split, patterns in splits.items()}
+        wanted = [array for arrays, _ in every.values() for array in arrays]
+        found, how = choice.choose(list(dict.fromkeys(wanted)), self.features, self.arrays, base)
+        images = set(found)
+        chosen = {
+            split: [array for array in arrays if array in images]
+            for split, (arrays, _) in every.items()
         }
+        beside = {split: around for split, (_, around) in every.items()}
+        if how == choice.IMAGE:
+            return self._singles(base, splits, chosen, beside)
+        slices: dict[str, list[Slice | list[Single]]] = {split: [] for split in splits}
+        labelled: dict[str, str | None] = {}
+        for split, arrays in chosen.items():
+            for array in arrays:
+                labels = self._labels(array, beside[split])
+                _check_pair(array, labels)
+                labelled[array.where] = labels.where if labels else None
+                slices[split] += _slices(array, labels, base)
+        check_all_labelled(labelled.items())
+        return slices
 
-    def _pairs(self, base: str, patterns: str) -> list[tuple[Array, Array | None]]:
-        found = parts(base, patterns)
-        every = [array for path in dict.fromkeys(path for path, _ in found)
-                 for array in _arrays(path)]  # fmt: skip
+    def _arrays(self, base: str, patterns: str) -> tuple[list[Array], list[Array]]:
+        """The arrays that match patterns, and all arrays of the same files."""
+        found = [(path, key) for path, key in parts(base, patterns) if self.matches(path)]
+        every = {path: arrays_of(path) for path in dict.fromkeys(path for path, _ in found)}
         wanted = []
         for path, key in found:
-            arrays = [array for array in every if array.path == path]
-            if key:
-                arrays = [array for array in arrays if array.key == key]
-                if not arrays:
-                    known = ", ".join(array.key for array in every if array.path == path)
-                    raise ValueError(f"{path}: no array {key!r}, only {known or 'none'}")
+            arrays = [array for array in every[path] if key in ("", array.key)]
+            if not arrays:
+                known = ", ".join(array.key for array in every[path])
+                raise ValueError(f"{path}: no array {key!r}, only {known or 'none'}")
             wanted += arrays
-        pairs = []
-        for images in self._images(wanted, base):
-            labels = self._labels(images, every)
-            _check_pair(images, labels)
-            pairs.append((images, labels))
-        return pairs
+        return wanted, [array for arrays in every.values() for array in arrays]
 
-    def _images(self, arrays: Sequence[Array], where: str) -> list[Array]:
-        """The arrays of images; raises ValueError if there are none."""
-        if "image" in self.features:
-            found = [array for array in arrays if array.name == self.features["image"]]
-        else:
-            found = [array for array in arrays if len(array.shape) in (3, 4)]
-        if not found:
-            listed = described(f"{array.where} {list(array.shape)}" for array in arrays)
-            raise ValueError(
-                f"{where}: no array [n, height, width] or [n, height, width, channels]"
-                f"{_called(self.features, 'image')}; found {listed}"
-            )
+    def _singles(
+        self,
+        base: str,
+        splits: Mapping[str, str],
+        chosen: Mapping[str, Sequence[Array]],
+        beside: Mapping[str, Sequence[Array]],
+    ) -> dict[str, list[Slice | list[Single]]]:
+        names = {
+            split: [posixpath.relpath(array.path, base) for array in arrays]
+            for split, arrays in chosen.items()
+        }
+        found: dict[str, list[Slice | list[Single]]] = {}
+        # No table names files that could exist.
+        entries_of = layout.labelled(names, splits, None, lambda name: False)
+        for split, entries in entries_of.items():
+            own = {
+                array.path: array
+                for array in beside[split]
+                if array.key and choice.is_called(array.name, choice.LABEL_WORDS)
+            }
+            singles = [
+                Single(array, own.get(array.path), array.source(base), entry)
+                for array, entry in zip(chosen[split], entries, strict=True)
+            ]
+            self._remark_unused(beside[split], [*chosen[split], *own.values()], base)
+            found[split] = [
+                singles[start : start + _SHARD_FILES]
+                for start in range(0, len(singles), _SHARD_FILES)
+            ]
         return found
 
     def _labels(self, images: Array, arrays: Sequence[Array]) -> Array | None:
@@ -146,24 +189,61 @@ class NumpyReader(Reader[Slice]):
         if "label" in self.features:
             found = [array for array in beside if array.name == self.features["label"]]
             if not found:
-                raise ValueError(f"{images.where}: no array {_called(self.features, 'label')}")
+                wanted = self.features["label"]
+                raise ValueError(f"{images.where}: no array called {wanted!r} (data.features)")
             return found[0]
-        if _words(images.name, _LABEL_WORDS):
+        if choice.is_called(images.name, choice.LABEL_WORDS):
             return None
-        named = [array for array in beside if _words(array.name, _LABEL_WORDS)]
+        named = [array for array in beside if choice.is_called(array.name, choice.LABEL_WORDS)]
+        stem = choice.stem(images.name)
+        same = [array for array in named if choice.stem(array.name) == stem]
+        if same:
+            return same[0]
         if len(named) == 1 and sum(len(array.shape) > 2 for array in {images, *beside}) == 1:
             return named[0]
-        stem = _stem(images.name)
-        return next((array for array in named if _stem(array.name) == stem), None)
+        return None
 
-    def records(self, shard: Slice) -> Iterator[RawImage]:
-        images = _load(shard.images)[shard.start : shard.stop]
+    def records(self, shard: Slice | list[Single]) -> Iterator[RawImage]:
+        if isinstance(shard, list):
+            yield from map(_single, shard)
+            return
+        images = load(shard.images)[shard.start : shard.stop]
         labels: Sequence[int | None] = [None] * len(images)
         if shard.labels is not None:
-            labels = _load(shard.labels).reshape(-1)[shard.start : shard.stop].tolist()
+            labels = load(shard.labels).reshape(-1)[shard.start : shard.stop].tolist()
         for index, (image, label) in enumerate(zip(images, labels, strict=True), shard.start):
             source = f"{shard.source}{INSIDE if INSIDE not in shard.source else ':'}{index}"
-            yield RawImage(np.asarray(image), source, label)
+            error = None if label is None else _label_error(label, shard.labels)
+            yield RawImage(np.asarray(image), source, None if error else label, error)
+
+
+def _single(single: Single) -> RawImage:
+    entry, label, error = single.entry, single.entry.of.label, single.entry.error
+    try:
+        image = np.asarray(load(single.image))
+        if single.label is not None and label is None and error is None:
+            values = load(single.label).reshape(-1)
+            if values.size != 1 or values.dtype.kind not in "iu":
+                error = (
+                    f"{single.label.name!r} holds {values.dtype} {list(single.label.shape)}, "
+                    "expected one whole number"
+                )
+            else:
+                label = int(values[0])
+                error = _label_error(label, single.label)
+    except ValueError as reason:
+        # A damaged file of one image is one bad record.
+        return RawImage(b"", single.source, error=f"the array cannot be read ({reason})")
+    return RawImage(image, single.source, None if error else label, error, entry.of.name)
+
+
+def _label_error(label: int, labels: Array | None) -> str | None:
+    assert labels is not None  # The label is from it.
+    try:
+        check_label(label, f"the array {labels.name!r}")
+    except BadRecordError as error:
+        return str(error)
+    return None
 
 
 def _check_pair(images: Array, labels: Array | None) -> None:
@@ -177,78 +257,10 @@ def _check_pair(images: Array, labels: Array | None) -> None:
         )
 
 
-def _slices(images: Array, labels: Array | None, base: str) -> list[Slice]:
-    source = posixpath.relpath(images.path, base) + (f"{INSIDE}{images.key}" if images.key else "")
+def _slices(images: Array, labels: Array | None, base: str) -> list[Slice | list[Single]]:
     count = images.shape[0]
     step = max(count, 1) if images.key else _SHARD_IMAGES
     return [
-        Slice(images, labels, source, start, min(start + step, count))
+        Slice(images, labels, images.source(base), start, min(start + step, count))
         for start in range(0, count, step)
     ]
-
-
-def _words(name: str, words: Sequence[str]) -> list[str]:
-    return [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word in words]
-
-
-def _stem(name: str) -> list[str]:
-    """The words of a name without those for images and labels."""
-    return [
-        word
-        for word in re.split(r"[^a-z0-9]+", name.lower())
-        if word and word not in (*_IMAGE_WORDS, *_LABEL_WORDS)
-    ]
-
-
-def _called(features: Mapping[str, str], feature: str) -> str:
-    return f" called {features[feature]!r} (data.features)" if feature in features else ""
-
-
-@contextlib.contextmanager
-def _named(path: str) -> Iterator[None]:
-    """Adds the file's name to errors of NumPy."""
-    try:
-        yield
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a whole NumPy file of numbers ({reason})") from error
-
-
-def _arrays(path: str) -> list[Array]:
-    """The arrays of a file, read from the headers."""
-    with open_file(path) as file, _named(path):
-        if path.lower().endswith(".npy"):
-            return [Array(path, "", *_header(file))]
-        with zipfile.ZipFile(file) as archive:
-            found = []
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    found.append(Array(path, name.removesuffix(".npy"), *_header(member)))
-            return found
-
-
-def _header(file: object) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(file)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read is None:
-        raise ValueError(f"version {version} of the format")
-    shape, _, dtype = read(file)
-    if dtype.hasobject:
-        raise ValueError("Python objects, which are never loaded")
-    return shape, dtype
-
-
-def _load(array: Array) -> np.ndarray:
-    with _named(array.path):
-        if array.key:
-            with open_file(array.path) as file, np.load(file, allow_pickle=False) as arrays:
-                return arrays[array.key]
-        if "://" not in array.path:
-            return np.load(array.path, mmap_mode="r", allow_pickle=False)
-        with open_file(array.path) as file:
-            return np.load(file, allow_pickle=False)

@@ -10,7 +10,8 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.example_gen.formats.reader import LABEL_COLUMNS, Class, Reader, as_class, as_classes
+from components.example_gen.formats.classes import Class, as_class, as_classes, check_all_labelled
+from components.example_gen.formats.reader import LABEL_COLUMNS, Reader
 from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import BadRecordError, RawImage
 
@@ -18,11 +19,27 @@ _IMAGE_COLUMNS = ("image", "img", "image_bytes", "image/encoded")
 # The field with the bytes in a struct column, as in image data sets of the Hugging Face hub.
 _BYTES = "bytes"
 _BATCH_ROWS = 256
+# Values of a column of bytes that tell whether they are images.
+_SAMPLE = 16
+# What image files begin with; those that are not read are refused by name.
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 
 
 @dataclasses.dataclass(frozen=True)
 class RowGroup:
-    """A row group of a file; `first` is the index of its first row in the file."""
+    """A row group of a file.
+
+    Attributes:
+      path: of the file.
+      source: its path relative to the data's folder.
+      group: its index in the file.
+      first: index of its first row in the file.
+      count: number of rows.
+      image: the column of images.
+      label: the column of labels, or None.
+      folder: the label that a folder `label=…` gives all rows, or None.
+      classes: by name, if labels are names.
+    """
 
     path: str
     source: str
@@ -31,7 +48,8 @@ class RowGroup:
     count: int
     image: str
     label: str | None
-    classes: Mapping[str, Class] | None
+    folder: str | None = None
+    classes: Mapping[str, Class] | None = None
 
 
 class ParquetReader(Reader[RowGroup]):
@@ -39,7 +57,7 @@ class ParquetReader(Reader[RowGroup]):
 
     Labels are whole numbers, or names, which are numbered in sorted order over all splits.
     `features` names the columns; by default they are `image` and `label`, or the only column of
-    bytes.
+    bytes. Folders `label=…`, as Hive partitions a table, are labels too.
     """
 
     options: ClassVar[frozenset[str]] = frozenset({"features"})
@@ -55,9 +73,11 @@ class ParquetReader(Reader[RowGroup]):
             for split, files in self.files(base, splits).items()
         }
         groups = [group for listed in found.values() for group in listed]
-        classes = as_classes(
-            name for each in groups for name in class_names(each.path, each.group, each.label)
-        )
+        check_all_labelled((each.path, each.label or each.folder) for each in groups)
+        names = {each.folder for each in groups if each.folder is not None}
+        for each in groups:
+            names.update(class_names(each.path, each.group, each.label))
+        classes = as_classes(names)
         if not classes:
             return found
         return {
@@ -72,7 +92,8 @@ class ParquetReader(Reader[RowGroup]):
             for index in range(file.metadata.num_row_groups):
                 count = file.metadata.row_group(index).num_rows
                 source = posixpath.relpath(path, base)
-                groups.append(RowGroup(path, source, index, first, count, image, label, None))
+                folder = None if label else self._folder(source)
+                groups.append(RowGroup(path, source, index, first, count, image, label, folder))
                 first += count
             return groups
 
@@ -83,15 +104,9 @@ class ParquetReader(Reader[RowGroup]):
                     f"{path}: no column {name!r} (data.features), only {', '.join(schema.names)}"
                 )
         images = [field.name for field in schema if _holds_images(field.type)]
-        usual = [name for name in _IMAGE_COLUMNS if name in images] or images
         image = self.features.get("image")
         if image is None:
-            if not usual or (len(usual) > 1 and usual == images):
-                raise ValueError(
-                    f"{path}: {len(images)} columns of image bytes among {', '.join(schema.names)};"
-                    " name one in data.features"
-                )
-            image = usual[0]
+            image = self._chosen(path, schema, images)
         elif image not in images:
             raise ValueError(
                 f"{path}: the column {image!r} is {schema.field(image).type}, expected bytes or a "
@@ -101,7 +116,40 @@ class ParquetReader(Reader[RowGroup]):
         label = label or next((name for name in LABEL_COLUMNS if name in schema.names), None)
         if label is not None:
             check_label(path, schema, label)
+        elif others := [field.name for field in schema if is_label(field.type)]:
+            self.remark(
+                f"no column of labels ({', '.join(LABEL_COLUMNS)}); data.features.label "
+                f"could name {', '.join(others)}"
+            )
+        if left_out := [name for name in images if name != image]:
+            self.remark(f"left out: columns of bytes {', '.join(left_out)}; {image} is the image")
         return image, label
+
+    def _chosen(self, path: str, schema: pa.Schema, images: Sequence[str]) -> str:
+        """The column of images: the usual name, or the only one with image files."""
+        usual = [name for name in _IMAGE_COLUMNS if name in images]
+        if usual:
+            return usual[0]
+        found = [name for name in images if _looks_like_images(path, name)]
+        found = found if len(images) > 1 and found else list(images)
+        if len(found) == 1:
+            return found[0]
+        lists = [f"{field.name!r} is {field.type}" for field in schema if _lists_images(field.type)]
+        if lists:
+            raise ValueError(f"{path}: {lists[0]}, expected one image in each row")
+        raise ValueError(
+            f"{path}: {len(found)} columns of image bytes among {', '.join(schema.names)};"
+            " name one in data.features"
+        )
+
+    def _folder(self, source: str) -> str | None:
+        """The label in a path such as label=cat/0.parquet."""
+        names = [self.features["label"]] if "label" in self.features else LABEL_COLUMNS
+        for part in source.split("/")[:-1]:
+            name, _, value = part.partition("=")
+            if name in names and value:
+                return value
+        return None
 
     def records(self, shard: RowGroup) -> Iterator[RawImage]:
         columns = [shard.image, *([shard.label] if shard.label else [])]
@@ -126,6 +174,9 @@ def _raw(
     content = image.get(_BYTES) if isinstance(image, dict) else image
     if content is None:
         return RawImage(b"", source, error=f"the column {shard.image!r} holds no bytes")
+    if shard.folder is not None and shard.classes is not None:
+        found = shard.classes[shard.folder]
+        return RawImage(content, source, found.label, class_name=found.name)
     if shard.label is None:
         return RawImage(content, source)
     try:
@@ -162,9 +213,40 @@ def is_label(kind: pa.DataType) -> bool:
 
 
 def holds_images(path: str) -> bool:
-    """Whether a file has a column of image bytes."""
+    """Whether a file has a column of images: by its type, and of bytes by what they begin with.
+
+    Files of Impala and others that do not mark strings as text have columns of bytes too.
+    """
     with opened(path) as file:
-        return any(_holds_images(field.type) for field in file.schema_arrow)
+        schema = file.schema_arrow
+    for field in schema:
+        if pa.types.is_struct(field.type) and _holds_images(field.type):
+            return True
+        if _lists_images(field.type):
+            return True
+        if _is_bytes(field.type) and _looks_like_images(path, field.name):
+            return True
+    return False
+
+
+def _looks_like_images(path: str, column: str) -> bool:
+    """Whether the first values of a column begin as image files do, or have an image's name."""
+    with opened(path) as file:
+        # A large file is not read for it.
+        batch = next(file.iter_batches(_SAMPLE, columns=[column], use_threads=False), None)
+    values = [] if batch is None else batch.column(0).to_pylist()
+    bytes_of = (value.get(_BYTES) if isinstance(value, dict) else value for value in values)
+    found: list[bytes] = [value for value in bytes_of if value]
+    if any(value.startswith(_SIGNATURES) or value[4:8] == b"ftyp" for value in found):
+        return True
+    return column in _IMAGE_COLUMNS and not (found and all(map(_is_readable, found)))
+
+
+def _is_readable(content: bytes) -> bool:
+    try:
+        return content.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _holds_images(kind: pa.DataType) -> bool:
@@ -173,8 +255,16 @@ def _holds_images(kind: pa.DataType) -> bool:
     return _is_bytes(kind)
 
 
+def _lists_images(kind: pa.DataType) -> bool:
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return lists and _holds_images(kind.value_type)
+
+
 def _is_bytes(kind: pa.DataType) -> bool:
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    return any(test(kind) for test in tests) and not pa.types.is_decimal(kind)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -191,4 +281,9 @@ def opened(path: str) -> Iterator[pq.ParquetFile]:
             yield pq.ParquetFile(file)
         except (pa.ArrowException, OSError) as error:
             reason = " ".join(str(error).split())
+            if isinstance(error, pa.ArrowNotImplementedError) or "LogicalType" in reason:
+                raise ValueError(
+                    f"{path}: pyarrow {pa.__version__} does not read this kind of Parquet file "
+                    f"({reason}); a newer one may, or write it with other types"
+                ) from error
             raise ValueError(f"{path}: not a whole Parquet file ({reason})") from error

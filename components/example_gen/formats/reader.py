@@ -1,30 +1,43 @@
 """The base class of readers, and what readers share."""
 
 import abc
+import dataclasses
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
 from components.data.vectors import VectorRecord
-from components.example_gen.paths import INSIDE, described, parts, pattern_of, visible_names, walk
+from components.example_gen.files.names import BROKEN, companions, is_text, printable
+from components.example_gen.paths import (
+    INSIDE,
+    described,
+    is_broken,
+    parts,
+    pattern_of,
+    visible_names,
+    walk,
+)
 from components.example_gen.prepare import BadRecordError, Preparation, RawImage, RawRow, prepare
 
-# Names that data sets use for their splits.
-SPLIT_OF = {
+# Names that data sets use for their splits. Of data with three, `test` is eval.
+TEST, VALIDATION = "test", "validation"
+ROLES = {
     "train": TRAIN_SPLIT,
     "training": TRAIN_SPLIT,
-    "eval": EVAL_SPLIT,
-    "test": EVAL_SPLIT,
-    "testing": EVAL_SPLIT,
-    "t10k": EVAL_SPLIT,
-    "val": EVAL_SPLIT,
-    "valid": EVAL_SPLIT,
-    "validation": EVAL_SPLIT,
+    "eval": VALIDATION,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+    "t10k": TEST,
 }
 # The only split of data without splits; a hash of the content divides it.
 UNSPLIT = "all"
+# Why a file is left out.
+UNUSED = "in no split"
 # Usual names of the column of labels.
 LABEL_COLUMNS = ("label", "labels", "class", "target")
 
@@ -32,6 +45,27 @@ LABEL_COLUMNS = ("label", "labels", "class", "target")
 _SEARCHED = 64
 
 ShardT = TypeVar("ShardT")
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """Files or members that are not read: why, how many, and the first by name."""
+
+    reason: str
+    count: int
+    first: str
+
+    def __str__(self) -> str:
+        more = f" and {self.count - 1:,} more" if self.count > 1 else ""
+        return f"{self.first}{more}: {self.reason}"
+
+
+def grouped(skipped: Iterable[tuple[str, str]]) -> list[LeftOut]:
+    """By reason, from pairs of the reason and the path."""
+    by_reason: dict[str, list[str]] = {}
+    for reason, path in skipped:
+        by_reason.setdefault(reason, []).append(printable(path))
+    return [LeftOut(reason, len(paths), min(paths)) for reason, paths in sorted(by_reason.items())]
 
 
 class Reader(abc.ABC, Generic[ShardT]):
@@ -45,6 +79,12 @@ class Reader(abc.ABC, Generic[ShardT]):
       labels: CSV file with the columns `file` and `label`, relative to `base`.
       features: names of the features `image` and `label` in the records.
       columns: names of the numeric columns of a table.
+      arrays: what a NumPy array holds: `image`, one image, or `stack`, images along its first axis.
+      encoding: the encoding of the text of a CSV file.
+      header: whether the first row of a CSV file names the columns.
+
+    Attributes:
+      remarks: what was left out of the data, or may not be as intended, a line each.
 
     Raises:
       ValueError: for an argument that the format does not use.
@@ -55,28 +95,48 @@ class Reader(abc.ABC, Generic[ShardT]):
     # Matches the names of the format's files; `kind` is what messages call one.
     pattern: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
     kind: ClassVar[str] = "file"
+    # Whether names that are not UTF-8 stop it.
+    needs_text_names: ClassVar[bool] = True
 
     def __init__(
         self,
         labels: str | None = None,
         features: Mapping[str, str] | None = None,
         columns: Sequence[str] | None = None,
+        arrays: str | None = None,
+        encoding: str | None = None,
+        header: bool | None = None,
     ) -> None:
-        for name, value in (("labels", labels), ("features", features), ("columns", columns)):
-            if value and name not in self.options:
+        given: dict[str, Any] = {
+            "labels": labels,
+            "features": features,
+            "columns": columns,
+            "arrays": arrays,
+            "encoding": encoding,
+            "header": header,
+        }
+        for name, value in given.items():
+            if value not in (None, "", (), [], {}) and name not in self.options:
                 raise ValueError(
                     f"data.{name}: {type(self).__name__} does not use it, found {value!r}; "
                     "leave it out"
                 )
+        self.given = given
         self.labels = labels
         self.features = dict(features or {})
         self.columns = tuple(columns or ())
+        self.arrays = arrays
+        self.encoding = encoding
+        self.header = header
+        self.remarks: list[str] = []
         self.check_options()
 
     @classmethod
     def matches(cls, path: str) -> bool:
         """Whether a file has a name of the format."""
-        return cls.pattern.fullmatch(posixpath.basename(path)) is not None
+        # In a pattern, `.` is not a line break, which a name may hold.
+        name = posixpath.basename(path).replace("\n", " ")
+        return cls.pattern.fullmatch(name) is not None
 
     def check_options(self) -> None:  # noqa: B027
         """Raises ValueError for arguments that contradict each other."""
@@ -96,6 +156,11 @@ class Reader(abc.ABC, Generic[ShardT]):
         """
         by_name = split_by_name(self.named_files(base, names), base)
         return {split: pattern_of(base, chosen) for split, chosen in by_name.items()}
+
+    def remark(self, text: str) -> None:
+        """Adds a line to `remarks`, once."""
+        if text not in self.remarks:
+            self.remarks.append(text)
 
     def named_files(self, base: str, names: Sequence[str] | None = None) -> list[str]:
         """The format's files in a folder and below it, relative to it; arguments as of `splits`.
@@ -152,17 +217,41 @@ class Reader(abc.ABC, Generic[ShardT]):
                 return image.height, image.width, image.channels
         return None
 
+    def left_out(
+        self, base: str, splits: Mapping[str, str], names: Sequence[str] | None = None
+    ) -> list[LeftOut]:
+        """What is there, but in no split, by reason: the other files, and ignored names.
+
+        Args:
+          base: the folder.
+          splits: the patterns of the splits.
+          names: the files and folders that were given, relative to `base`; by default all of them.
+
+        Raises what `shards` raises.
+        """
+        used = {file for listed in self.files(base, splits).values() for file in listed}
+        skipped: list[tuple[str, str]] = []
+        files = [file for name in names or [""] for file in walk(base, name, skipped)]
+        others = [file for file in files if posixpath.join(base, file) not in used]
+        why = companions(others)
+        for file in others:
+            broken = is_broken(posixpath.join(base, file))
+            skipped.append((BROKEN if broken else why.get(file, UNUSED), file))
+        return grouped(skipped)
+
     def files(self, base: str, splits: Mapping[str, str]) -> dict[str, list[str]]:
         """The visible files of every split, sorted.
 
         Raises:
           FileNotFoundError: for a pattern that matches no file.
-          ValueError: for a file in two splits.
+          ValueError: for a file in two splits, and a name that is not UTF-8.
         """
         found = {split: [file for file, _ in parts(base, text)] for split, text in splits.items()}
         owners: dict[str, str] = {}
         for split, files in found.items():
             for file in files:
+                if self.needs_text_names and not is_text(file):
+                    raise ValueError(f"{printable(file)}: the name is not UTF-8; rename the file")
                 if file in owners and INSIDE not in splits[split]:
                     raise ValueError(f"{file}: in split {owners[file]!r} and in split {split!r}")
                 owners[file] = split
@@ -172,61 +261,41 @@ class Reader(abc.ABC, Generic[ShardT]):
 def split_by_name(names: Iterable[str], where: str) -> dict[str, list[str]]:
     """Groups names by the words train, test, val, … in them; without such words, as `all`.
 
+    Of train, val and test, val is left out.
+
     Raises ValueError if the words do not give a train split and one eval split.
     """
     names = list(names)
-    words = {name: [w for w in re.split(r"[^a-z0-9]+", name.lower()) if w in SPLIT_OF]
-             for name in names}  # fmt: skip
+    words = {name: words_of(name) for name in names}
     kinds = sorted({found[-1] for found in words.values() if found})
-    if len({SPLIT_OF[kind] for kind in kinds}) < 2:
+    chosen = roles_of(kinds)
+    if chosen is None:
         return {UNSPLIT: names}
-    if len(kinds) > 2 or not all(words.values()):
-        listed = ", ".join(repr(name) for name in sorted(names)[:6])
+    if len(kinds) > len({ROLES[kind] for kind in kinds}) or not all(words.values()):
+        listed = ", ".join(repr(printable(name)) for name in sorted(names)[:6])
         raise ValueError(
             f"{where}: cannot tell train from eval among {listed}; "
-            "name the files of each in data.splits"
+            "name the files of each in data.splits (--splits)"
         )
-    splits: dict[str, list[str]] = {TRAIN_SPLIT: [], EVAL_SPLIT: []}
-    for name in names:
-        splits[SPLIT_OF[words[name][-1]]].append(name)
-    return splits
+    return {
+        split: [name for name in names if words[name][-1] in kinds]
+        for split, kinds in chosen.items()
+    }
 
 
-class Class(NamedTuple):
-    """A class: its label, and its name if it has one; both None for no class."""
-
-    label: int | None = None
-    name: str | None = None
-
-
-def as_class(value: int | str | None, column: str, classes: Mapping[str, Class] | None) -> Class:
-    """The class in a cell of a column.
-
-    Args:
-      value: a whole number, a name, or None for an empty cell.
-      column: its name, for messages.
-      classes: by name, if classes have names.
-
-    Raises:
-      BadRecordError: for an empty cell, a negative number, and an unknown name.
-    """
-    if value is None:
-        raise BadRecordError(f"the column {column!r} holds no label")
-    if isinstance(value, str):
-        assert classes is not None  # A column of text has names.
-        if value not in classes:
-            raise BadRecordError(
-                f"the column {column!r} holds {value!r}, expected a whole number or a name"
-            )
-        return classes[value]
-    if value < 0:
-        raise BadRecordError(f"the column {column!r} holds {value}, labels count from 0")
-    return Class(value)
+def words_of(name: str) -> list[str]:
+    """The words in a name that name a split, also with a number, as in `train2017`."""
+    words = (word if word in ROLES else word.rstrip("0123456789")
+             for word in re.split(r"[^a-z0-9]+", name.lower()))  # fmt: skip
+    return [word for word in words if word in ROLES]
 
 
-def as_classes(values: Iterable[str]) -> dict[str, Class]:
-    """Classes by name: labels are the names if all are numbers, else their sorted positions."""
-    values = set(values)
-    if all(value.isascii() and value.isdigit() for value in values):
-        return {value: Class(int(value)) for value in values}
-    return {value: Class(index, value) for index, value in enumerate(sorted(values))}
+def roles_of(words: Iterable[str]) -> dict[str, list[str]] | None:
+    """The words of the train split and of the eval split; None if that is not what they are."""
+    by_role: dict[str, list[str]] = {}
+    for word in words:
+        by_role.setdefault(ROLES[word.lower()], []).append(word)
+    held_out = by_role.get(TEST) or by_role.get(VALIDATION)
+    if TRAIN_SPLIT in by_role and held_out:
+        return {TRAIN_SPLIT: by_role[TRAIN_SPLIT], EVAL_SPLIT: held_out}
+    return None

@@ -11,7 +11,7 @@ from components.data.examples import ImageRecord
 from components.data.vectors import VectorRecord
 from components.example_gen.formats import archive, idx, numpy_files, parquet, table, tfrecord
 from components.example_gen.formats.folder import FolderReader
-from components.example_gen.formats.reader import Reader
+from components.example_gen.formats.reader import LeftOut, Reader
 from components.example_gen.paths import described, visible_names, walk
 from components.example_gen.prepare import RawImage, RawRow
 
@@ -24,6 +24,23 @@ READERS.register("numpy")(numpy_files.NumpyReader)
 READERS.register("tfrecord")(tfrecord.TFRecordReader)
 READERS.register("parquet")(parquet.ParquetReader)
 READERS.register(table.FORMAT)(table.TableReader)
+
+# What to do with files of other programs, by their extensions.
+_UNREAD = {
+    "convert them to PNG": (
+        ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".raw", ".dng",
+        ".cr2", ".nef", ".arw", ".ppm", ".pgm", ".pbm", ".tga", ".ico", ".exr", ".dcm", ".nii",
+    ),
+    "pack them as .zip, .tar or .tar.gz": (
+        ".7z", ".rar", ".xz", ".txz", ".bz2", ".tbz2", ".tbz", ".zst", ".lz4",
+    ),
+    "save them as CSV or Parquet": (
+        ".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".txt", ".dat", ".json", ".jsonl", ".xml",
+        ".arff", ".feather", ".arrow", ".sas7bdat", ".sav", ".dta", ".rds", ".rdata", ".sqlite",
+        ".db",
+    ),
+    "save them as NPZ": (".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".pt", ".pth"),
+}  # fmt: skip
 
 # Names of a large folder that suffice to recognise its format.
 _SAMPLE = 10_000
@@ -44,13 +61,27 @@ def recognised(names: Iterable[str], where: str) -> str:
                 f"{where}: {described(tables)}: a table holds no images; give data.columns in "
                 "place of data.image_shape"
             )
-        raise ValueError(
-            f"{where}: cannot tell the format of {described(sample)}; name it in data.format "
-            f"({', '.join(READERS.names())})"
-        )
+        raise ValueError(f"{where}: {_unknown(sample)}")
     listed = ", ".join(f"{count} {name}" for name, count in formats.most_common())
     raise ValueError(
         f"{where}: files of several formats ({listed}); name one in data.format or move the others"
+    )
+
+
+def _unknown(sample: Sequence[str]) -> str:
+    """What to do about files of no format."""
+    names = described(sample)
+    extensions = {posixpath.splitext(name)[1].lower() for name in sample}
+    for advice, known in _UNREAD.items():
+        if extensions & set(known):
+            return f"{names}: not read; {advice}"
+    if extensions == {""}:
+        return (
+            f"cannot tell the format of {names}, which have no extension; rename them, for images "
+            "to .png or .jpg, or name the format in data.format (--format)"
+        )
+    return (
+        f"cannot tell the format of {names}; name it in data.format ({', '.join(READERS.names())})"
     )
 
 
@@ -90,7 +121,10 @@ def is_data_file(name: str) -> bool:
 class AutoReader(Reader[tuple[str, Any]]):
     """The reader of the format that the names of the files suggest; with `columns`, of a table."""
 
-    options: ClassVar[frozenset[str]] = frozenset({"labels", "features", "columns"})
+    options: ClassVar[frozenset[str]] = frozenset(
+        {"labels", "features", "columns", "arrays", "encoding", "header"}
+    )
+    needs_text_names: ClassVar[bool] = False
 
     def check_options(self) -> None:
         if self.columns:
@@ -105,10 +139,19 @@ class AutoReader(Reader[tuple[str, Any]]):
 
     def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[tuple[str, Any]]]:
         """The shards of the format's reader, each with the name of the format."""
-        found = self.files(base, splits)
-        name = self._recognised((file for files in found.values() for file in files), base)
+        name = self._format_of_splits(base, splits)
         shards = self._reader(name).shards(base, splits)
         return {split: [(name, shard) for shard in listed] for split, listed in shards.items()}
+
+    def _format_of_splits(self, base: str, splits: Mapping[str, str]) -> str:
+        found = self.files(base, splits)
+        return self._recognised((file for files in found.values() for file in files), base)
+
+    def left_out(
+        self, base: str, splits: Mapping[str, str], names: Sequence[str] | None = None
+    ) -> list[LeftOut]:
+        reader = self._reader(self._format_of_splits(base, splits))
+        return reader.left_out(base, splits, names)
 
     def records(self, shard: tuple[str, Any]) -> Iterator[RawImage | RawRow]:
         name, inner = shard
@@ -125,4 +168,6 @@ class AutoReader(Reader[tuple[str, Any]]):
         return table.FORMAT if self.columns else recognised(files, where)
 
     def _reader(self, name: str) -> Reader:
-        return READERS.get(name)(self.labels, self.features, self.columns)
+        reader = READERS.get(name)(**self.given)
+        reader.remarks = self.remarks
+        return reader

@@ -1,41 +1,43 @@
 """CSV and Parquet files of numeric columns."""
 
-import csv
 import dataclasses
-import gzip
-import io
-import itertools
-import math
 import posixpath
 import re
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar
-
-import pyarrow as pa
 
 from components.data.vectors import VectorRecord
 from components.example_gen.formats import parquet
-from components.example_gen.formats.reader import LABEL_COLUMNS, Class, Reader, as_class, as_classes
-from components.example_gen.paths import INSIDE, open_file
+from components.example_gen.formats.classes import Class, as_class, as_classes, check_all_labelled
+from components.example_gen.formats.reader import LABEL_COLUMNS, Reader
+from components.example_gen.formats.tables.columns import Column
+from components.example_gen.formats.tables.csv_file import CsvFile
+from components.example_gen.formats.tables.parquet_file import ParquetFile
+from components.example_gen.paths import INSIDE
 from components.example_gen.prepare import BadRecordError, RawRow, prepare_row
 
 FORMAT = "table"
 
 _CSV = re.compile(r".*\.(csv|tsv)(\.gz)?", re.IGNORECASE)
 
-_DELIMITERS = ",;\t"
-_BATCH_ROWS = 4096
-# Rows of a CSV file that decide which columns are numeric.
-_SAMPLE = 1000
+# Columns that a message names.
+_NAMED = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The names of the numeric columns, and of the column of labels, if any."""
+    """What a table holds.
+
+    Attributes:
+      columns: the names of the numeric columns.
+      label: that of the column of labels, if any.
+      remarks: what is left out, and which columns have bad rows, a line each.
+    """
 
     columns: tuple[str, ...]
     label: str | None
+    remarks: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +68,15 @@ class TableReader(Reader[Rows]):
 
     Labels are whole numbers, or names, which are numbered in sorted order over all splits.
     `features` names their column; by default it is `label`, `labels`, `class` or `target`, unless
-    that is one of `columns`. CSV is UTF-8 text whose first row names the columns; the delimiter is
-    the comma, semicolon or tab, whichever is most frequent in that row.
+    that is one of `columns`. CSV is text in `encoding`, by default UTF-8, whose first row names the
+    columns unless `header` is false; the delimiter is the comma, semicolon, tab or |, whichever is
+    most frequent in that row.
 
     Raises:
       ValueError: without `columns`.
     """
 
-    options: ClassVar[frozenset[str]] = frozenset({"features", "columns"})
+    options: ClassVar[frozenset[str]] = frozenset({"features", "columns", "encoding", "header"})
     pattern: ClassVar[re.Pattern[str]] = re.compile(
         f"{_CSV.pattern}|{parquet.ParquetReader.pattern.pattern}", re.IGNORECASE
     )
@@ -84,6 +87,8 @@ class TableReader(Reader[Rows]):
             raise ValueError(
                 "data.columns: a table needs the names of its numeric columns, found none"
             )
+        if self.encoding is not None:
+            _check_encoding(self.encoding)
         if "image" in self.features:
             raise ValueError("data.features.image: a table has no images; leave it out")
         label = self.features.get("label")
@@ -96,7 +101,7 @@ class TableReader(Reader[Rows]):
         found: dict[str, list[Rows]] = {split: [] for split in splits}
         for split, paths in self.files(base, splits).items():
             for path in paths:
-                file = _opened(path)
+                file = self._opened(path)
                 label = self._label(path, file.names)
                 file.check(self.columns, label)
                 source, first = posixpath.relpath(path, base), 0
@@ -104,6 +109,7 @@ class TableReader(Reader[Rows]):
                     found[split].append(Rows(path, source, group, first, count, label))
                     known |= names
                     first += count
+        check_all_labelled((each.path, each.label) for listed in found.values() for each in listed)
         classes = as_classes(known)
         return {
             split: [dataclasses.replace(each, classes=classes) for each in listed]
@@ -115,19 +121,19 @@ class TableReader(Reader[Rows]):
         wanted = dict.fromkeys(self.columns, "data.columns")
         if "label" in self.features:
             wanted[self.features["label"]] = "data.features.label"
-        for name, key in wanted.items():
-            if names.count(name) != 1:
-                found = f"{names.count(name) or 'no'} columns are called {name!r} ({key})"
-                raise ValueError(f"{path}: {found}; the columns are {', '.join(names)}")
+        _check_unique(path, names, wanted)
         usual = (name for name in LABEL_COLUMNS if name in names and name not in self.columns)
         return self.features.get("label") or next(usual, None)
+
+    def _opened(self, path: str) -> "_File":
+        return _opened(path, self.encoding, self.header)
 
     def count(self, shards: Sequence[Rows]) -> int:
         return sum(shard.count for shard in shards)
 
     def records(self, shard: Rows) -> Iterator[RawRow]:
         wanted = [*self.columns, *([shard.label] if shard.label else [])]
-        found = _opened(shard.path).rows(shard.group, wanted)
+        found = self._opened(shard.path).rows(shard.group, wanted)
         for index, (values, error) in enumerate(found, shard.first):
             source, of = f"{shard.source}{INSIDE}{index}", Class()
             if shard.label and error is None:
@@ -149,161 +155,126 @@ class TableReader(Reader[Rows]):
                 raise ValueError(f"{raw.source}: {error}") from error
 
 
-def inspect(files: Sequence[str]) -> Table:
+def _check_encoding(name: str) -> None:
+    try:
+        "".encode(name)
+    except LookupError as error:
+        raise ValueError(
+            f"data.encoding: no encoding {name!r}; name one of Python's, such as cp1252 or utf-16"
+        ) from error
+
+
+def inspect(
+    files: Sequence[str],
+    encoding: str | None = None,
+    header: bool | None = None,
+    features: Mapping[str, str] | None = None,
+    **others: object,
+) -> Table:
     """The columns that all files of a table have in common.
 
-    A column of a CSV file is numeric if its cells in the first rows are numbers or empty.
+    A column of a CSV file is numeric if nearly all of its cells in the first rows are numbers or
+    missing; a row with another cell is a bad record, wherever it is.
+
+    Args:
+      files: paths.
+      encoding, header, features: as of `TableReader`.
+      **others: arguments that a table does not use; the reader refuses them.
 
     Raises:
       ValueError: for files without a common numeric column, and for damaged files.
     """
-    opened = [_opened(path) for path in files]
-    names = [name for name in opened[0].names if all(name in file.names for file in opened)]
-    numeric = [set(file.numeric()) for file in opened]
-    labels = (name for name in LABEL_COLUMNS if all(file.has_labels(name) for file in opened))
-    label = next(labels, None)
-    columns = [name for name in names if name != label and all(name in own for own in numeric)]
-    if not columns:
-        raise ValueError(f"{files[0]}: no column of numbers; found {', '.join(names) or 'none'}")
-    return Table(tuple(columns), label)
+    if encoding is not None:
+        _check_encoding(encoding)
+    opened = [_opened(path, encoding, header) for path in files]
+    for file in opened:
+        file.check_header()
+    every = [file.columns() for file in opened]
+    names = list(dict.fromkeys(opened[0].names))
+    common = [name for name in names if all(name in columns for columns in every)]
+    pairs = list(zip(opened, every, strict=True))
+    labels = (
+        name
+        for name in LABEL_COLUMNS
+        if name in common and all(file.has_labels(name, columns[name]) for file, columns in pairs)
+    )
+    label = (features or {}).get("label") or next(labels, None)
+    chosen = [
+        name
+        for name in common
+        if name and name != label and all(columns[name].is_numeric for columns in every)
+    ]
+    remarks = list(_remarks(files, every, set(chosen), label))
+    if not chosen:
+        found = ", ".join(names[:_NAMED])
+        first = f"; {remarks[0]}" if remarks else ""
+        raise ValueError(f"{files[0]}: no column of numbers; found {found or 'none'}{first}")
+    for path, file in zip(files, opened, strict=True):
+        _check_unique(path, file.names, dict.fromkeys(chosen, "rename one of them"))
+    return Table(tuple(chosen), label, tuple(remarks))
 
 
-# A row by column, and what is wrong with it, or None.
-_Row = tuple[Mapping[str, str | float | None], str | None]
-_TextRow = tuple[Mapping[str, str | None], str | None]
+def _remarks(
+    files: Sequence[str],
+    every: Sequence[Mapping[str, Column]],
+    chosen: Collection[str],
+    label: str | None,
+) -> Iterator[str]:
+    """What is left out of a table and why, and which columns have rows that are bad."""
+    said: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for path, columns in zip(files, every, strict=True):
+        source = posixpath.basename(path)
+        for name, column in columns.items():
+            if name == label:
+                if column.first_missing:
+                    said.setdefault(
+                        name,
+                        f"{source}: labels {name!r}: {column.first_missing}; a word is a class of "
+                        "its own, a row without one a bad record",
+                    )
+            elif not name:
+                if column.numbers or column.others:
+                    left_out.setdefault(name, f"left out: a column of {source} without a name")
+            elif name not in chosen:
+                lacking = [
+                    path for path, known in zip(files, every, strict=True) if name not in known
+                ]
+                why = f"{posixpath.basename(lacking[0])} has none" if lacking else column.problem
+                if lacking or not column.is_numeric:
+                    left_out.setdefault(name, f"left out: column {name!r} of {source}: {why}")
+            elif column.problem:
+                count = column.missing + column.others
+                said.setdefault(
+                    name,
+                    f"{source}: column {name!r}: {column.problem}; rows without a number are bad "
+                    f"records, {count} of the first {count + column.numbers}",
+                )
+            if name in LABEL_COLUMNS and name in chosen and column.no_class:
+                yield (
+                    f"{source}: column {name!r} is one of numbers, not of labels: {column.no_class}"
+                )
+    yield from list(said.values())[:_NAMED]
+    yield from list(left_out.values())[:_NAMED]
+    if len(left_out) > _NAMED:
+        yield f"left out: {len(left_out) - _NAMED} more columns"
 
 
-class _CsvFile:
-    """A CSV file: every cell is text, and "" is empty."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        header = next(self._lines(), None)
-        if header is None:
-            raise ValueError(f"{path}: the file is empty, expected a header row")
-        self.names = [name.strip() for name in header]
-
-    def numeric(self) -> list[str]:
-        """The columns of numbers."""
-        first = self._first_cells([name for name in self.names if name])
-        return [name for name, cells in first.items() if cells and all(map(_is_number, cells))]
-
-    def has_labels(self, name: str) -> bool:
-        """Whether there is such a column, of whole numbers or names."""
-        if name not in self.names:
-            return False
-        cells = self._first_cells([name])[name]
-        return bool(cells) and all(map(_is_class, cells))
-
-    def check(self, columns: Sequence[str], label: str | None) -> None:
-        """Raises ValueError for columns that cannot hold numbers or labels; text can."""
-
-    def groups(self, label: str | None) -> Iterator[tuple[int, set[str]]]:
-        """The number of rows and the names of classes of every part."""
-        count = 0
-        cells: set[str] = set()
-        for row, _ in self.rows(0, [label] if label else []):
-            count += 1
-            if label and (cell := row.get(label)):
-                cells.add(cell)
-        yield count, set(filter(_is_class, cells))
-
-    def rows(self, group: int, names: Sequence[str]) -> Iterator[_TextRow]:
-        places = {name: self.names.index(name) for name in names}
-        for cells in itertools.islice(self._lines(), 1, None):
-            if len(cells) == len(self.names):
-                yield {name: cells[place].strip() or None for name, place in places.items()}, None
-            else:
-                yield {}, f"{len(cells)} fields, the first row has {len(self.names)}"
-
-    def _first_cells(self, names: Sequence[str]) -> dict[str, set[str]]:
-        """The distinct non-empty cells of columns in the first rows."""
-        first = list(itertools.islice(self.rows(0, names), _SAMPLE))
-        return {name: {cell for row, _ in first if (cell := row.get(name))} for name in names}
-
-    def _lines(self) -> Iterator[list[str]]:
-        """The cells of every row, including the header, without blank lines."""
-        with open_file(self._path) as file:
-            zipped = self._path.lower().endswith(".gz")
-            # Bytes that are not UTF-8 make only the cell that holds them invalid.
-            text = io.TextIOWrapper(
-                gzip.GzipFile(fileobj=file) if zipped else file,
-                "utf-8-sig",
-                "backslashreplace",
-                newline="",
-            )
-            try:
-                first = text.readline()
-                delimiter = max(_DELIMITERS, key=first.count)
-                # Python 3.10's csv refuses NUL.
-                whole = (line.replace("\0", r"\0") for line in itertools.chain([first], text))
-                yield from filter(None, csv.reader(whole, delimiter=delimiter, strict=True))
-            except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise ValueError(f"{self._path}: not a whole CSV file ({error})") from error
+def _check_unique(path: str, names: Sequence[str], wanted: Mapping[str, str]) -> None:
+    """Raises ValueError for a wanted column that is missing or repeated; by name, what to do."""
+    counts = Counter(names)
+    for name, key in wanted.items():
+        if counts[name] != 1:
+            listed = ", ".join(names[:_NAMED])
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            found = f"{counts[name] or 'no'} columns are called {name!r} ({key})"
+            raise ValueError(f"{path}: {found}; the columns are {listed}{more}")
 
 
-class _ParquetFile:
-    """A Parquet file, with the methods of `_CsvFile`: columns have types, and null is empty."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        with parquet.opened(path) as file:
-            self._schema = file.schema_arrow
-            metadata = file.metadata
-        self.names = list(self._schema.names)
-        self._counts = [
-            metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
-        ]
-
-    def numeric(self) -> list[str]:
-        return [field.name for field in self._schema if _is_numeric(field.type)]
-
-    def has_labels(self, name: str) -> bool:
-        return name in self.names and parquet.is_label(self._schema.field(name).type)
-
-    def check(self, columns: Sequence[str], label: str | None) -> None:
-        for name in columns:
-            kind = self._schema.field(name).type
-            if not _is_numeric(kind):
-                raise ValueError(f"{self._path}: the column {name!r} is {kind}, expected numbers")
-        if label:
-            parquet.check_label(self._path, self._schema, label)
-
-    def groups(self, label: str | None) -> Iterator[tuple[int, set[str]]]:
-        for group, count in enumerate(self._counts):
-            yield count, set(parquet.class_names(self._path, group, label))
-
-    def rows(self, group: int, names: Sequence[str]) -> Iterator[_Row]:
-        with parquet.opened(self._path) as file:
-            for batch in file.iter_batches(
-                _BATCH_ROWS, row_groups=[group], columns=list(names), use_threads=False
-            ):
-                for row in batch.to_pylist():
-                    yield row, None
+_File = CsvFile | ParquetFile
 
 
-_File = _CsvFile | _ParquetFile
-
-
-def _opened(path: str) -> _File:
-    return _CsvFile(path) if _CSV.fullmatch(posixpath.basename(path)) else _ParquetFile(path)
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def _is_class(text: str) -> bool:
-    """Whether text can be a class: anything except a number that is not whole."""
-    try:
-        float(text)
-    except ValueError:
-        return True
-    return text.lstrip("+-").isdigit()
+def _opened(path: str, encoding: str | None = None, header: bool | None = None) -> _File:
+    if _CSV.fullmatch(posixpath.basename(path)):
+        return CsvFile(path, encoding, header)
+    return ParquetFile(path)

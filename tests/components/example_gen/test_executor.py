@@ -298,6 +298,20 @@ def test_the_split_of_a_row_depends_on_its_numbers_alone(tmp_path, run_example_g
     assert held_out < more_held_out
 
 
+def test_16_bits_of_which_12_are_in_use(tmp_path, run_example_gen):
+    pixels = np.random.default_rng(3).integers(0, 4096, (40, 8, 8)).astype(np.uint16)
+    np.savez(tmp_path / "a.npz", images=pixels)
+    options = {"path": str(tmp_path / "a.npz"), "image_shape": (8, 8, 1)}
+    with pytest.raises(ValueError, match=r"all 40 images of 16 bits .*data\.bits: 12"):
+        run_example_gen(DataConfig(**options), tmp_path / "out")
+
+    found = run_example_gen(DataConfig(**options, bits=12), tmp_path / "scaled")
+    means = [
+        feature[examples.MEAN].float_list.value[0] for feature in parsed(found, "train").values()
+    ]
+    assert 0.4 < np.mean(means) < 0.6
+
+
 def test_a_damaged_file_ends_the_stage_without_output(data_folder, tmp_path, run_example_gen):
     base = tmp_path / "digits"
     shutil.copytree(data_folder / "digits", base)

@@ -11,7 +11,8 @@ from components.example_gen.formats.registry import READERS
 def inspect(folder, data_format="auto"):
     reader = READERS.get(data_format)()
     shards = reader.shards(str(folder), reader.splits(str(folder)))
-    return image_sizes.inspect(reader, [shard for listed in shards.values() for shard in listed])
+    every = [shard for listed in shards.values() for shard in listed]
+    return image_sizes.inspect(reader, every, str(folder))
 
 
 def jpeg(size, orientation=1):
@@ -64,5 +65,8 @@ def test_a_large_folder_is_looked_at_all_over(tmp_path):
 
 def test_no_image_at_all_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match="none of 1 records is an image"):
+    with pytest.raises(
+        ValueError,
+        match=r"none of 1 records is an image: a\.png: not an image file .*text, 'no image'",
+    ):
         inspect(tmp_path)

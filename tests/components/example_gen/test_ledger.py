@@ -43,8 +43,9 @@ def config(**options):
     return DataConfig(path="a", image_shape=(8, 8, 1), **options)
 
 
-def ledger(inputs=1000, rejected=0, dropped=0, leaks=0, eval_examples=100):
+def ledger(inputs=1000, rejected=0, dropped=0, leaks=0, eval_examples=100, bits=()):
     counts = {
+        **{f"bits/{each}": 5 for each in bits},
         "inputs/train": inputs,
         "rejected/train": rejected,
         "dropped/duplicate": dropped,
@@ -68,6 +69,9 @@ QUARANTINE = {"on_bad_record": "quarantine"}
         (ledger(rejected=400), {**QUARANTINE, "max_rejected_fraction": 0.5}),
         (ledger(leaks=3), {"on_leak": "keep"}),
         (ledger(dropped=5), {}),
+        (ledger(bits=(3, 12, 15)), {}),
+        (ledger(bits=(12,)), {"bits": 16}),
+        (ledger(bits=(12,)), {"bits": 12}),
     ],
 )
 def test_accepted(found, options):
@@ -93,6 +97,13 @@ def test_accepted(found, options):
             {},
             "2 records of train are in eval too: x.png: the same as y.png in eval; and 1 more",
         ),
+        (
+            ledger(bits=(3, 11)),
+            {},
+            r"^all 10 images of 16 bits use at most 11: .*nearly black; data\.bits: 12 scales 0 to "
+            r"4,095 to the whole range, data\.bits: 16 keeps",
+        ),
+        (ledger(bits=(8,)), {}, r"at most 8: .*data\.bits: 8 scales 0 to 255"),
         (ledger(eval_examples=0), {}, "split 'eval' has no examples out of 1000 records"),
         (
             ledger(rejected=900),

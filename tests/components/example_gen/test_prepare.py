@@ -209,7 +209,7 @@ BAD = {
     "bytes changed": (WHOLE[:2000] + bytes(400) + WHOLE[2400:], "does not decode"),
     "larger than max_pixels": (png_header(9000, 9000), "9000x9000 pixels .*max_pixels, 64,000,000"),
     "a bomb": (png_header(60_000, 60_000), "more than 178,956,970 pixels"),
-    "tiff": (file(Image.fromarray(RGB), "TIFF"), "not an image file"),
+    "tiff": (file(Image.fromarray(RGB), "TIFF"), "not an image file .*looks like TIFF"),
     "an object array": (np.array([["a"]]), "elements of type <U1, expected numbers"),
     "two channels": (noise(4, 4, 2), r"an array \[4, 4, 2\]"),
     "no pixels": (noise(0, 4), "no pixels"),
@@ -225,6 +225,83 @@ def test_bad_records_have_a_reason_of_one_line(content, reason):
     with pytest.raises(BadRecordError, match=reason) as caught:
         prepare(RawImage(content, "a"), Preparation())
     assert "\n" not in str(caught.value)
+
+
+HINTS = {
+    "tiff": (file(Image.fromarray(RGB), "TIFF"), "looks like TIFF, which is not read; convert"),
+    "heic": (b"\0\0\0\x18ftypheic" + bytes(9), "looks like HEIC or AVIF"),
+    "a page": (b"\n<!DOCTYPE html><html>404", "looks like a web page or XML, '<!DOCTYPE html>"),
+    "raw pixels": (bytes(16 * 16 * 3), "768 bytes, as many as 16x16x3 raw pixels have; encode"),
+    "gray raw pixels": (bytes(28 * 28), "784 bytes, as many as 28x28x1 raw pixels have"),
+    "base64": (b"iVBORw0KGgoAAAANS", "looks like PNG in base64; decode it first"),
+    "numpy": (b"\x93NUMPY\1\0v\0{}", "looks like a NumPy file"),
+    "text": (b"img/cat/001.png", "looks like text, 'img/cat/001.png'"),
+}
+
+
+@pytest.mark.parametrize(("content", "hint"), HINTS.values(), ids=HINTS)
+def test_what_is_no_image_file_is_named(content, hint):
+    with pytest.raises(BadRecordError, match="not an image file") as caught:
+        prepare(RawImage(content, "a"), Preparation())
+    assert hint in str(caught.value)
+
+
+TWELVE = np.array([[0, 2048, 4095]], np.uint16)
+SCALED = [[0, 128, 255]]
+# Content, data.bits, the pixels, and the bits in use.
+BITS = {
+    "12 of 16": (TWELVE, None, [[0, 8, 16]], 12),
+    "12": (TWELVE, 12, SCALED, 12),
+    "big endian": (TWELVE.astype(">u2"), None, [[0, 8, 16]], 12),
+    "12 of 32": (TWELVE.astype(np.int32), 12, SCALED, 12),
+    "8 of 16": (np.array([[0, 255]], np.uint16), 8, [[0, 255]], 8),
+    "8 of 16, big endian": (np.array([[0, 255]], ">u2"), None, [[0, 1]], 8),
+    "16 of 64": (np.array([[0, 65535]], np.int64), 16, [[0, 255]], 16),
+    "png": (file(Image.fromarray(TWELVE)), 12, SCALED, 12),
+    "an 8-bit png": (file(Image.fromarray(np.uint8([[0, 9]]))), 12, [[0, 9]], None),
+    "an 8-bit array": (np.uint8([[0, 9]]), 12, [[0, 9]], None),
+    "black": (np.zeros((1, 2), np.uint16), None, [[0, 0]], 0),
+}
+
+
+@pytest.mark.parametrize(("content", "bits", "expected", "used"), BITS.values(), ids=BITS)
+def test_bits_in_use(content, bits, expected, used):
+    assert (pixels(content, bits=bits)[..., 0] == expected).all()
+    assert prepare(RawImage(content, "a.png"), Preparation(bits=bits)).bits == used
+
+
+@pytest.mark.parametrize(
+    ("content", "bits", "reason"),
+    [
+        (np.array([[0, 4096]], np.uint16), 12, r"values from 0 to 4096, more than 12 bits \(data"),
+        (np.array([[-1, 9]], np.int16), 12, "values from -1 to 9"),
+        (np.array([[0, 4095]], np.int32), None, "expected 0 to 255; data.bits scales those"),
+    ],
+)
+def test_values_of_more_bits_are_bad(content, bits, reason):
+    with pytest.raises(BadRecordError, match=reason):
+        prepare(RawImage(content, "a"), Preparation(bits=bits))
+
+
+def colours_of_16_bits(value: int) -> bytes:
+    rows = b"".join(b"\0" + struct.pack(">6H", *[value] * 6) for _ in range(2))
+    found = b"\x89PNG\r\n\x1a\n"
+    for kind, body in (
+        (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ):
+        found += struct.pack(">I", len(body)) + kind + body
+        found += struct.pack(">I", zlib.crc32(kind + body))
+    return found
+
+
+def test_colours_of_16_bits_of_which_12_are_in_use():
+    content = colours_of_16_bits(4095)
+    assert prepare(RawImage(content, "a.png"), Preparation()).bits == 12
+    with pytest.raises(BadRecordError, match=r"16-bit colours, .*data\.bits: 12 needs"):
+        prepare(RawImage(content, "a.png"), Preparation(bits=12))
+    assert prepare(RawImage(colours_of_16_bits(65535), "a.png"), Preparation()).bits == 16
 
 
 def test_what_the_reader_says_is_the_reason():

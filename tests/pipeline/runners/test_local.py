@@ -1,6 +1,8 @@
 import fcntl
 import logging
+import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,23 @@ def test_two_runs_do_not_share_a_root(recipe, tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(BlockingIOError, match="another run uses this root"):
             local.run(recipe, str(tmp_path), print)
+
+
+@pytest.mark.parametrize("name", ["q[x]", "a*b", "a?", "a\\b"])
+def test_a_folder_that_stages_would_take_for_a_pattern_is_named(
+    recipe, tmp_path, monkeypatch, name
+):
+    root = str(tmp_path / name)
+    (sign,) = set(name) & set("[*?\\")
+    message = re.escape(f"{root}: the path holds {sign}, which stages take for a pattern; choose")
+    with pytest.raises(ValueError, match=f"--root: {message}"):
+        local.run(recipe, root, print)
+    with pytest.raises(ValueError, match=f"--root: {message}"):
+        local.inspect(recipe.data, print, root=root)
+    monkeypatch.setattr(tempfile, "tempdir", root)
+    with pytest.raises(ValueError, match=f"TMPDIR: {message}"):
+        local.inspect(recipe.data, print)
+    assert not (tmp_path / name).exists()
 
 
 def test_a_root_that_cannot_be_made_is_named(recipe, tmp_path):

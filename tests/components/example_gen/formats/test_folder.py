@@ -28,7 +28,7 @@ def labels_of(base, splits):
         pytest.param(
             ["10/1.png", "9/1.png"],
             {"all": "*/*"},
-            {"all": {"9/1.png": 9, "10/1.png": 10}},
+            {"all": {"9/1.png": 0, "10/1.png": 1}},
             id="numbers",
         ),
         pytest.param(
@@ -99,7 +99,7 @@ def test_splits_and_labels(tree, png, names, splits, labels):
     [
         ([], FileNotFoundError, "the folder is empty"),
         (["a/1.png", "1.png"], ValueError, "1.png: an image beside folders"),
-        (["train/1.png", "val/1.png", "test/1.png"], ValueError, "test, train, val.*data.splits"),
+        (["train/1.png", "val/1.png", "eval/1.png"], ValueError, "eval, train, val.*data.splits"),
         (["train/1.png", "test/1.png", "extra/1.png"], ValueError, "cannot tell train from eval"),
         (["train/1.png", "test/1.png", "1.png"], ValueError, "cannot tell train from eval.*1.png"),
         (["a/b/1.png", "c/1.png"], ValueError, "a/b/1.png: an image deeper than <class>/<image>"),
@@ -169,7 +169,7 @@ def test_labels_in_a_folder_of_their_own(tree, png):
     table = b"file,label\n../images/1.png,7\n../images/2.png,3\n"
     base = tree({"images/1.png": png(1), "images/2.png": png(2), "meta/labels.csv": table})
     shards = FolderReader(labels="meta/labels.csv").shards(base, {"all": "images/*"})["all"]
-    assert [image.label for image in FolderReader().read(shards[0])] == [7, 3]
+    assert [image.class_name for image in FolderReader().read(shards[0])] == ["7", "3"]
 
 
 def test_shards_hold_every_file_once(tree, png, monkeypatch):

@@ -89,6 +89,10 @@ def test_write_refuses_what_cannot_be_read(tmp_path, array):
             ["train-images.idx3-ubyte", "test-images.idx3-ubyte", "test-labels.idx1-ubyte"],
             {"train": "train-*-ubyte*", "eval": "test-*-ubyte*"},
         ),
+        (
+            ["x[1]-train-images-idx3-ubyte", "x[1]-val-images-idx3-ubyte"],
+            {"train": "x[[]1]-train-*-ubyte*", "eval": "x[[]1]-val-*-ubyte*"},
+        ),
         (["train-images-idx3-ubyte", "README.md"], {"all": "train-*-ubyte*"}),
         (["images-idx3-ubyte", "labels-idx1-ubyte"], {"all": "*-ubyte*"}),
     ],
@@ -108,7 +112,7 @@ def test_splits(tree, names, splits):
         (["train.csv"], FileNotFoundError, "no IDX file"),
         (["a-images-idx3-ubyte", "b-images-idx3-ubyte"], ValueError, "'a-', 'b-'.*data.splits"),
         (
-            ["train-images-idx3-ubyte", "val-images-idx3-ubyte", "test-images-idx3-ubyte"],
+            ["train-images-idx3-ubyte", "val-images-idx3-ubyte", "eval-images-idx3-ubyte"],
             ValueError,
             "cannot tell train from eval",
         ),
@@ -188,3 +192,24 @@ def test_remote_folder():
     (shard,) = shards = reader.shards(base, splits)["all"]
     assert reader.count(shards) == 3
     assert len(list(reader.read(shard))) == 3
+
+
+def test_labels_of_one_split_alone_are_refused(idx_folder):
+    base = idx_folder(
+        {
+            "train-images-idx3-ubyte": IMAGES,
+            "train-labels-idx1-ubyte": np.zeros(len(IMAGES), np.uint8),
+            "t10k-images-idx3-ubyte": IMAGES,
+        }
+    )
+    reader = IdxReader()
+    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte: no labels, but .*train-images"):
+        reader.shards(base, reader.splits(base))
+
+
+def test_of_three_splits_val_is_left_out(tree):
+    names = [f"{split}-images-idx3-ubyte" for split in ("train", "val", "test")]
+    base = tree(dict.fromkeys(names, b""))
+    splits = IdxReader().splits(base)
+    assert splits == {"train": "train-*-ubyte*", "eval": "test-*-ubyte*"}
+    assert [each.first for each in IdxReader().left_out(base, splits)] == [names[1]]

@@ -128,13 +128,18 @@ def test_splits_by_name_and_classes_over_all_of_them(tmp_path):
 
 @pytest.mark.parametrize(
     ("labels", "expected"),
-    [(["3", "12", "3"], [3, 12, 3]), (["-1", "1", "-1"], [0, 1, 0]), (["b", "a", "7"], [2, 1, 0])],
+    [
+        (["0", "1", "0"], [0, 1, 0]),
+        (["3", "12", "3"], [0, 1, 0]),
+        (["-1", "1", "-1"], [0, 1, 0]),
+        (["b", "a", "7"], [2, 1, 0]),
+    ],
 )
 def test_labels_in_text(tmp_path, labels, expected):
     rows = [{"x": index, "class": label} for index, label in enumerate(labels)]
     base = write(tmp_path / "data", {"a.csv": text(rows)})
     found = read(base, columns=("x",))["all"]
-    names = labels if "b" in labels or "-1" in labels else [None] * len(labels)
+    names = [None] * len(labels) if labels == ["0", "1", "0"] else labels
     assert [of for _, of in found.values()] == list(zip(expected, names, strict=True))
 
 

@@ -1,0 +1,1 @@
+"""NumPy files: their arrays, and which of them are images."""

@@ -1,0 +1,87 @@
+"""Classes of records: from cells, names and numbers."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from components.example_gen.prepare import BadRecordError
+
+# More classes than any data set has: a larger label is an identifier or a date.
+_LARGEST_LABEL = 999_999
+
+
+class Class(NamedTuple):
+    """A class: its label, and its name if it has one; both None for no class."""
+
+    label: int | None = None
+    name: str | None = None
+
+
+def as_class(value: int | str | None, column: str, classes: Mapping[str, Class] | None) -> Class:
+    """The class in a cell of a column.
+
+    Args:
+      value: a whole number, a name, or None for an empty cell.
+      column: its name, for messages.
+      classes: by name, if classes have names.
+
+    Raises:
+      BadRecordError: for an empty cell, a number that is no label, and an unknown name.
+    """
+    if value is None:
+        raise BadRecordError(f"the column {column!r} holds no label")
+    if isinstance(value, str):
+        assert classes is not None  # A column of text has names.
+        if value not in classes:
+            raise BadRecordError(
+                f"the column {column!r} holds {value!r}, expected a whole number or a name"
+            )
+        return classes[value]
+    check_label(value, f"the column {column!r}")
+    return Class(value)
+
+
+def check_all_labelled(labels: Iterable[tuple[str, str | None]]) -> None:
+    """Raises ValueError, naming one of each, if only some parts of the data have labels.
+
+    Args:
+      labels: of every part, its place and what holds its labels, or None.
+    """
+    labelled: tuple[str, str] | None = None
+    bare: str | None = None
+    for where, label in labels:
+        if label is None:
+            bare = bare or where
+        else:
+            labelled = labelled or (where, label)
+        if bare and labelled:
+            raise ValueError(
+                f"{bare}: no labels, but {labelled[0]} has some ({labelled[1]}); label all or none"
+            )
+
+
+def check_label(value: int, where: str) -> None:
+    """Raises BadRecordError for a number that is no label; `where` is the place that holds it."""
+    if value < 0:
+        raise BadRecordError(f"{where} holds {value}, labels count from 0")
+    if value > _LARGEST_LABEL:
+        raise BadRecordError(
+            f"{where} holds {value}, labels number the classes from 0, up to {_LARGEST_LABEL}"
+        )
+
+
+def as_classes(values: Iterable[str]) -> dict[str, Class]:
+    """Classes by name: numbers 0 to n-1, or 1 to n, are their own labels; others are names.
+
+    Labels of names are their positions in sorted order, of numbers in numeric order. So `01`, dates
+    and identifiers are names: as labels, they would merge, or ask for millions of outputs.
+    """
+    values = set(values)
+    if values and all(value.isascii() and value.isdigit() for value in values):
+        # By value; Python does not convert numbers of thousands of digits.
+        ordered = sorted(values, key=lambda v: (len(v.lstrip("0")), v.lstrip("0"), v))
+        for first in (0, 1):
+            if ordered == [str(first + index) for index in range(len(ordered))]:
+                return {value: Class(int(value)) for value in ordered}
+    else:
+        ordered = sorted(values)
+    return {value: Class(index, value) for index, value in enumerate(ordered)}

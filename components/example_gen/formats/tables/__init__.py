@@ -1,0 +1,1 @@
+"""Files of tables, CSV and Parquet, and what their columns hold."""
