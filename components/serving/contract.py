@@ -20,6 +20,8 @@ _IS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 _SEEDS_PER_RUN = 2**32
+# Labels in an error.
+_NAMED = 10
 
 
 def row_seeds(seed: int, count: int, start: int = 0) -> np.ndarray:
@@ -68,7 +70,7 @@ def check(
     if "labels" in inputs and class_shares is not None:
         unknown = ~np.isin(inputs["labels"], np.flatnonzero(class_shares))
         if unknown.any():
-            asked = inputs["labels"][unknown].tolist()
+            asked = np.unique(inputs["labels"][unknown])[:_NAMED].tolist()
             raise ValueError(f"labels: {no_such_class(class_shares)} {asked}")
 
 

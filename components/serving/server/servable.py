@@ -2,14 +2,14 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from components.common import files, saved_models
-from components.serving import warmup
+from components.serving import contract, warmup
 from components.serving.contract import MAX_ROWS
 from components.serving.server.errors import RequestError, invalid
 
@@ -21,23 +21,6 @@ _STATUSES: dict[type[Exception], int] = {
     tf.errors.NotFoundError: 404,
     tf.errors.ResourceExhaustedError: 429,
 }
-
-# In an error.
-_MOST_NAMED = 20
-
-
-def _in_unit_interval(values: np.ndarray) -> bool:
-    # False for NaN too.
-    return bool(((values >= 0.0) & (values <= 1.0)).all())
-
-
-# Of a generator's inputs: what values have to be, and in words.
-_VALUES: dict[str, tuple[Callable[[np.ndarray], bool], str]] = {
-    "latents": (lambda values: bool(np.isfinite(values).all()), "expected finite numbers"),
-    "truncation": (_in_unit_interval, "expected numbers in [0, 1]"),
-    "positions": (_in_unit_interval, "expected numbers in [0, 1]"),
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
@@ -81,8 +64,8 @@ class Servable:
         self.signature_defs = _signature_defs(path)
         # Only generators of the contract promise it.
         by_rows = self._is_generator = bool(description)
-        shares = description.get("class_shares", ())
-        self._labels = [label for label, share in enumerate(shares) if share > 0]
+        shares = description.get("class_shares")
+        self._class_shares = None if shares is None else np.asarray(shares)
         self.signatures = {
             name: _signature(definition, by_rows)
             for name, definition in self.signature_defs.items()
@@ -115,7 +98,7 @@ class Servable:
         Raises:
           RequestError: if shapes or values are others, or there are too many rows.
         """
-        rows = {}
+        most, limit = 0, min(max_rows, self.max_rows)
         for name, value in inputs.items():
             spec = self.signatures[signature].inputs[name]
             if not spec.shape.is_compatible_with(value.shape):
@@ -123,27 +106,15 @@ class Servable:
                     f"{name}: expected shape {_shape(spec.shape.as_list())}, found "
                     f"{_shape(value.shape)}"
                 )
-            rows[name] = value.shape[0] if value.shape else 0
-        most, limit = max(rows.values(), default=0), min(max_rows, self.max_rows)
+            most = max(most, value.shape[0] if value.shape else 0)
         if most > limit:
             raise invalid(f"a request may have {limit} rows, found {most}")
-        if self._is_generator:
-            self._check_values(inputs)
-            for name, count in rows.items():
-                if count != most:
-                    raise invalid(f"{name}: as many rows as others needed, {most}, found {count}")
+        if self._is_generator and inputs:
+            try:
+                contract.check(inputs, limit, self._class_shares)
+            except ValueError as error:
+                raise invalid(str(error)) from error
         return most
-
-    def _check_values(self, inputs: Mapping[str, np.ndarray]) -> None:
-        for name, value in inputs.items():
-            check, expected = _VALUES.get(name, (None, ""))
-            if check and not check(value):
-                raise invalid(f"{name}: {expected}")
-            if name == "labels" and not np.isin(value, self._labels).all():
-                unknown, known = sorted(set(value.tolist()) - set(self._labels)), self._labels
-                raise invalid(
-                    f"labels: no such class: {_few(unknown)}; the generator has {_few(known)}"
-                )
 
 
 def _signature_defs(path: str) -> dict[str, meta_graph_pb2.SignatureDef]:
@@ -172,10 +143,6 @@ def _specs(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, tf.Tenso
 def _array(value: object) -> np.ndarray:
     # Scalars are of Python's or NumPy's own types.
     return np.array(value, dtype=object) if isinstance(value, bytes) else np.asarray(value)
-
-
-def _few(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers[:_MOST_NAMED])) + (", …" if numbers[_MOST_NAMED:] else "")
 
 
 def _shape(sizes: tuple[int | None, ...]) -> str:

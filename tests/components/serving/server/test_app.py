@@ -313,16 +313,16 @@ def test_what_is_not_one_png_file_is_not_acceptable(generator, signature, rows, 
 @pytest.mark.parametrize(
     ("signature", "inputs", "words"),
     [
-        ("sample", {"seeds": [1, 2], "labels": [1, 2]}, "no such class: 1; the generator has 0, 2"),
+        ("sample", {"seeds": [1, 2], "labels": [1, 2]}, "no such class; the generator has classes 0, 2"),
         (
             "sample",
             {"seeds": [1, 2], "labels": [0]},
-            "labels: as many rows as others needed, 2, found 1",
+            "seeds: as many rows as labels needed, 1, found 2",
         ),
         (
             "sample",
             {"seeds": [], "labels": [0]},
-            "seeds: as many rows as others needed, 1, found 0",
+            "seeds: as many rows as labels needed, 1, found 0",
         ),
         (
             "sample",
