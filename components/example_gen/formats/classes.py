@@ -7,6 +7,7 @@ from components.example_gen.prepare import BadRecordError
 
 # More classes than any data set has: a larger label is an identifier or a date.
 _LARGEST_LABEL = 999_999
+_MOST_DIGITS = len(str(_LARGEST_LABEL)) + 1
 
 
 class Class(NamedTuple):
@@ -70,18 +71,20 @@ def check_label(value: int, where: str) -> None:
 
 
 def as_classes(values: Iterable[str]) -> dict[str, Class]:
-    """Classes by name: numbers 0 to n-1, or 1 to n, are their own labels; others are names.
+    """Classes by name: numbers are their own labels if they number the classes; others are names.
 
-    Labels of names are their positions in sorted order, of numbers in numeric order. So `01`, dates
-    and identifiers are names: as labels, they would merge, or ask for millions of outputs.
+    They do if they are written without zeros in front, and fewer are missing below the largest than
+    there are, so that a class without examples does not rename others. Labels of names are their
+    positions in sorted order, of numbers in numeric order. So `01`, dates and identifiers are
+    names: as labels, they would merge, or ask for millions of outputs.
     """
     values = set(values)
     if values and all(value.isascii() and value.isdigit() for value in values):
         # By value; Python does not convert numbers of thousands of digits.
         ordered = sorted(values, key=lambda v: (len(v.lstrip("0")), v.lstrip("0"), v))
-        for first in (0, 1):
-            if ordered == [str(first + index) for index in range(len(ordered))]:
-                return {value: Class(int(value)) for value in ordered}
+        plain = all(value == "0" or not value.startswith("0") for value in values)
+        if plain and len(ordered[-1]) < _MOST_DIGITS and int(ordered[-1]) < 2 * len(values):
+            return {value: Class(int(value)) for value in ordered}
     else:
         ordered = sorted(values)
     return {value: Class(index, value) for index, value in enumerate(ordered)}

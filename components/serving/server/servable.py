@@ -22,6 +22,7 @@ _STATUSES: dict[type[Exception], int] = {
     tf.errors.ResourceExhaustedError: 429,
 }
 
+
 @dataclasses.dataclass(frozen=True)
 class Signature:
     """What a signature takes and makes.

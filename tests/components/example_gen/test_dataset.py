@@ -91,7 +91,16 @@ CASES = {
         {},
     ),
     "1 to n": (["1/1.png", "2/1.png"], {"1/1.png": (1, None), "2/1.png": (2, None)}, {}),
-    "a gap": (["0/1.png", "2/1.png"], {"0/1.png": (0, "0"), "2/1.png": (1, "2")}, {}),
+    "a class without examples": (
+        ["0/1.png", "2/1.png"],
+        {"0/1.png": (0, None), "2/1.png": (2, None)},
+        {},
+    ),
+    "more numbers missing than there": (
+        ["0/1.png", "4/1.png"],
+        {"0/1.png": (0, "0"), "4/1.png": (1, "4")},
+        {},
+    ),
     "numbers and names": (["0/1.png", "x/1.png"], {"0/1.png": (0, "0"), "x/1.png": (1, "x")}, {}),
     "a hidden class": (
         ["cat/1.png", "dog/1.png", ".cow/1.png", ".cow/2.png", "dog/.2.png"],

@@ -313,7 +313,11 @@ def test_what_is_not_one_png_file_is_not_acceptable(generator, signature, rows, 
 @pytest.mark.parametrize(
     ("signature", "inputs", "words"),
     [
-        ("sample", {"seeds": [1, 2], "labels": [1, 2]}, "no such class; the generator has classes 0, 2"),
+        (
+            "sample",
+            {"seeds": [1, 2], "labels": [1, 2]},
+            "no such class; the generator has classes 0, 2",
+        ),
         (
             "sample",
             {"seeds": [1, 2], "labels": [0]},
