@@ -17,12 +17,14 @@ from components.data_validator import proposal, statistics
 from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig
 from components.data_validator.pages import ValidationResult
-from components.example_gen import dataset, image_sizes
+from components.example_gen import dataset
 from components.example_gen.config import DataConfig
+from components.example_gen.dataset import Dataset
 from components.example_gen.formats import registry
 from components.example_gen.formats.reader import UNUSED, LeftOut
+from components.example_gen.preview import Preview
 from components.trainer.networks import GENERATORS
-from pipeline import config, validation
+from pipeline import config, previews, validation
 from pipeline.runners import local
 from pipeline.runners.local import Inspection
 
@@ -55,13 +57,13 @@ class Suggestion:
     Attributes:
       data: the section.
       summary: one line.
-      remarks: what is left out, or may not be as intended, a line each.
+      found: the data.
       settings: keys of the section that were given.
     """
 
     data: DataConfig
     summary: str
-    remarks: Sequence[str] = ()
+    found: Dataset
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -117,25 +119,21 @@ def inspect(
         **settings,
     }
 
-    def suggestion(data: DataConfig, summary: str) -> Suggestion:
-        # What readers remark may come with the first look at the files.
-        lines = (*(f"left out: {each}" for each in left_out), *found.remarks)
-        return Suggestion(data, summary, lines, settings)
-
+    seen = found.preview
     if found.columns:
         data = validate(DataConfig, {**options, "columns": found.columns})
         label = found.label or "none"
         named = ", ".join(found.columns[:_NAMED])
         if len(found.columns) > _NAMED:
             named += f" and {len(found.columns) - _NAMED} more columns"
-        return suggestion(data, f"a table of {named}; label: {label}")
-    shards = [shard for listed in found.shards.values() for shard in listed]
-    seen = image_sizes.inspect(found.reader, shards, found.base)
+        summary = f"a table of {named}; label: {label}"
+        return Suggestion(data, summary, found, settings)
     shape = tuple(image_shape or _shape(seen))
     suits = "exact" if set(seen.sizes) == {shape[:2]} else "crop"
     data = validate(DataConfig, {"fit": suits, **options, "image_shape": shape})
     colour = "gray" if seen.channels == 1 else "in colour"
-    return suggestion(data, f"images of {_sizes(seen)} (height x width), {colour}")
+    summary = f"images of {_sizes(seen)} (height x width), {colour}"
+    return Suggestion(data, summary, found, settings)
 
 
 def _absolute(path: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -162,23 +160,33 @@ def _settings(overrides: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def write_schema(data: DataConfig, path: str, log: Callable[[str], None]) -> ValidationResult:
-    """Writes a schema proposed for data, and the statistics that later data are compared with.
+def write_schema(suggestion: Suggestion, path: str, log: Callable[[str], None]) -> ValidationResult:
+    """Writes a schema proposed for data, the statistics that later data are compared with, and
+    what there is in the data, as text.
 
     Returns:
       The anomalies for which a run would still refuse the data.
     """
-    return _write_schema(local.inspect(data, log), data, path)
+    return _write_schema(suggestion, path, log)[0]
 
 
-def _write_schema(inspected: Inspection, data: DataConfig, path: str) -> ValidationResult:
+def _write_schema(
+    suggestion: Suggestion, path: str, log: Callable[[str], None]
+) -> tuple[ValidationResult, Inspection]:
+    shown = previews.text(suggestion.found)
+    for text in (suggestion.summary, shown):
+        log(text)
+    data = suggestion.data
+    inspected = local.inspect(data, log)
     schema = proposal.propose(inspected.statistics, data.spec)
     reference = proposal.compared(inspected.statistics[TRAIN_SPLIT], schema)
     files.write(path, proposal.to_text(schema, inspected.statistics).encode())
     files.write(validation.reference_of(path), reference.SerializeToString())
-    return validation.check(
+    files.write(previews.path_beside(path), f"{shown}\n".encode())
+    result = validation.check(
         inspected, data, schema, ValidationConfig(), schema_path=path, reference=reference
     )
+    return result, inspected
 
 
 def write_recipe(
@@ -204,10 +212,7 @@ def write_recipe(
     """
     with files.atomic_folder(out) as folder:
         suggestion = inspect(path, **options)
-        for line in (suggestion.summary, *suggestion.remarks):
-            log(line)
-        inspected = local.inspect(suggestion.data, log)
-        result = _write_schema(inspected, suggestion.data, os.path.join(folder, SCHEMA_FILE))
+        result, inspected = _write_schema(suggestion, os.path.join(folder, SCHEMA_FILE), log)
         text = _recipe(suggestion, inspected, out)
         recipe = os.path.join(folder, RECIPE_FILE)
         files.write(recipe, text.encode())
@@ -215,7 +220,7 @@ def write_recipe(
     return dataclasses.replace(result, schema=os.path.join(out, SCHEMA_FILE))
 
 
-def _shape(seen: image_sizes.ImageSizes) -> tuple[int, int, int]:
+def _shape(seen: Preview) -> tuple[int, int, int]:
     """The image shape for a first generator."""
     (size, *others) = seen.sizes
     if not others and max(size) <= _LARGEST_SIDE and _network(size) == "dcgan":
@@ -232,7 +237,7 @@ def _network(size: Sequence[int]) -> str:
     return "dcgan"
 
 
-def _sizes(seen: image_sizes.ImageSizes) -> str:
+def _sizes(seen: Preview) -> str:
     small, large = min(seen.sizes, key=math.prod), max(seen.sizes, key=math.prod)
     words = [f"{height}x{width}" for height, width in (small, large)]
     return words[0] if small == large else " to ".join(words)

@@ -19,7 +19,7 @@ from components.data_validator.checks import Statistics
 from components.data_validator.config import ValidationConfig
 from components.data_validator.pages import Finding, ValidationResult
 from components.example_gen.config import DataConfig
-from pipeline import config
+from pipeline import config, previews
 from pipeline.runners import local
 from pipeline.runners.local import Inspection
 
@@ -79,8 +79,7 @@ def validate(
             "model's training data"
         )
     compared = statistics.read(reference) if reference else None
-    for each in data.dataset().left_out:
-        log(f"left out: {each}")
+    log(previews.text(data.dataset()))
 
     with files.atomic_folder(out) if out else contextlib.nullcontext() as folder:
         inspected = local.inspect(

@@ -19,6 +19,7 @@ from components.example_gen.formats.reader import UNSPLIT, LeftOut, Reader
 from components.example_gen.formats.registry import AUTO, READERS, table_files
 from components.example_gen.formats.tfrecord import TFRecordReader
 from components.example_gen.paths import list_names
+from components.example_gen.preview import Preview, preview
 
 # The tf.Examples that ExampleGen writes.
 EXAMPLES = "examples"
@@ -64,6 +65,11 @@ class Dataset:
           FileNotFoundError, ValueError: as `Reader.shards`.
         """
         return self.reader.shards(self.base, self.splits)
+
+    @functools.cached_property
+    def preview(self) -> Preview:
+        """What a sample of the records is like; raises as `shards` and `preview.preview`."""
+        return preview(self.reader, self.shards, self.base)
 
     @property
     def left_out(self) -> list[LeftOut]:

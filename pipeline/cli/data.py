@@ -117,16 +117,14 @@ def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: A
 
     To compare later data with these statistics, name them in a recipe's validation.reference.
     """
-    from pipeline import onboarding, validation
+    from pipeline import onboarding, previews, validation
 
-    written = (out, validation.reference_of(out))
+    written = (out, validation.reference_of(out), previews.path_beside(out))
     for path in written:
         if os.path.lexists(path) and not force:
             raise FileExistsError(f"{path}: exists already; --force replaces it")
     suggestion = onboarding.inspect(data, **options)
-    for line in (suggestion.summary, *suggestion.remarks):
-        command.progress(line)
-    result = onboarding.write_schema(suggestion.data, out, command.progress)
+    result = onboarding.write_schema(suggestion, out, command.progress)
     command.console().print(validation.table(result))
     for path in written:
         click.echo(path)

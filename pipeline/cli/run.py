@@ -20,13 +20,17 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     Exit codes: 0 blessed and pushed; 1 failed; 2 wrong usage; 3 the gate refused the model;
     75 stopped by SIGTERM while training: the same command resumes.
     """
-    from pipeline import config
+    from pipeline import config, previews
 
     command.add_recipe_folder(recipe)
     resolved = config.load(recipe, overrides)
     config.check_data(resolved)
-    for each in resolved.data.dataset().left_out:
-        command.progress(f"left out: {each}")
+    data = resolved.data.dataset()
+    if dry_run:
+        command.progress(previews.text(data))
+    else:
+        for each in data.left_out:
+            command.progress(f"left out: {each}")
     click.echo(resolved.to_yaml())
     if dry_run:
         return

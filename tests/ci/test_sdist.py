@@ -12,10 +12,10 @@ BUILD = "import setuptools.build_meta; setuptools.build_meta.build_sdist('.')"
 
 
 def test_the_source_distribution_holds_every_module_and_template(tmp_path):
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, tmp_path)
     for name in BUILT:
-        ignored = shutil.ignore_patterns("__pycache__")
+        ignored = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=ignored)
     subprocess.run([sys.executable, "-c", BUILD], cwd=tmp_path, check=True, capture_output=True)
     (archive,) = tmp_path.glob("*.tar.gz")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.example_gen import dataset, image_sizes
+from components.example_gen import dataset
 from components.example_gen.formats.parquet import ParquetReader
 from components.example_gen.formats.registry import table_files
 from components.example_gen.formats.table import inspect
@@ -150,7 +150,7 @@ def test_files_without_images_say_what_they_hold(tmp_path, columns, message):
     base = write(tmp_path, pa.table(columns))
     reader = ParquetReader()
     with pytest.raises(ValueError, match=message):
-        image_sizes.inspect(reader, dataset.find(base, reader).shards["all"], base)
+        _ = dataset.find(base, reader).preview
 
 
 def test_labels_in_one_file_alone_are_refused(tmp_path, png):

@@ -1,0 +1,69 @@
+"""What there is in data, as text: for a terminal, and for a file beside the schema."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from components.example_gen.dataset import Dataset
+from components.example_gen.preview import Column, Preview
+
+# Of sizes, classes or columns.
+_NAMED = 20
+_LEFT_OUT = "left out"
+
+
+def text(data: Dataset) -> str:
+    """A table of two columns: what a sample of the records holds, and what is left out.
+
+    Raises:
+      FileNotFoundError, ValueError: as `Dataset.preview`.
+    """
+    rows = list(_rows(data.preview))
+    rows += [(_LEFT_OUT, str(each)) for each in data.left_out]
+    for line in data.remarks:
+        left_out = line.startswith(f"{_LEFT_OUT}: ")
+        rows.append((_LEFT_OUT, line.removeprefix(f"{_LEFT_OUT}: ")) if left_out else ("", line))
+    width = max(len(what) for what, _ in rows)
+    return "\n".join(f"{what:{width}}  {found}" for what, found in rows)
+
+
+def path_beside(schema: str) -> str:
+    """Where the table of the data that a schema was inferred from is written."""
+    return os.path.splitext(schema)[0] + ".preview.txt"
+
+
+def _rows(preview: Preview) -> Iterable[tuple[str, str]]:
+    total = sum(preview.records.values())
+    yield "records", ", ".join(f"{split} {count:,}" for split, count in preview.records.items())
+    if preview.looked_at < total:
+        yield "looked at", f"{preview.looked_at:,} of them, the first of each part of the data"
+    if preview.sizes:
+        sizes = {f"{height}x{width}": count for (height, width), count in preview.sizes.items()}
+        yield "sizes (height x width)", _counted(_most_frequent_first(sizes))
+        yield "modes", _counted(_most_frequent_first(preview.modes))
+    if preview.classes:
+        # By label.
+        by_label = sorted(preview.classes.items(), key=lambda item: int(item[0].partition(" ")[0]))
+        yield f"classes: {len(preview.classes)}", _counted(by_label)
+    else:
+        yield "classes", "no labels"
+    for name, column in list(preview.columns.items())[:_NAMED]:
+        yield f"column {name}", _column(column)
+    if len(preview.columns) > _NAMED:
+        yield "columns", f"{len(preview.columns) - _NAMED} more"
+    if preview.bad:
+        yield "bad records", f"{preview.bad:,}, the first: {preview.first_bad}"
+
+
+def _most_frequent_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: -item[1])
+
+
+def _counted(counts: Sequence[tuple[str, int]]) -> str:
+    words = [f"{name} ({count:,})" for name, count in counts[:_NAMED]]
+    more = [f"{len(counts) - _NAMED} more"] if len(counts) > _NAMED else []
+    return ", ".join([*words, *more])
+
+
+def _column(column: Column) -> str:
+    kind = "whole numbers" if column.whole else "numbers"
+    return f"{kind}, {column.least:g} to {column.largest:g}"
