@@ -183,15 +183,18 @@ def generate(
 @click.argument("model_dir")
 @click.option("--to", "runtime", required=True, help="onnx, tflite or tflite-float16.")
 @click.option(
-    "--signature", default="sample", show_default=True, help="Which one becomes the model."
+    "--signature",
+    help="Which one becomes the model; default: sample, or the only one there can be.",
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
-def export(model_dir: str, runtime: str, signature: str, out: str) -> None:
+def export(model_dir: str, runtime: str, signature: str | None, out: str) -> None:
     """Convert a signature of MODEL_DIR for another runtime, if that answers the same."""
     from components.serving import conversion
     from components.serving.generator import Generator
 
-    difference = conversion.export(Generator.load(model_dir), runtime, signature, out)
+    known = conversion.RUNTIMES.get(runtime).signatures
+    chosen = signature or ("sample" if "sample" in known else known[0])
+    difference = conversion.export(Generator.load(model_dir), runtime, chosen, out)
     click.echo(f"{out}: {difference}")
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 from PIL import Image
 
 from components.serving import Generator, conversion
 from components.trainer import export, networks
+from pipeline import cli
 
 ROOT = Path(__file__).parents[2]
 SECTION = re.search(
@@ -76,6 +78,17 @@ def test_without_this_package(folder):
 
     expected = Generator(folder / SERVING).sample(range(64))
     np.testing.assert_array_equal(images, expected)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "tflite", "tflite-float16"])
+def test_export_needs_no_more_than_the_runtime(folder, runtime):
+    out = folder / "exported" / runtime
+    arguments = ["export", str(folder / SERVING), "--to", runtime, "--out", str(out)]
+    result = CliRunner().invoke(cli.main, arguments)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{out}: at most ")
+    assert out.stat().st_size
 
 
 def test_over_http(folder, environment):
