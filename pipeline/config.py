@@ -15,6 +15,7 @@ from components.data.examples import TRAIN_SPLIT
 from components.data_validator.config import ValidationConfig
 from components.evaluator.config import EvaluatorConfig
 from components.example_gen.config import DataConfig
+from components.example_gen.dataset import Dataset
 from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
 from components.infra_validator.config import InfraValidatorConfig
 from components.trainer.config import TrainerConfig
@@ -131,8 +132,11 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def check_data(recipe: Recipe) -> None:
+def check_data(recipe: Recipe) -> Dataset:
     """Finds the data and checks them against the recipe, before anything runs.
+
+    Returns:
+      The data.
 
     Raises:
       FileNotFoundError, ValueError: for data that are missing or unreadable, have another image
@@ -162,6 +166,7 @@ def check_data(recipe: Recipe) -> None:
             f"trainer.batch_size: {recipe.trainer.batch_size} is more than the {count} training "
             f"examples in {found.base}"
         )
+    return found
 
 
 def absolute(path: str, folder: str = "") -> str:

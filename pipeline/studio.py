@@ -5,7 +5,6 @@ the ONNX files.
 """
 
 import contextlib
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from components.common import saved_models
-from components.serving import page
+from components.serving import listening, page
 from pipeline import pages
 
 # ONNX files in memory, as a comparison goes back and forth between versions.
@@ -128,12 +127,8 @@ def serve(folder: str, title: str, host: str, port: int, started: Callable[[str]
       OSError: if the address cannot be listened at.
     """
     app = application(folder, title)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise OSError(f"{host}:{port}: {error.strerror}; name another --host or --port") from error
-    started(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/")
+    listener = listening.listen(host, port)
+    started(f"{listening.address(host, listener)}/")
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
     # An interrupt is how it ends.
     with listener, contextlib.suppress(KeyboardInterrupt):

@@ -71,7 +71,7 @@ class Dataset:
         """What a sample of the records is like; raises as `shards` and `preview.preview`."""
         return preview(self.reader, self.shards, self.base)
 
-    @property
+    @functools.cached_property
     def left_out(self) -> list[LeftOut]:
         """What is there but not read, by reason; raises what `shards` raises."""
         return self.reader.left_out(self.base, self.splits, self.names)

@@ -24,8 +24,7 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
 
     command.add_recipe_folder(recipe)
     resolved = config.load(recipe, overrides)
-    config.check_data(resolved)
-    data = resolved.data.dataset()
+    data = config.check_data(resolved)
     if dry_run:
         command.progress(previews.text(data))
     else:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 
@@ -21,12 +21,20 @@ def _labels(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict
     return found
 
 
+_HOST = click.option("--host", default="127.0.0.1", show_default=True, help="To listen on.")
+
+
+def _port(default: int) -> Callable[[Callable], Callable]:
+    number = click.IntRange(0, 65535)
+    return click.option(
+        "--port", default=default, show_default=True, type=number, help="0: any free."
+    )
+
+
 @click.command(cls=Command)
 @click.argument("serving_dir")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", default=8501, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
-)
+@_HOST
+@_port(8501)
 @click.option("--name", default="generator", show_default=True, help="Of the model, in paths.")
 @click.option(
     "--versions",
@@ -118,10 +126,8 @@ def page(model_dir: str, out: str, title: str) -> None:
 
 @click.command(cls=Command)
 @click.argument("serving_dir")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option(
-    "--port", default=8502, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
-)
+@_HOST
+@_port(8502)
 @click.option("--title", default="Studio", show_default=True, help="Heading of the page.")
 def studio(serving_dir: str, host: str, port: int, title: str) -> None:
     """Serve a page that shows and compares the versions in SERVING_DIR, until interrupted."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from components.common import templates
+from components.common import saved_models, templates
 
 # Beside a SavedModel: its signature `serving_default` for ONNX Runtime.
-MODEL_FILE = "assets.extra/serving_default.onnx"
+MODEL_FILE = f"{saved_models.EXTRA}/serving_default.onnx"
 
 _TITLE = "Generator"
 _FOLDER = Path(__file__).parent
