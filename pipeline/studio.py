@@ -143,7 +143,6 @@ async def _nothing_there(request: Request, error: Exception) -> Response:
 _STATUS: dict[type[Exception], int] = {
     UnknownVersionError: 404,
     ValueError: 422,
-    ImportError: 501,
     OSError: 500,
     RuntimeError: 500,
     tf.errors.OpError: 500,
