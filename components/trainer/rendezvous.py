@@ -61,16 +61,20 @@ def give_up(message: str) -> NoReturn:
     raise TryAgain(message) from None
 
 
-def unreachable(addresses: Sequence[str], own: int) -> list[int]:
-    """The indices of the workers at whose address nobody listens."""
-    found = []
-    for index, address in enumerate(addresses):
-        if index == own:
-            continue
-        try:
-            socket.create_connection(_host_and_port(address), _SECONDS_TO_ANSWER).close()
-        except OSError:
-            found.append(index)
+def unreachable(addresses: Sequence[str], own: int, seconds: float = 0.0) -> list[int]:
+    """The indices of the workers at whose address nobody listens.
+
+    Args:
+      addresses: of all workers.
+      own: this worker's index, which is not among them.
+      seconds: how long to wait until there is one.
+    """
+    until = time.monotonic() + seconds
+    others = [index for index in range(len(addresses)) if index != own]
+    while not (found := [index for index in others if not _listens(addresses[index])]):
+        if time.monotonic() >= until:
+            break
+        time.sleep(_SECONDS_BETWEEN_TRIES)
     return found
 
 
@@ -135,6 +139,14 @@ def _report(chief: str, own: int, seconds: float) -> list[int]:
             pass
         time.sleep(_SECONDS_BETWEEN_TRIES)
     return [0]
+
+
+def _listens(address: str) -> bool:
+    try:
+        socket.create_connection(_host_and_port(address), _SECONDS_TO_ANSWER).close()
+    except OSError:
+        return False
+    return True
 
 
 def _listen(port: int) -> socket.socket:

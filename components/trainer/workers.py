@@ -12,6 +12,8 @@ from components.trainer import deadline, rendezvous
 
 # What is longer than `wait_for_workers_minutes` is that.
 _SECONDS_TO_CONNECT = 120
+# The connections of a process that dies may be closed before its port is.
+_SECONDS_TO_DIE = 5.0
 # What operations raise when a peer, or the connection to it, is gone.
 _LOST = (
     tf.errors.UnavailableError,
@@ -109,8 +111,9 @@ def _translated(addresses: Sequence[str], own: int) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        gone = rendezvous.unreachable(addresses, own)
-        if not gone and not isinstance(error, _LOST):
+        lost = isinstance(error, _LOST)
+        gone = rendezvous.unreachable(addresses, own, _SECONDS_TO_DIE if lost else 0.0)
+        if not gone and not lost:
             raise
         who = rendezvous.in_words(addresses, gone) or "the connection to a worker"
         rendezvous.give_up(

@@ -27,9 +27,14 @@ from components.trainer.data.scaling import Scaling
 from pipeline import cli
 
 SECONDS = 30
+# By a canvas of its own, as the browser complains of one that is drawn to and read again and again.
 GREYS = """
-return [...document.querySelectorAll(arguments[0])].map(canvas =>
-  [...canvas.getContext('2d').getImageData(0, 0, 8, 8).data].filter((_, place) => place % 4 === 0));
+const copy = new OffscreenCanvas(8, 8).getContext('2d', {willReadFrequently: true});
+return [...document.querySelectorAll(arguments[0])].map(canvas => {
+  copy.clearRect(0, 0, 8, 8);
+  copy.drawImage(canvas, 0, 0);
+  return [...copy.getImageData(0, 0, 8, 8).data].filter((_, place) => place % 4 === 0);
+});
 """
 SETTLED = """
 const busy = id => document.getElementById(id).ariaBusy === 'true';

@@ -123,3 +123,14 @@ def test_nobody_listens_where_a_worker_is_gone(addresses):
     with socket.create_server((host, int(port))):
         assert rendezvous.unreachable(addresses, own=0) == [2]
         assert rendezvous.unreachable(addresses, own=2) == [0]
+
+
+def test_a_worker_that_is_dying_is_waited_for(addresses):
+    host, port = addresses[1].split(":")
+    listener = socket.create_server((host, int(port)))
+    dies = threading.Timer(0.5, listener.close)
+    dies.start()
+    pair = addresses[:2]
+    assert rendezvous.unreachable(pair, own=0) == []
+    assert rendezvous.unreachable(pair, own=0, seconds=30) == [1]
+    dies.join()
