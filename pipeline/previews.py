@@ -23,7 +23,12 @@ def text(data: Dataset) -> str:
         left_out = line.startswith(f"{_LEFT_OUT}: ")
         rows.append((_LEFT_OUT, line.removeprefix(f"{_LEFT_OUT}: ")) if left_out else ("", line))
     width = max(len(what) for what, _ in rows)
-    return "\n".join(f"{what:{width}}  {found}" for what, found in rows)
+    return "\n".join(f"{what:{width}}  {_in_one_line(found)}" for what, found in rows)
+
+
+def _in_one_line(found: str) -> str:
+    r"""The text with control characters, which names may hold, as in `\n`."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in found)
 
 
 def path_beside(schema: str) -> str:

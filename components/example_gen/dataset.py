@@ -17,7 +17,7 @@ from components.example_gen import sources
 from components.example_gen.formats import table
 from components.example_gen.formats.reader import UNSPLIT, LeftOut, Reader
 from components.example_gen.formats.registry import AUTO, READERS, table_files
-from components.example_gen.formats.tfrecord import TFRecordReader
+from components.example_gen.formats.tfrecord import ExamplesReader, TFRecordReader
 from components.example_gen.paths import list_names
 from components.example_gen.preview import Preview, preview
 
@@ -163,7 +163,7 @@ def inspect(
         if data_format == AUTO and any(name.startswith(SPLIT_FOLDER) for name in names):
             data_format = EXAMPLES
     if data_format == EXAMPLES:
-        found = _find(path, TFRecordReader(), where)
+        found = _find(path, ExamplesReader(), where)
         files = found.reader.files(found.base, found.splits)
         known = _columns_of(next(iter(files.values()))[0])
         return dataclasses.replace(found, columns=(columns or known) if known else None)

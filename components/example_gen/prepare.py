@@ -276,8 +276,11 @@ def _picture(array: np.ndarray, how: Preparation) -> tuple[Image.Image, int | No
     if kind == "b":
         array = array.astype(np.uint8) * 255
     elif kind == "f":
-        # Also refuses NaN.
-        if not (array.min() >= 0 and array.max() <= 1):
+        if np.isnan(array).any():
+            raise BadRecordError(
+                f"{array.dtype} values with NaN among them; floats must lie in [0, 1]"
+            )
+        if array.min() < 0 or array.max() > 1:
             raise BadRecordError(
                 f"{array.dtype} values from {array.min():g} to {array.max():g}; floats must lie "
                 "in [0, 1]; scale them first"

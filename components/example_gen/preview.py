@@ -150,6 +150,12 @@ def _reason(raw: RawImage | RawRow, reader: Reader) -> str:
     return ""
 
 
+def _has_gray_palette(image: Image.Image) -> bool:
+    """Whether all colours of a palette are gray; optimizers store gray images so."""
+    palette = image.getpalette() if image.mode == "P" else None
+    return palette is not None and palette[::3] == palette[1::3] == palette[2::3]
+
+
 def _shape(raw: RawImage) -> _Shape | None:
     """Channels are 1 or 3; None for a record that is not an image."""
     if isinstance(raw.content, np.ndarray):
@@ -163,7 +169,8 @@ def _shape(raw: RawImage) -> _Shape | None:
             width, height = image.size
             if image.getexif().get(ExifTags.Base.Orientation) in _TURNED:
                 width, height = height, width
-            return _Shape((height, width), 1 if image.mode in _GRAY else 3, image.mode)
+            gray = image.mode in _GRAY or _has_gray_palette(image)
+            return _Shape((height, width), 1 if gray else 3, image.mode)
     except Exception:  # noqa: BLE001
         # Pillow raises many types of errors; ExampleGen reports them.
         return None

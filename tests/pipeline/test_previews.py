@@ -63,6 +63,12 @@ def test_what_there_is(tmp_path, make, expected):
         assert line.startswith(head) if star else line == head
 
 
+def test_a_name_of_two_lines_takes_one(tmp_path):
+    (tmp_path / "a\nb").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "a\nb" / "1.png")
+    assert "0 a\\nb (1)" in previews.text(dataset.inspect(str(tmp_path)))
+
+
 def test_columns_of_a_table(tmp_path):
     csv(tmp_path)
     found = dataset.inspect(str(tmp_path), columns=["day", "wind"])

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 from components.example_gen.prepare import BadRecordError
 
-# More classes than any data set has: a larger label is an identifier or a date.
-_LARGEST_LABEL = 999_999
-_MOST_DIGITS = len(str(_LARGEST_LABEL)) + 1
+# Of a number that may be a label: more classes than any data set has.
+_MOST_DIGITS = 7
 
 
 class Class(NamedTuple):
@@ -17,28 +16,38 @@ class Class(NamedTuple):
     name: str | None = None
 
 
-def as_class(value: int | str | None, column: str, classes: Mapping[str, Class] | None) -> Class:
+def as_class(value: int | str | None, column: str, classes: Mapping[str, Class]) -> Class:
     """The class in a cell of a column.
 
     Args:
       value: a whole number, a name, or None for an empty cell.
       column: its name, for messages.
-      classes: by name, if classes have names.
+      classes: by name, as of `as_classes`.
 
     Raises:
-      BadRecordError: for an empty cell, a number that is no label, and an unknown name.
+      BadRecordError: for an empty cell, a negative number, and an unknown name.
     """
     if value is None:
         raise BadRecordError(f"the column {column!r} holds no label")
-    if isinstance(value, str):
-        assert classes is not None  # A column of text has names.
-        if value not in classes:
-            raise BadRecordError(
-                f"the column {column!r} holds {value!r}, expected a whole number or a name"
-            )
-        return classes[value]
-    check_label(value, f"the column {column!r}")
-    return Class(value)
+    if not isinstance(value, str):
+        return as_class_of_number(value, f"the column {column!r}", classes)
+    if value not in classes:
+        raise BadRecordError(
+            f"the column {column!r} holds {value!r}, expected a whole number or a name"
+        )
+    return classes[value]
+
+
+def as_class_of_number(value: int, where: str, classes: Mapping[str, Class]) -> Class:
+    """The class that a whole number stands for; BadRecordError, naming the place, if negative."""
+    if value < 0:
+        raise BadRecordError(f"{where} holds {value}, labels count from 0")
+    return classes[str(value)]
+
+
+def names_of_numbers(values: Iterable[int]) -> set[str]:
+    """The names, for `as_classes`, of labels that are stored as whole numbers."""
+    return {str(value) for value in values if value >= 0}
 
 
 def check_all_labelled(labels: Iterable[tuple[str, str | None]]) -> None:
@@ -58,16 +67,6 @@ def check_all_labelled(labels: Iterable[tuple[str, str | None]]) -> None:
             raise ValueError(
                 f"{bare}: no labels, but {labelled[0]} has some ({labelled[1]}); label all or none"
             )
-
-
-def check_label(value: int, where: str) -> None:
-    """Raises BadRecordError for a number that is no label; `where` is the place that holds it."""
-    if value < 0:
-        raise BadRecordError(f"{where} holds {value}, labels count from 0")
-    if value > _LARGEST_LABEL:
-        raise BadRecordError(
-            f"{where} holds {value}, labels number the classes from 0, up to {_LARGEST_LABEL}"
-        )
 
 
 def as_classes(values: Iterable[str]) -> dict[str, Class]:

@@ -40,9 +40,8 @@ class FolderReader(Reader[list[ImageFile]]):
     """PNG, JPEG, WebP, GIF and BMP files, as `<class>/<file>` or flat.
 
     They may be divided into `train` and one of `eval`, `test`, `val`. If the last folder of a
-    split's pattern holds a wildcard, that folder is the class. If the names of all classes are
-    numbers from 0 or 1 without gaps, these are the labels; otherwise labels number the classes of
-    all splits by name. `labels`, a CSV file, gives the class of each file instead, and so does the
+    split's pattern holds a wildcard, that folder is the class; `as_classes` numbers those of all
+    splits. `labels`, a CSV file, gives the class of each file instead, and so does the
     `dataset.json` that StyleGAN's tools write. Companions of images, such as captions, are no data.
     """
 

@@ -21,7 +21,12 @@ import numpy as np
 import tensorflow as tf
 
 from components.common import files
-from components.example_gen.formats.classes import check_all_labelled
+from components.example_gen.formats.classes import (
+    Class,
+    as_classes,
+    check_all_labelled,
+    names_of_numbers,
+)
 from components.example_gen.formats.reader import ROLES, UNSPLIT, Reader, roles_of, words_of
 from components.example_gen.paths import INSIDE, described, visible_names
 from components.example_gen.prepare import RawImage
@@ -60,11 +65,12 @@ def write_idx(path: str, array: np.ndarray) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class IdxPair:
-    """A file of images, its file of labels, if any, and the name of the former in sources."""
+    """A file of images, its file of labels, if any, the name of the former, and all classes."""
 
     images: str
     labels: str | None
     source: str
+    classes: Mapping[str, Class] = dataclasses.field(default_factory=dict)
 
 
 class IdxReader(Reader[IdxPair]):
@@ -109,12 +115,21 @@ class IdxReader(Reader[IdxPair]):
             _header(pair.images)
         every = [pair for pairs in found.values() for pair in pairs]
         check_all_labelled((pair.images, pair.labels) for pair in every)
-        return found
+        classes = as_classes(
+            name
+            for pair in every
+            if pair.labels is not None
+            for name in names_of_numbers(np.unique(read_idx(pair.labels)).tolist())
+        )
+        return {
+            split: [dataclasses.replace(pair, classes=classes) for pair in pairs]
+            for split, pairs in found.items()
+        }
 
     def records(self, shard: IdxPair) -> Iterator[RawImage]:
         """The images, one at a time; a truncated file is noticed only at its end."""
         shape = _header(shard.images)
-        labels: Sequence[int | None] = [None] * shape[0]
+        classes = [Class()] * shape[0]
         if shard.labels is not None:
             found = read_idx(shard.labels)
             if found.shape != shape[:1]:
@@ -122,10 +137,11 @@ class IdxReader(Reader[IdxPair]):
                     f"{shard.labels}: labels {list(found.shape)} for the images "
                     f"{list(shape)} of {shard.source}; there must be one per image"
                 )
-            labels = found.tolist()
+            classes = [shard.classes[str(label)] for label in found.tolist()]
         images = _items(shard.images, shape)
-        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            yield RawImage(image, f"{shard.source}{INSIDE}{index}", label)
+        for index, (image, of) in enumerate(zip(images, classes, strict=True)):
+            source = f"{shard.source}{INSIDE}{index}"
+            yield RawImage(image, source, of.label, class_name=of.name)
 
 
 def _pattern(stem: str) -> str:

@@ -5,10 +5,12 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from components.example_gen.files import partitions
 from components.example_gen.files.labels import Entry, LabelTable
 from components.example_gen.files.names import is_text, printable
 from components.example_gen.formats.classes import Class, as_classes
 from components.example_gen.formats.reader import (
+    LABEL_COLUMNS,
     ROLES,
     UNSPLIT,
     VALIDATION,
@@ -18,6 +20,10 @@ from components.example_gen.formats.reader import (
 )
 from components.example_gen.paths import ALTERNATIVE, INSIDE, WILDCARDS, described
 
+# Keys of partitions by class and by split.
+_LABEL_KEYS = LABEL_COLUMNS
+_SPLIT_KEYS = ("split", "subset", "set", "partition")
+_NO_LABEL = "its folder gives no class"
 _NOT_TEXT = (
     "the name of its folder, its class, is not UTF-8; rename it, or pack the archive with names in "
     "UTF-8"
@@ -41,6 +47,9 @@ def splits_of(names: Sequence[str], where: str, *, unwrap: bool = False) -> dict
     Raises:
       ValueError: for an ambiguous layout.
     """
+    keys = partitions.keys_of(names)
+    if not {*_LABEL_KEYS, *_SPLIT_KEYS}.isdisjoint(keys):
+        return _partitioned(names, keys, where)
     tops = sorted({name.split("/")[0] for name in names if "/" in name})
     wrapped = len(tops) == 1 and all("/" in name for name in names)
     if wrapped and (unwrap or all(name.count("/") > 1 for name in names)):
@@ -67,6 +76,30 @@ def splits_of(names: Sequence[str], where: str, *, unwrap: bool = False) -> dict
         known = (patterns[word] for word in words if ROLES[word] == VALIDATION)
         held_out = next((each for each in known if each.count("/") == train.count("/")), held_out)
     return dict(zip(chosen, (train, held_out), strict=True))
+
+
+def _partitioned(names: Sequence[str], keys: Sequence[str], where: str) -> dict[str, str]:
+    """The patterns of files in folders such as `split=train/label=cat`, in any order."""
+    folders = [f"{key}=*" for key in keys]
+    key = next((key for key in keys if key in _SPLIT_KEYS), None)
+    if key is None:
+        return {UNSPLIT: "/".join([*folders, _FLAT])}
+    place = keys.index(key)
+    values = {partitions.parts(name)[place][1] for name in names}
+    known = [value for value in values if value.lower() in ROLES]
+    chosen = roles_of(known)
+    if chosen is None and len(values) == 1:
+        return {UNSPLIT: "/".join([*folders, _FLAT])}
+    if chosen is None or len(values) > len({ROLES[value.lower()] for value in known}):
+        raise ValueError(
+            f"{where}: cannot tell train from eval among the folders "
+            f"{described(f'{key}={value}' for value in values)}; name the files of each in "
+            "data.splits (--splits)"
+        )
+    return {
+        split: "/".join([*folders[:place], f"{key}={value}", *folders[place + 1 :], _FLAT])
+        for split, (value,) in chosen.items()
+    }
 
 
 def _split_words(tops: Sequence[str]) -> dict[str, str]:
@@ -168,7 +201,7 @@ def labelled(
         return {split: [Entry(name) for name in files] for split, files in names.items()}
     folders = {split: _folders(files, splits[split], archived) for split, files in names.items()}
     known = as_classes(
-        name for found in folders.values() for name in found if name is not None and is_text(name)
+        name for found in folders.values() for name in found if name and is_text(name)
     )
     return {
         split: [
@@ -182,6 +215,8 @@ def labelled(
 def _of_folder(name: str, folder: str | None, known: Mapping[str, Class]) -> Entry:
     if folder is None:
         return Entry(name)
+    if not folder:
+        return Entry(name, error=_NO_LABEL)
     if folder not in known:
         return Entry(name, error=_NOT_TEXT)
     return Entry(name, known[folder])
@@ -217,7 +252,15 @@ def _follow(folders: Sequence[str], ranges: Mapping[str, tuple[int, int]]) -> bo
 
 
 def _folders(names: Sequence[str], patterns: str, archived: bool) -> list[str] | list[None]:
-    """The folder of every file, if these are classes: if the pattern's folder holds a wildcard."""
+    """The folder of every file, if these are classes: if the pattern's folder holds a wildcard.
+
+    Of partitions by class, such as `label=cat`, the value; empty for a missing one.
+    """
+    values = [
+        partitions.value_of(divided(name)[1] if archived else name, _LABEL_KEYS) for name in names
+    ]
+    if values and None not in values:
+        return [value or "" for value in values]
     found = [_folder(name, archived) for name in names]
     wild = {
         folder

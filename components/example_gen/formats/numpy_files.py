@@ -1,6 +1,8 @@
 """NumPy files: NPZ and NPY."""
 
+import contextlib
 import dataclasses
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +13,13 @@ import numpy as np
 from components.example_gen.formats import layout
 from components.example_gen.formats.arrays import choice
 from components.example_gen.formats.arrays.array import Array, arrays_of, load
-from components.example_gen.formats.classes import check_all_labelled, check_label
+from components.example_gen.formats.classes import (
+    Class,
+    as_class_of_number,
+    as_classes,
+    check_all_labelled,
+    names_of_numbers,
+)
 from components.example_gen.formats.reader import Reader, split_by_name
 from components.example_gen.paths import ALTERNATIVE, INSIDE, parts
 from components.example_gen.prepare import BadRecordError, RawImage
@@ -24,23 +32,25 @@ _NAMED = 4
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """A range of an array of images and of its labels, if it has any."""
+    """A range of an array of images and of its labels, if it has any, with all classes."""
 
     images: Array
     labels: Array | None
     source: str
     start: int
     stop: int
+    classes: Mapping[str, Class] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class Single:
-    """An array that is one image, with its class or the array that holds its label."""
+    """An array that is one image, with its class, or the array of its label and all classes."""
 
     image: Array
     label: Array | None
     source: str
     entry: layout.Entry
+    classes: Mapping[str, Class] = dataclasses.field(default_factory=dict)
 
 
 class NumpyReader(Reader[Slice | list[Single]]):
@@ -123,16 +133,23 @@ class NumpyReader(Reader[Slice | list[Single]]):
         beside = {split: around for split, (_, around) in every.items()}
         if how == choice.IMAGE:
             return self._singles(base, splits, chosen, beside)
-        slices: dict[str, list[Slice | list[Single]]] = {split: [] for split in splits}
-        labelled: dict[str, str | None] = {}
-        for split, arrays in chosen.items():
-            for array in arrays:
-                labels = self._labels(array, beside[split])
-                _check_pair(array, labels)
-                labelled[array.where] = labels.where if labels else None
-                slices[split] += _slices(array, labels, base)
-        check_all_labelled(labelled.items())
-        return slices
+        pairs = {
+            split: [(array, self._labels(array, beside[split])) for array in arrays]
+            for split, arrays in chosen.items()
+        }
+        every_pair = [pair for listed in pairs.values() for pair in listed]
+        for array, labels in every_pair:
+            _check_pair(array, labels)
+        check_all_labelled(
+            (array.where, labels.where if labels else None) for array, labels in every_pair
+        )
+        classes = as_classes(
+            name for _, labels in every_pair if labels for name in _names_in(labels)
+        )
+        return {
+            split: [part for pair in listed for part in _slices(*pair, classes, base)]
+            for split, listed in pairs.items()
+        }
 
     def _arrays(self, base: str, patterns: str) -> tuple[list[Array], list[Array]]:
         """The arrays that match patterns, and all arrays of the same files."""
@@ -161,14 +178,24 @@ class NumpyReader(Reader[Slice | list[Single]]):
         found: dict[str, list[Slice | list[Single]]] = {}
         # No table names files that could exist.
         entries_of = layout.labelled(names, splits, None, lambda name: False)
-        for split, entries in entries_of.items():
-            own = {
+        holders = {
+            split: {
                 array.path: array
-                for array in beside[split]
+                for array in arrays
                 if array.key and choice.is_called(array.name, choice.LABEL_WORDS)
             }
+            for split, arrays in beside.items()
+        }
+        known: set[str] = set()
+        for holder in itertools.chain.from_iterable(own.values() for own in holders.values()):
+            # A damaged file is one bad record, which says so.
+            with contextlib.suppress(ValueError):
+                known |= _names_in(holder)
+        classes = as_classes(known)
+        for split, entries in entries_of.items():
+            own = holders[split]
             singles = [
-                Single(array, own.get(array.path), array.source(base), entry)
+                Single(array, own.get(array.path), array.source(base), entry, classes)
                 for array, entry in zip(chosen[split], entries, strict=True)
             ]
             self._remark_unused(beside[split], [*chosen[split], *own.values()], base)
@@ -213,15 +240,17 @@ class NumpyReader(Reader[Slice | list[Single]]):
             labels = load(shard.labels).reshape(-1)[shard.start : shard.stop].tolist()
         for index, (image, label) in enumerate(zip(images, labels, strict=True), shard.start):
             source = f"{shard.source}{INSIDE if INSIDE not in shard.source else ':'}{index}"
-            error = None if label is None else _label_error(label, shard.labels)
-            yield RawImage(np.asarray(image), source, None if error else label, error)
+            of, error = Class(), None
+            if label is not None:
+                of, error = _class(label, shard.labels, shard.classes)
+            yield RawImage(np.asarray(image), source, of.label, error, of.name)
 
 
 def _single(single: Single) -> RawImage:
-    entry, label, error = single.entry, single.entry.of.label, single.entry.error
+    of, error = single.entry.of, single.entry.error
     try:
         image = np.asarray(load(single.image))
-        if single.label is not None and label is None and error is None:
+        if single.label is not None and of.label is None and error is None:
             values = load(single.label).reshape(-1)
             if values.size != 1 or values.dtype.kind not in "iu":
                 error = (
@@ -229,21 +258,29 @@ def _single(single: Single) -> RawImage:
                     "expected one whole number"
                 )
             else:
-                label = int(values[0])
-                error = _label_error(label, single.label)
+                of, error = _class(int(values[0]), single.label, single.classes)
     except ValueError as reason:
         # A damaged file of one image is one bad record.
         return RawImage(b"", single.source, error=f"the array cannot be read ({reason})")
-    return RawImage(image, single.source, None if error else label, error, entry.of.name)
+    return RawImage(image, single.source, of.label, error, of.name)
 
 
-def _label_error(label: int, labels: Array | None) -> str | None:
+def _class(
+    label: int, labels: Array | None, classes: Mapping[str, Class]
+) -> tuple[Class, str | None]:
+    """The class of a label, and what is wrong with it."""
     assert labels is not None  # The label is from it.
     try:
-        check_label(label, f"the array {labels.name!r}")
+        return as_class_of_number(label, f"the array {labels.name!r}", classes), None
     except BadRecordError as error:
-        return str(error)
-    return None
+        return Class(), str(error)
+
+
+def _names_in(labels: Array) -> set[str]:
+    """The different labels in an array, as text; none in one that holds no whole numbers."""
+    if labels.dtype.kind not in "iu":
+        return set()
+    return names_of_numbers(np.unique(load(labels)).tolist())
 
 
 def _check_pair(images: Array, labels: Array | None) -> None:
@@ -257,10 +294,12 @@ def _check_pair(images: Array, labels: Array | None) -> None:
         )
 
 
-def _slices(images: Array, labels: Array | None, base: str) -> list[Slice | list[Single]]:
+def _slices(
+    images: Array, labels: Array | None, classes: Mapping[str, Class], base: str
+) -> list[Slice | list[Single]]:
     count = images.shape[0]
     step = max(count, 1) if images.key else _SHARD_IMAGES
     return [
-        Slice(images, labels, images.source(base), start, min(start + step, count))
+        Slice(images, labels, images.source(base), start, min(start + step, count), classes)
         for start in range(0, count, step)
     ]

@@ -10,7 +10,14 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.example_gen.formats.classes import Class, as_class, as_classes, check_all_labelled
+from components.example_gen.files import partitions
+from components.example_gen.formats.classes import (
+    Class,
+    as_class,
+    as_classes,
+    check_all_labelled,
+    names_of_numbers,
+)
 from components.example_gen.formats.reader import LABEL_COLUMNS, Reader
 from components.example_gen.paths import INSIDE, open_file
 from components.example_gen.prepare import BadRecordError, RawImage
@@ -38,7 +45,7 @@ class RowGroup:
       image: the column of images.
       label: the column of labels, or None.
       folder: the label that a folder `label=…` gives all rows, or None.
-      classes: by name, if labels are names.
+      classes: by name, if there are labels.
     """
 
     path: str
@@ -55,7 +62,7 @@ class RowGroup:
 class ParquetReader(Reader[RowGroup]):
     """A column of image bytes, or of structs with a field `bytes`, and optionally one of labels.
 
-    Labels are whole numbers, or names, which are numbered in sorted order over all splits.
+    Labels are whole numbers or names; `as_classes` numbers them over all splits.
     `features` names the columns; by default they are `image` and `label`, or the only column of
     bytes. Folders `label=…`, as Hive partitions a table, are labels too.
     """
@@ -73,13 +80,13 @@ class ParquetReader(Reader[RowGroup]):
             for split, files in self.files(base, splits).items()
         }
         groups = [group for listed in found.values() for group in listed]
-        check_all_labelled((each.path, each.label or each.folder) for each in groups)
-        names = {each.folder for each in groups if each.folder is not None}
+        check_all_labelled((each.path, _holder(each)) for each in groups)
+        names = {each.folder for each in groups if each.folder}
         for each in groups:
             names.update(class_names(each.path, each.group, each.label))
-        classes = as_classes(names)
-        if not classes:
+        if all(_holder(each) is None for each in groups):
             return found
+        classes = as_classes(names)
         return {
             split: [dataclasses.replace(group, classes=classes) for group in listed]
             for split, listed in found.items()
@@ -98,8 +105,9 @@ class ParquetReader(Reader[RowGroup]):
             return groups
 
     def _columns(self, path: str, schema: pa.Schema) -> tuple[str, str | None]:
-        for name in self.features.values():
-            if name not in schema.names:
+        for key, name in self.features.items():
+            partition = key == "label" and partitions.value_of(path, [name]) is not None
+            if name not in schema.names and not partition:
                 raise ValueError(
                     f"{path}: no column {name!r} (data.features), only {', '.join(schema.names)}"
                 )
@@ -112,11 +120,13 @@ class ParquetReader(Reader[RowGroup]):
                 f"{path}: the column {image!r} is {schema.field(image).type}, expected bytes or a "
                 "struct with the field bytes"
             )
-        label = self.features.get("label")
-        label = label or next((name for name in LABEL_COLUMNS if name in schema.names), None)
+        wanted = self.features.get("label")
+        names = [wanted] if wanted else LABEL_COLUMNS
+        label = next((name for name in names if name in schema.names), None)
+        others = [field.name for field in schema if is_label(field.type)]
         if label is not None:
             check_label(path, schema, label)
-        elif others := [field.name for field in schema if is_label(field.type)]:
+        elif others and partitions.value_of(path, names) is None:
             self.remark(
                 f"no column of labels ({', '.join(LABEL_COLUMNS)}); data.features.label "
                 f"could name {', '.join(others)}"
@@ -145,11 +155,7 @@ class ParquetReader(Reader[RowGroup]):
     def _folder(self, source: str) -> str | None:
         """The label in a path such as label=cat/0.parquet."""
         names = [self.features["label"]] if "label" in self.features else LABEL_COLUMNS
-        for part in source.split("/")[:-1]:
-            name, _, value = part.partition("=")
-            if name in names and value:
-                return value
-        return None
+        return partitions.value_of(source, names)
 
     def records(self, shard: RowGroup) -> Iterator[RawImage]:
         columns = [shard.image, *([shard.label] if shard.label else [])]
@@ -168,17 +174,25 @@ class ParquetReader(Reader[RowGroup]):
                     index += 1
 
 
+def _holder(group: RowGroup) -> str | None:
+    """What holds the labels of a row group; None if there are none."""
+    return group.folder if group.label is None else group.label
+
+
 def _raw(
     image: bytes | dict | None, label: int | str | None, source: str, shard: RowGroup
 ) -> RawImage:
     content = image.get(_BYTES) if isinstance(image, dict) else image
     if content is None:
         return RawImage(b"", source, error=f"the column {shard.image!r} holds no bytes")
-    if shard.folder is not None and shard.classes is not None:
+    if shard.classes is None:
+        return RawImage(content, source)
+    if shard.folder is not None:
+        if not shard.folder:
+            return RawImage(content, source, error="its folder gives no class")
         found = shard.classes[shard.folder]
         return RawImage(content, source, found.label, class_name=found.name)
-    if shard.label is None:
-        return RawImage(content, source)
+    assert shard.label is not None  # Of folders and columns of labels, there is one.
     try:
         found = as_class(label, shard.label, shard.classes)
     except BadRecordError as error:
@@ -187,15 +201,18 @@ def _raw(
 
 
 def class_names(path: str, group: int, label: str | None) -> list[str]:
-    """The names in the label column of a row group; empty if labels are numbers."""
+    """The different labels of a row group, as text; none without a column of labels."""
     if label is None:
         return []
     with opened(path) as file:
-        if not _is_text(file.schema_arrow.field(label).type):
-            return []
-        column = file.read_row_group(group, columns=[label], use_threads=False)
-        names = column.column(0).cast(pa.string()).unique().to_pylist()
-        return [name for name in names if name is not None]
+        kind = file.schema_arrow.field(label).type
+        found = file.read_row_group(group, columns=[label], use_threads=False).column(0)
+        if _is_text(kind):
+            return [
+                name for name in found.cast(pa.string()).unique().to_pylist() if name is not None
+            ]
+        numbers = found.unique().to_pylist()
+        return sorted(names_of_numbers(number for number in numbers if number is not None))
 
 
 def check_label(path: str, schema: pa.Schema, name: str) -> None:

@@ -118,16 +118,15 @@ def test_what_is_left_out_is_said(tmp_path, png, columns, remark):
     assert re.search(remark, "; ".join(remarks)), remarks
 
 
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [
-        (2**63, "the column 'label' holds 9223372036854775808"),
-        (20230101, "the column 'label' holds 20230101, labels number the classes from 0"),
-    ],
-)
-def test_a_number_that_is_no_label_is_a_bad_record(tmp_path, png, value, reason):
-    base = write(tmp_path, pa.table({"image": [png()], "label": pa.array([value], pa.uint64())}))
-    assert reason in read(base)[0]["data.parquet#0"][2]
+def test_numbers_in_one_file_and_names_in_another_are_names(tmp_path, png):
+    """As numbers, those of the one file would be those of the other's names."""
+    write(tmp_path, pa.table({"image": [png(0), png(1)], "label": [0, 1]}), "a.parquet")
+    write(tmp_path, pa.table({"image": [png(2)], "label": ["cat"]}), "b.parquet")
+    assert [found[:2] for found in read(str(tmp_path))[0].values()] == [
+        (0, "0"),
+        (1, "1"),
+        (2, "cat"),
+    ]
 
 
 REFUSED = {
