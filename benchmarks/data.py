@@ -1,12 +1,12 @@
 """Speed and memory of reading data, and of training on more data than fit into memory.
 
-    python benchmarks/data.py [--source DIR] [--quick] [--out table.md]
+    python benchmarks/data.py [--data NAME …] [--source DIR] [--quick] [--out table.md]
 
-ExampleGen and StatisticsGen read Fashion-MNIST and photographs, all and a tenth of them, each in a
-separate process after a warm-up on a few records. Memory is the peak beyond that after the
-warm-up. Training reads its input from memory, from a memory-mapped file as the trainer does,
-and, if cgroups can be created (by root), from a file of four times the available memory; medians of
-three. Linux only.
+FindData, ExampleGen and StatisticsGen read Fashion-MNIST, photographs, 100 000 small PNG files and
+a CSV file of a million rows, all and a tenth of them, each in a separate process after a warm-up on
+a few records. Memory is the peak beyond that after the warm-up. Training reads its input from
+memory, from a memory-mapped file as the trainer does, and, if cgroups can be created (by root),
+from a file of four times the available memory; medians of three. Linux only.
 """
 
 import argparse
@@ -21,18 +21,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import data_subjects as subjects
 import numpy as np
-from PIL import Image
 
-_ROOT = Path(__file__).resolve().parents[1]
-_SAMPLE = _ROOT / "data/fashion_mnist"
-_SHAPES = {"28×28": (28, 28, 1), "64×64": (64, 64, 3)}
-_PHOTOGRAPHS = 5000
-_WARM_UP = 200
 _BATCH = 64
 _BATCHES = 2000
-# Steps per training.
-_STEPS = {"28×28": 300, "64×64": 100}
+# Steps per training; not for other data.
+_STEPS = {subjects.CLOTHES: 300, subjects.PHOTOGRAPHS: 100}
 _FEW_STEPS = 5
 _ROUNDS = 3
 # Memory limit of a process in its cgroup, including page cache.
@@ -46,6 +41,9 @@ _CGROUPS = {"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": 
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--data", nargs="+", choices=list(subjects.READING), default=list(subjects.READING)
+    )
     parser.add_argument("--source", help="folder of the full Fashion-MNIST's IDX files")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     parser.add_argument("--out", help="file for the tables")
@@ -58,13 +56,14 @@ def main() -> None:
     scale = 10 if options.quick else 1
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        write_clothes(base / "28×28", options.source, scale)
-        write_photographs(base / "64×64", _PHOTOGRAPHS // scale)
-        found = {
-            kind: [row for name in _SHAPES for row in _in_child(kind, name, base)]
-            for kind in ("stages", "training")
-        }
-    table = "\n\n".join(_table(rows) for rows in found.values()) + "\n"
+        for name in options.data:
+            subjects.write(name, base / name, options.source, scale)
+        trained = [name for name in options.data if name in _STEPS]
+        found = [
+            [row for name in names for row in _in_child(kind, name, base)]
+            for kind, names in (("stages", options.data), ("training", trained))
+        ]
+    table = "\n\n".join(_table(rows) for rows in found if rows) + "\n"
     print(table)
     if options.out:
         Path(options.out).write_text(table, encoding="utf-8")
@@ -76,8 +75,8 @@ def _in_child(kind: str, name: str, base: Path) -> list[dict]:
         command,
         check=True,
         stdout=subprocess.PIPE,
-        cwd=_ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(_ROOT)},
+        cwd=subjects.ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(subjects.ROOT)},
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -87,94 +86,60 @@ def _table(rows: list[dict]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def write_clothes(folder: Path, source: str | None, scale: int) -> None:
-    """Fashion-MNIST as IDX files in `all`, a tenth of it in `tenth`, and a few in `few`.
-
-    Without a source, repeats the sample, shifted by a different number of pixels each time.
-    """
-    sys.path.insert(0, str(_ROOT))
-    from components.example_gen.formats.idx import read_idx, write_idx
-
-    for name, count in (("train", 60_000 // scale), ("t10k", 10_000 // scale)):
-        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
-            found = read_idx(f"{source or _SAMPLE}/{name}-{kind}.gz")
-            if not source:
-                shifts = range(-(-count // len(found)))
-                axes = tuple(range(1, found.ndim)) or None
-                found = np.concatenate(
-                    [np.roll(found, shift, axes) if axes else found for shift in shifts]
-                )
-            for part, size in (("all", count), ("tenth", count // 10), ("few", _WARM_UP)):
-                (folder / part).mkdir(parents=True, exist_ok=True)
-                write_idx(str(folder / part / f"{name}-{kind}.gz"), found[:size])
-
-
-def write_photographs(folder: Path, count: int) -> None:
-    """JPEG files in two classes: crops of scikit-learn's photographs, from 100 to 400 pixels."""
-    from sklearn.datasets import load_sample_images
-
-    photographs = [Image.fromarray(image) for image in load_sample_images().images]
-    rng = np.random.default_rng(0)
-    for index in range(count):
-        picture = photographs[index % 2]
-        size = int(rng.integers(100, 400))
-        left, top = (int(rng.integers(side - size)) for side in picture.size)
-        part = picture.crop((left, top, left + size, top + size))
-        parts = ["all"] + ["tenth"] * (index < count // 10) + ["few"] * (index < _WARM_UP)
-        for name in parts:
-            path = folder / name / f"{index % 2}" / f"{index}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.save(path, quality=90)
-
-
 def stages(name: str, folder: Path) -> list[dict]:
-    """Runs ExampleGen and StatisticsGen on a tenth and all of the data; keeps all examples."""
+    """Runs FindData, ExampleGen and StatisticsGen on a tenth and all of the data.
+
+    The examples of all of them stay in the folder.
+    """
     from tfx.types import standard_artifacts
 
+    from components.example_gen import component as stage
     from components.example_gen.config import DataConfig
     from pipeline.config import LOCAL_BEAM
     from pipeline.pipeline import beam_arguments, data_stages
 
     def run(part: str) -> list[dict]:
-        config = DataConfig(
-            path=str(folder / part), image_shape=_SHAPES[name], fit="crop", on_leak="keep"
-        )
+        config = DataConfig(path=str(folder / part), on_leak="keep", **subjects.READING[name])
         examples = standard_artifacts.Examples()
         examples.uri = str(folder / "examples")
         statistics = standard_artifacts.ExampleStatistics()
         statistics.uri = str(folder / "statistics")
         _, example_gen, statistics_gen = data_stages(config)
-        rows = []
+        found = {}
+        seconds, megabytes = _measured(lambda: found.update(stage.find(config)))
+        rows = [("FindData", seconds, megabytes)]
         for component, inputs, outputs in (
             (example_gen, {}, {"examples": [examples]}),
             (statistics_gen, {"examples": [examples]}, {"statistics": [statistics]}),
         ):
-            shutil.rmtree(*(found[0].uri for found in outputs.values()), ignore_errors=True)
+            shutil.rmtree(*(made[0].uri for made in outputs.values()), ignore_errors=True)
             executor = component.executor_spec.executor_class
             context = executor.Context(
                 beam_pipeline_args=beam_arguments(LOCAL_BEAM),
                 tmp_dir=str(folder / "tmp"),
                 unique_id="1",
             )
-            properties = dict(component.exec_properties)
+            properties = {**component.exec_properties, **found}
             seconds, megabytes = _measured(
                 lambda: executor(context).Do(inputs, outputs, properties)  # noqa: B023
             )
-            count = examples.get_int_custom_property("examples")
-            rows.append(
-                {
-                    "stage": component.type.split(".")[-1],
-                    "images": f"{name} from {'IDX' if name == '28×28' else 'JPEG'}",
-                    "records": f"{count:,}",
-                    "seconds": f"{seconds:.1f}",
-                    "records/s": f"{count / seconds:,.0f}",
-                    "peak MB": f"{megabytes:.0f}",
-                }
-            )
-        return rows
+            rows.append((component.type.split(".")[-1], seconds, megabytes))
+        count = examples.get_int_custom_property("examples")
+        return [
+            {
+                "stage": label,
+                "data": name,
+                "records": f"{count:,}",
+                "seconds": f"{seconds:.1f}",
+                "records/s": f"{count / seconds:,.0f}",
+                "peak MB": f"{megabytes:.0f}",
+            }
+            for label, seconds, megabytes in rows
+        ]
 
-    run("few")
-    return sorted(run("tenth") + run("all"), key=lambda row: row["stage"])
+    run(subjects.FEW)
+    measured = zip(run(subjects.TENTH), run(subjects.ALL), strict=True)
+    return [row for both in measured for row in both]
 
 
 def training(name: str, folder: Path) -> list[dict]:
@@ -188,7 +153,7 @@ def training(name: str, folder: Path) -> list[dict]:
     files = sorted(str(path) for path in (folder / "examples/Split-train").iterdir())
     decoded = []
     seconds, megabytes = _measured(
-        lambda: decoded.append(examples.read_images(files, _SHAPES[name]))
+        lambda: decoded.append(examples.read_images(files, subjects.READING[name]["image_shape"]))
     )
     images = decoded.pop().data
     print(
@@ -218,7 +183,7 @@ def training(name: str, folder: Path) -> list[dict]:
             stores[f"file of {_TIMES_THE_LIMIT} times the memory"] = group
             break
     recipe = config.load(
-        str(_SAMPLE / "recipe.yaml"),
+        str(subjects.SAMPLE / "recipe.yaml"),
         [
             "trainer.quality.every_images=null",
             "trainer.images=1000000000",
@@ -262,7 +227,7 @@ def training(name: str, folder: Path) -> list[dict]:
         rates = [rate for _, rate, _ in measured]
         rows.append(
             {
-                "images": name,
+                "images": name.split()[0],
                 "input from": store,
                 "input alone, images/s": f"{alone:,.0f}",
                 "training, images/s": f"{rate:,.0f} ({min(rates):,.0f}–{max(rates):,.0f})",

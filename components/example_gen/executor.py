@@ -2,11 +2,13 @@
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.transforms.window import GlobalWindows
 from tfx.components.example_gen import write_split
 
 from components.data.examples import EVAL_SPLIT, SPLIT_FOLDER, TRAIN_SPLIT
@@ -22,6 +24,9 @@ _LINES, _NOTES, _EVENTS = "lines", "notes", "events"
 # Prefix of the digests by which they are grouped: 4096 groups of many records take less memory
 # than many groups of one.
 _GROUP_DIGITS = 3
+
+# Of digests and sources of a group that are compressed together: some tens of records.
+_PACKED_BYTES = 2048
 
 _BUCKETS = 1000
 
@@ -77,7 +82,7 @@ def write_examples(
     found = prepared("")
     decided = (
         found.elements
-        | "Key" >> beam.Map(_by_digest).with_output_types(tuple[str, bytes])
+        | "Key" >> beam.ParDo(_ByDigest()).with_output_types(tuple[str, bytes])
         | "SameContent" >> beam.GroupByKey()
         | "Decide"
         >> beam.ParDo(_Decide(config.drop_duplicates, config.on_leak)).with_outputs(
@@ -189,8 +194,9 @@ class _Decide(beam.DoFn):
     def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
         same: dict[str, list[tuple[str, str]]] = {}
         for packed in group[1]:
-            digest, split, source = packed.decode().split("\0", 2)
-            same.setdefault(digest, []).append((split, source))
+            fields = zlib.decompress(packed).decode().split("\0")
+            for digest, split, source in zip(*[iter(fields)] * 3, strict=False):
+                same.setdefault(digest, []).append((split, source))
         for records in same.values():
             decision = ledger.decide(
                 records, drop_duplicates=self._drop_duplicates, on_leak=self._on_leak
@@ -207,10 +213,25 @@ def _event(*path: str) -> pvalue.TaggedOutput:
     return pvalue.TaggedOutput(_EVENTS, "/".join(path))
 
 
-def _by_digest(element: Element) -> tuple[str, bytes]:
-    """What is shuffled of a record, packed because an in-memory runner holds it for all records."""
-    split, source, digest, _ = element
-    return digest[:_GROUP_DIGITS], "\0".join((digest, split, source)).encode()
+class _ByDigest(beam.DoFn):
+    """What is shuffled of the records, compressed: an in-memory runner holds it for all of them."""
+
+    def start_bundle(self) -> None:
+        self._buffers: dict[str, bytearray] = {}
+
+    def process(self, element: Element) -> Iterator[tuple[str, bytes]]:
+        split, source, digest, _ = element
+        key = digest[:_GROUP_DIGITS]
+        buffer = self._buffers.setdefault(key, bytearray())
+        for field in (digest, split, source):
+            buffer += field.encode() + b"\0"
+        if len(buffer) >= _PACKED_BYTES:
+            yield key, zlib.compress(self._buffers.pop(key))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for key, buffer in self._buffers.items():
+            yield GlobalWindows.windowed_value((key, zlib.compress(buffer)))
+        self._buffers = {}
 
 
 def _place(element: Element, _: int, names: list[str], buckets: dict[str, int]) -> int:

@@ -265,6 +265,12 @@ class _Walk:
         return found.st_dev, found.st_ino
 
 
+def relative(path: str, base: str) -> str:
+    """A path below a folder relative to it; for many paths, faster than `relpath`."""
+    start = base if base.endswith("/") else f"{base}/"
+    return path[len(start) :] if path.startswith(start) else posixpath.relpath(path, base)
+
+
 def described(names: Iterable[str]) -> str:
     """Up to four names, for an error message."""
     names = sorted(map(printable, names))

@@ -16,7 +16,7 @@ DATASET_JSON = "dataset.json"
 _DELIMITERS = ",;\t"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
     """The name of a file, with its class or the reason why it has none."""
 

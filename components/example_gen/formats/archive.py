@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 
 from components.example_gen.files import archives, labels
 from components.example_gen.files.names import companions, is_image, printable
+from components.example_gen.files.packing import Packed
 from components.example_gen.formats import layout
 from components.example_gen.formats.folder import chunks
 from components.example_gen.formats.reader import LeftOut, Reader, grouped
@@ -25,8 +26,8 @@ class Members:
     """Files of one archive, with the offset and size of each if they can be read in place."""
 
     path: str
-    files: tuple[labels.Entry, ...]
-    places: tuple[tuple[int, int], ...] | None = None
+    files: Packed[labels.Entry]
+    places: Packed[tuple[int, int]] | None = None
 
 
 class ArchiveReader(Reader[Members]):
@@ -183,16 +184,16 @@ def _matches(name: str, part: str) -> bool:
 
 def _shards(path: str, files: Sequence[labels.Entry]) -> list[Members]:
     if archives.is_zip(path):
-        return [Members(path, tuple(chunk)) for chunk in chunks(files, _SHARD_FILES)]
+        return [Members(path, Packed.of(chunk)) for chunk in chunks(files, _SHARD_FILES)]
     listing = archives.listing(path)
     places = {name: place for name, (_, place) in listing.items() if place is not None}
     if len(places) < len(listing):
-        return [Members(path, tuple(files))]
+        return [Members(path, Packed.of(files))]
     return [
         Members(
             path,
-            tuple(chunk),
-            tuple(places.get(layout.divided(entry.name)[1], (0, 0)) for entry in chunk),
+            Packed.of(chunk),
+            Packed.of([places.get(layout.divided(entry.name)[1], (0, 0)) for entry in chunk]),
         )
         for chunk in chunks(files, _SHARD_FILES)
     ]

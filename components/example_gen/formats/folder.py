@@ -4,13 +4,14 @@ import dataclasses
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import tensorflow as tf
 
 from components.example_gen.files import labels
 from components.example_gen.files import names as naming
 from components.example_gen.files.names import BROKEN, IMAGE_EXTENSIONS, is_image, printable
+from components.example_gen.files.packing import Packed
 from components.example_gen.formats import layout
 from components.example_gen.formats.reader import UNSPLIT, LeftOut, Reader, grouped
 from components.example_gen.paths import (
@@ -19,24 +20,27 @@ from components.example_gen.paths import (
     is_broken,
     open_file,
     pattern_of,
+    relative,
     visible_names,
     walk,
 )
 from components.example_gen.prepare import RawImage
+
+T = TypeVar("T")
 
 # A compromise between Beam's cost per shard and parallelism.
 _SHARD_FILES = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageFile:
-    """An image file; the entry's name is relative to the data's folder."""
+class ImageFiles:
+    """Image files, whose names are relative to the data's folder."""
 
-    path: str
-    entry: labels.Entry
+    base: str
+    entries: Packed[labels.Entry]
 
 
-class FolderReader(Reader[list[ImageFile]]):
+class FolderReader(Reader[ImageFiles]):
     """PNG, JPEG, WebP, GIF and BMP files, as `<class>/<file>` or flat.
 
     They may be divided into `train` and one of `eval`, `test`, `val`. If the last folder of a
@@ -78,10 +82,10 @@ class FolderReader(Reader[list[ImageFile]]):
             for split, pattern in splits.items()
         }
 
-    def count(self, shards: Sequence[list[ImageFile]]) -> int:
-        return sum(len(shard) for shard in shards)
+    def count(self, shards: Sequence[ImageFiles]) -> int:
+        return sum(len(shard.entries) for shard in shards)
 
-    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[list[ImageFile]]]:
+    def shards(self, base: str, splits: Mapping[str, str]) -> dict[str, list[ImageFiles]]:
         names = self._names(base, splits)
         entries = layout.labelled(
             names,
@@ -90,10 +94,7 @@ class FolderReader(Reader[list[ImageFile]]):
             lambda name: exists(posixpath.join(base, name)),
         )
         return {
-            split: [
-                [ImageFile(posixpath.join(base, entry.name), entry) for entry in chunk]
-                for chunk in chunks(listed, _SHARD_FILES)
-            ]
+            split: [ImageFiles(base, Packed.of(part)) for part in chunks(listed, _SHARD_FILES)]
             for split, listed in entries.items()
         }
 
@@ -101,7 +102,7 @@ class FolderReader(Reader[list[ImageFile]]):
         """The files of every split, relative to `base`, without labels and other companions."""
         found = {}
         for split, files in self.files(base, splits).items():
-            names = [posixpath.relpath(file, base) for file in files]
+            names = [relative(file, base) for file in files]
             others = {*naming.companions(names), posixpath.normpath(self.labels or "")}
             found[split] = [
                 name
@@ -132,13 +133,12 @@ class FolderReader(Reader[list[ImageFile]]):
             skipped.append((BROKEN if is_broken(posixpath.join(base, name)) else reason, name))
         return grouped(skipped)
 
-    def records(self, shard: list[ImageFile]) -> Iterator[RawImage]:
-        for file in shard:
-            entry = file.entry
+    def records(self, shard: ImageFiles) -> Iterator[RawImage]:
+        for entry in shard.entries:
             content, error = b"", entry.error
             if error is None:
                 try:
-                    with open_file(file.path) as opened:
+                    with open_file(posixpath.join(shard.base, entry.name)) as opened:
                         content = opened.read()
                 except (OSError, tf.errors.OpError) as reason:
                     error = f"the file cannot be read ({_reason(reason)})"
@@ -151,6 +151,6 @@ def _reason(error: OSError | tf.errors.OpError) -> str:
     return (error.strerror if isinstance(error, OSError) else error.message) or str(error)
 
 
-def chunks(items: Sequence, size: int) -> list[list]:
-    """Lists of at most `size` items, in order."""
-    return [list(items[start : start + size]) for start in range(0, len(items), size)]
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """At most `size` items at a time, in order."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -3,6 +3,7 @@
 import itertools
 import posixpath
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from components.example_gen.files import partitions
@@ -274,7 +275,8 @@ def _folders(names: Sequence[str], patterns: str, archived: bool) -> list[str] |
 def _folder(name: str, archived: bool) -> str:
     """The last folder of a path."""
     inner = divided(name)[1] if archived else name
-    return posixpath.basename(posixpath.dirname(inner))
+    # Equal ones as one object: there may be millions.
+    return sys.intern(posixpath.basename(posixpath.dirname(inner)))
 
 
 def divided(name: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -247,14 +248,14 @@ class Reader(abc.ABC, Generic[ShardT]):
           ValueError: for a file in two splits, and a name that is not UTF-8.
         """
         found = {split: [file for file, _ in parts(base, text)] for split, text in splits.items()}
-        owners: dict[str, str] = {}
-        for split, files in found.items():
-            for file in files:
-                if self.needs_text_names and not is_text(file):
+        if self.needs_text_names:
+            for file in itertools.chain.from_iterable(found.values()):
+                if not is_text(file):
                     raise ValueError(f"{printable(file)}: the name is not UTF-8; rename the file")
-                if file in owners and INSIDE not in splits[split]:
-                    raise ValueError(f"{file}: in split {owners[file]!r} and in split {split!r}")
-                owners[file] = split
+        for (one, files), (split, others) in itertools.combinations(found.items(), 2):
+            both = set(files).intersection(others) if INSIDE not in splits[split] else ()
+            if both:
+                raise ValueError(f"{min(both)}: in split {one!r} and in split {split!r}")
         return {split: sorted(set(files)) for split, files in found.items()}
 
 

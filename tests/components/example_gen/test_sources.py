@@ -65,7 +65,7 @@ def test_one_path_a_list_or_a_glob(photos, paths, splits, sources_of):
     found = dataset.find(full, reader)
     assert found.patterns == found.splits == splits
     (shards,) = reader.shards(found.base, found.splits).values()
-    assert [file.entry.name for shard in shards for file in shard] == sources_of
+    assert [entry.name for shard in shards for entry in shard.entries] == sources_of
 
 
 def test_labels_agree_over_a_list(photos):

@@ -136,7 +136,7 @@ def test_shape_skips_what_does_not_decode(tree, png):
     shards = FolderReader().shards(base, {"all": "*"})["all"]
     assert FolderReader().count(shards) == 2
     assert FolderReader().shape(shards) == (6, 7, 3)
-    assert FolderReader().shape([shards[0][:1]]) is None
+    assert FolderReader().shape(FolderReader().shards(base, {"all": "a.png"})["all"]) is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty"])
@@ -176,8 +176,8 @@ def test_shards_hold_every_file_once(tree, png, monkeypatch):
     monkeypatch.setattr(folder, "_SHARD_FILES", 3)
     base = tree({f"{index}.png": png() for index in range(8)})
     shards = FolderReader().shards(base, {"all": "*"})["all"]
-    assert [len(shard) for shard in shards] == [3, 3, 2]
-    sources = [file.entry.name for shard in shards for file in shard]
+    assert [len(shard.entries) for shard in shards] == [3, 3, 2]
+    sources = [entry.name for shard in shards for entry in shard.entries]
     assert sources == [f"{index}.png" for index in range(8)]
 
 
