@@ -5,7 +5,7 @@ ROOT ?= runs/fashion-mnist
 PYTEST_ARGS ?=
 ARGS ?=
 
-.PHONY: help run test lint lock bench-data bench-intervals bench-planted clean
+.PHONY: help run test lint lock bench-data bench-corpora bench-intervals bench-planted clean
 help:  ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
@@ -32,6 +32,9 @@ lock: .venv/.ready  ## pin every dependency of both lanes, with hashes, in requi
 
 bench-data: .venv/.ready  ## speed and memory of reading data and of training input (ARGS=)
 	@.venv/bin/python benchmarks/data.py $(ARGS)
+
+bench-corpora: .venv/.ready  ## files of other packages through the readers, new and validate (ARGS=)
+	@PYTHONPATH=. .venv/bin/python benchmarks/corpora.py $(ARGS)
 
 bench-intervals: .venv/.ready  ## the metrics' intervals beside how much the metrics really vary (ARGS=)
 	@PYTHONPATH=. .venv/bin/python benchmarks/intervals.py $(ARGS)

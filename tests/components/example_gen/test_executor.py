@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from components.common.tfx import split_files
 from components.data import examples, vectors
+from components.example_gen import executor
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import bucket_of
 from components.example_gen.formats.idx import read_idx
@@ -321,3 +322,20 @@ def test_a_damaged_file_ends_the_stage_without_output(data_folder, tmp_path, run
     with pytest.raises(Exception, match="t10k-images-idx3-ubyte.gz: the gzip data are damaged"):
         run_example_gen(config, tmp_path)
     assert not list((tmp_path / "examples").rglob("data_tfrecord*.gz"))
+
+
+def test_equal_records_meet_however_they_are_packed():
+    """A thousand of one group, of which fifty are different, take several packages."""
+    records = [("train", f"{n:03d}\n|.png", f"{n % 50:016x}", b"") for n in range(1000)]
+    packing = executor._ByDigest()
+    packing.start_bundle()
+    packed = [pair for record in records for pair in packing.process(record)]
+    assert len(packed) > 1
+    packed += [each.value for each in packing.finish_bundle()]
+    assert {key for key, _ in packed} == {"000"}
+    noted = [
+        output.value.source
+        for output in executor._Decide(False, "keep").process(("000", [part for _, part in packed]))
+        if output.tag == "notes"
+    ]
+    assert sorted(noted) == [source for _, source, _, _ in records[50:]]
