@@ -6,7 +6,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -19,9 +19,11 @@ from rich.console import Console
 
 from components.common import files, grids
 from components.common.registry import Registry
-from components.data import examples, vectors
+from components.data import examples, table_files, vectors
+from components.data.columns import Column, values_of
 from components.serving.contract import row_seeds
 from components.serving.generator import Generator
+from pipeline import samples
 from pipeline.pipeline import beam_arguments
 from pipeline.progress import shown
 
@@ -39,15 +41,21 @@ class Part:
       first: number of the first row.
       seeds: int64 [n].
       labels: int64 [n]; None for a generator without classes.
-      data: uint8 [n, height, width, channels], or float32 [n, columns].
-      columns: names of the columns of vectors.
+      data: uint8 [n, height, width, channels], or codes of rows [n, columns].
+      columns: of rows; empty for images.
+      categories: of the discrete columns, by name.
     """
 
     first: int
     seeds: np.ndarray
     labels: np.ndarray | None
     data: np.ndarray
-    columns: Sequence[str]
+    columns: Sequence[Column]
+    categories: Mapping[str, Sequence[str]]
+
+    def array(self, column: Column) -> np.ndarray:
+        """The codes [n] of a column."""
+        return self.data[:, self.columns.index(column)]
 
     def rows(self) -> list[tuple[int, int, int | None, np.ndarray]]:
         """Number, seed, label and datum of each row."""
@@ -76,6 +84,8 @@ def _write_png(part: Part, path: str) -> None:
 def _write_npz(part: Part, path: str) -> None:
     kind = "images" if part.data.ndim == 4 else "vectors"
     arrays = {kind: part.data, "seeds": part.seeds}
+    # What the codes of discrete columns mean.
+    arrays |= {f"categories/{name}": np.array(each) for name, each in part.categories.items()}
     if part.labels is not None:
         arrays["labels"] = part.labels
     content = io.BytesIO()
@@ -86,13 +96,17 @@ def _write_npz(part: Part, path: str) -> None:
 @_register("tfrecord", ".tfrecord.gz")
 def _write_tfrecord(part: Part, path: str) -> None:
     with tf.io.TFRecordWriter(path, "GZIP") as writer:
-        for _, seed, label, datum in part.rows():
+        values = {
+            column.name: values_of(part.array(column), column, part.categories)
+            for column in part.columns
+        }
+        for place, (_, seed, label, datum) in enumerate(part.rows()):
             source = f"seed {seed}"
             if datum.ndim == 3:
                 example = examples.to_example(examples.from_array(datum, source, label))
             else:
-                values = dict(zip(part.columns, datum.tolist(), strict=True))
-                example = vectors.to_example(vectors.VectorRecord(values, source, label))
+                row = {name: each[place] for name, each in values.items()}
+                example = vectors.to_example(vectors.VectorRecord(row, source, label))
             writer.write(example.SerializeToString(deterministic=True))
 
 
@@ -105,7 +119,10 @@ def _write_parquet(part: Part, path: str) -> None:
         # As data sets of the Hugging Face hub have it.
         columns["image"] = [{"bytes": _encoded(image)} for image in part.data]
     else:
-        columns |= dict(zip(part.columns, part.data.T, strict=True))
+        for column in part.columns:
+            columns[column.name] = table_files.array(
+                part.array(column), column, part.categories, typed=True
+            )
     content = io.BytesIO()
     parquet.write_table(pa.table(columns), content)
     files.write(path, content.getvalue())
@@ -230,7 +247,8 @@ class _Write(beam.DoFn):
             return
         seeds = row_seeds(order.seed, order.rows(first), first)
         labels, data = _sampled(self._generator, order, seeds, first)
-        part = Part(first, seeds, labels, data, self._generator.column_names)
+        columns = samples.columns_of(self._generator) if data.ndim == 2 else ()
+        part = Part(first, seeds, labels, data, columns, self._generator.categories)
         with files.atomic(path) as temporary:
             FORMATS.get(order.format)[1](part, temporary)
         self._made.inc(len(seeds))

@@ -12,6 +12,7 @@ import yaml
 
 from components.common import files, templates
 from components.common.config import validate
+from components.data.columns import Column
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data_validator import proposal, statistics
 from components.data_validator.checks import Statistics
@@ -43,7 +44,7 @@ _FEW = 10_000
 _LEARNT_FROM, _MOST_EPOCHS = 20_000, 12
 # Keys of the section `data` that can be given; those that readers need come first.
 _OF_READERS = ("arrays", "encoding", "header", "features")
-SETTINGS = (*_OF_READERS, "bits", "background", "filter", "max_pixels")
+SETTINGS = (*_OF_READERS, "columns", "bits", "background", "filter", "max_pixels")
 # Columns that the summary of a table names.
 _NAMED = 20
 # Least size of the smallest class for a classifier to learn from.
@@ -88,13 +89,13 @@ def inspect(
       data_format: a name of READERS.
       image_shape: [height, width, channels]; by default one that suits the images.
       fit: of images of another size; by default exact if all have one size, else crop.
-      columns: of a table; by default all that are numeric.
+      columns: of a table, whose types are recognised; by default all that can be learnt.
       labels: CSV file with the labels of images, in the folder or the archive.
       splits: patterns of train and eval, relative to the folder of `path`; by default inferred.
       overrides: `data.bits=12` and others of SETTINGS.
 
     Raises:
-      FileNotFoundError, ValueError: for data that do not exist, or are neither images nor numbers,
+      FileNotFoundError, ValueError: for data that do not exist, or are neither images nor a table,
         and for other overrides.
     """
     path = _absolute(path)
@@ -102,7 +103,8 @@ def inspect(
     reading = {key: settings[key] for key in _OF_READERS if key in settings}
     if labels:
         reading["labels"] = labels
-    found = dataset.inspect(path, data_format, columns, splits=splits, **reading)
+    wanted = _columns(settings.pop("columns", None), columns)
+    found = dataset.inspect(path, data_format, wanted, splits=splits, **reading)
     left_out = found.left_out
     if not splits and set(found.splits) == {TRAIN_SPLIT, EVAL_SPLIT} and _holds_more(left_out):
         # The recipe says which of three splits it takes.
@@ -123,7 +125,7 @@ def inspect(
     if found.columns:
         data = validate(DataConfig, {**options, "columns": found.columns})
         label = found.label or "none"
-        named = ", ".join(found.columns[:_NAMED])
+        named = ", ".join(column.name for column in found.columns[:_NAMED])
         if len(found.columns) > _NAMED:
             named += f" and {len(found.columns) - _NAMED} more columns"
         summary = f"a table of {named}; label: {label}"
@@ -158,6 +160,15 @@ def _settings(overrides: Sequence[str]) -> dict[str, Any]:
         known = ", ".join(f"data.{key}" for key in SETTINGS)
         raise ValueError(f"--set {unknown[0]}: new takes {known}; edit the recipe for others")
     return found
+
+
+def _columns(given: object, names: Sequence[str] | None) -> Sequence[str | Column] | None:
+    """The wanted columns: those of `data.columns`, as a recipe has them, or names."""
+    if given is None:
+        return names
+    if names:
+        raise ValueError("--columns: data.columns is set too; give one of them")
+    return validate(DataConfig, {"path": "?", "columns": given}).columns
 
 
 def write_schema(suggestion: Suggestion, path: str, log: Callable[[str], None]) -> ValidationResult:
@@ -245,6 +256,7 @@ def _sizes(seen: Preview) -> str:
 
 def _recipe(suggestion: Suggestion, inspected: Inspection, out: str) -> str:
     data, counts = suggestion.data, inspected.ledger.properties
+    columns = data.model_dump()["columns"] or ()
     train = inspected.statistics[TRAIN_SPLIT]
     there = int(train.datasets[0].num_examples)
     largest = _BATCH_OF_ROWS if data.columns else _BATCH_OF_IMAGES
@@ -256,20 +268,26 @@ def _recipe(suggestion: Suggestion, inspected: Inspection, out: str) -> str:
         format=None if data.format == registry.AUTO else data.format,
         labels=data.labels and _yaml(data.labels),
         splits=data.splits and _yaml(data.splits),
-        columns=data.columns and _yaml(list(data.columns)),
+        columns=columns and _yaml(columns),
+        typed=[_yaml(each) for each in columns] if any(map(_is_typed, columns)) else (),
         image_shape=data.image_shape and _yaml(list(data.image_shape)),
         words=suggestion.summary,
         settings={key: _yaml(value) for key, value in suggestion.settings.items()},
         fit=data.fit,
         rejected=counts["rejected"],
         leaked=counts["leaked"],
-        latent_dim=max(_LATENT_DIM, len(data.columns or ())),
+        latent_dim=max(_LATENT_DIM, len(columns)),
         batch_size=max(2, min(largest, there // 2)),
         network=_network(data.image_shape[:2]) if data.image_shape else None,
         few=counts["examples"] < _FEW,
         extractor=_extractor(train),
         epochs=max(1, min(_MOST_EPOCHS, _LEARNT_FROM // there)),
     )
+
+
+def _is_typed(column: object) -> bool:
+    """Whether a column in a recipe is more than a name."""
+    return not isinstance(column, str)
 
 
 def _extractor(train: Statistics) -> str:

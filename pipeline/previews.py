@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from components.example_gen.dataset import Dataset
-from components.example_gen.preview import Column, Preview
+from components.example_gen.preview import ColumnPreview, Preview
 
-# Of sizes, classes or columns.
-_NAMED = 20
+# Of sizes, classes or columns; and of a column's names.
+_NAMED, _NAMES = 20, 8
 _LEFT_OUT = "left out"
 
 
@@ -51,8 +51,8 @@ def _rows(preview: Preview) -> Iterable[tuple[str, str]]:
         yield f"classes: {len(preview.classes)}", _counted(by_label)
     else:
         yield "classes", "no labels"
-    for name, column in list(preview.columns.items())[:_NAMED]:
-        yield f"column {name}", _column(column)
+    for column in preview.columns[:_NAMED]:
+        yield f"column {column.column.name}", _column(column)
     if len(preview.columns) > _NAMED:
         yield "columns", f"{len(preview.columns) - _NAMED} more"
     if preview.bad:
@@ -63,12 +63,19 @@ def _most_frequent_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: -item[1])
 
 
-def _counted(counts: Sequence[tuple[str, int]]) -> str:
-    words = [f"{name} ({count:,})" for name, count in counts[:_NAMED]]
-    more = [f"{len(counts) - _NAMED} more"] if len(counts) > _NAMED else []
+def _counted(counts: Sequence[tuple[str, int]], most: int = _NAMED) -> str:
+    words = [f"{name} ({count:,})" for name, count in counts[:most]]
+    more = [f"{len(counts) - most} more"] if len(counts) > most else []
     return ", ".join([*words, *more])
 
 
-def _column(column: Column) -> str:
-    kind = "whole numbers" if column.whole else "numbers"
-    return f"{kind}, {column.least:g} to {column.largest:g}"
+def _column(found: ColumnPreview) -> str:
+    column = found.column
+    words = f"{column.type} {column.format}" if column.format else column.type
+    if found.counts:
+        words += f", {len(found.counts)}: {_counted(list(found.counts.items()), _NAMES)}"
+    elif found.least is not None:
+        words += f", {found.least} to {found.largest}"
+    if found.missing:
+        words += f"; missing ({found.missing:,})"
+    return words

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Mapping
 
-from components.common import grids, tables
+from components.common import grids
 from components.common.registry import nearest
+from components.data import table_files
+from components.data.columns import Column
 from components.serving.generator import Generator
 
 # By the output of the model: the extensions of files of its samples.
-_EXTENSIONS = {"images": (".png",), "vectors": tables.EXTENSIONS}
+_EXTENSIONS = {"images": (".png",), "vectors": table_files.EXTENSIONS}
 
 
 def write(folder: str, count: int, seed: int, label: str | None, out: str) -> None:
@@ -43,7 +45,12 @@ def write(folder: str, count: int, seed: int, label: str | None, out: str) -> No
     if kind == "images":
         grids.save_png(grids.grid(samples), out)
     else:
-        tables.save(samples, generator.column_names, out)
+        table_files.save(samples, columns_of(generator), generator.categories, out)
+
+
+def columns_of(generator: Generator) -> tuple[Column, ...]:
+    """The columns of a generator of vectors; numbered ones if they have no names."""
+    return generator.table or tuple(Column(name=name) for name in generator.column_names)
 
 
 def class_number(label: str, names: Mapping[int, str]) -> int:

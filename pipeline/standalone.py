@@ -14,6 +14,8 @@ from components import features
 from components.common import grids, saved_models
 from components.common.config import validate
 from components.common.files import atomic_folder
+from components.data import vectors
+from components.data.columns import Column
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split, by
 from components.evaluator import evaluate as evaluator
 from components.evaluator import protocol
@@ -30,6 +32,9 @@ from pipeline.config import Recipe
 from pipeline.runs import listing
 
 _EXTRACTOR_FOLDER = "extractor"
+# Where two tables differ, the first of their types is taken: it holds what the other does, or its
+# reader names the cell that makes the difference.
+_TYPES = ("number", "integer", "datetime", "categorical", "boolean")
 
 
 def evaluate(
@@ -47,10 +52,10 @@ def evaluate(
 ) -> Evaluation:
     """Scores a generator, or data, against real data and writes the evaluation.
 
-    Data are images or rows of numbers in any format that recipes support, or tf.Examples written by
+    Data are images or rows in any format that recipes support, or tf.Examples written by
     a pipeline (`dataset.inspect`). Fakes and training images that differ in size from the real ones
     are resized (`resize`). Rows are compared by the columns that the generator makes, or that the
-    table of fakes holds.
+    table of fakes holds. Their types are the generator's, or are inferred from all tables.
 
     Args:
       model_or_data: a SavedModel with the signature `sample`, a TFX Model artifact, a serving
@@ -77,7 +82,13 @@ def evaluate(
     with atomic_folder(out) as folder:
         model = saved_models.find(model_or_data)
         source = Generator.load(model) if model else dataset.inspect(model_or_data, data_format)
-        found = dataset.inspect(real, data_format, source.columns)
+        found = dataset.inspect(real, data_format)
+        if source.columns and found.columns:
+            others = [dataset.inspect(train, data_format)] if train else []
+            columns = _columns(source, [found, *others])
+            found = dataset.inspect(real, data_format, columns)
+            if isinstance(source, Dataset):
+                source = dataset.inspect(model_or_data, data_format, columns)
         real_data = found.read(EVAL_SPLIT)
         log(f"real   {_counted(real_data, found.columns)}")
         resizer = ImageResizer(real_data.data.shape[1:])
@@ -90,9 +101,15 @@ def evaluate(
             log(f"train  {_counted(train_data, found.columns)}")
             resized = resizer(TRAIN_SPLIT, train_data.data)
             train_data = dataclasses.replace(train_data, data=resized)
+            if found.columns:
+                splits = {EVAL_SPLIT: real_data, TRAIN_SPLIT: train_data}
+                splits = vectors.joined(splits, found.columns)
+                real_data, train_data = splits[EVAL_SPLIT], splits[TRAIN_SPLIT]
         candidate = _candidate(source, resizer, len(real_data), config)
         data_name = os.path.basename(os.path.normpath(real))
-        loaded = _extractor(extractor, train_data, real_data, recipe, data_name, folder)
+        loaded = _extractor(
+            extractor, train_data, real_data, found.columns, recipe, data_name, folder
+        )
         log(f"features of {loaded.description.get('name', extractor)}, id {loaded.id}")
 
         evaluation = evaluator.evaluate(
@@ -193,19 +210,37 @@ def _config(recipe: Recipe | None, count: int | None, seed: int | None) -> Evalu
     return validate(EvaluatorConfig, {**config.model_dump(), **changes})
 
 
+def _columns(source: Generator | Dataset, others: Sequence[Dataset]) -> Sequence[Column]:
+    """Those of the source, of types that fit the other tables too."""
+    if isinstance(source, Generator):
+        # One that tells no more than names makes numbers.
+        return source.table or [Column(name=name) for name in source.columns or ()]
+    found = []
+    for column in source.columns or ():
+        same = [
+            each for other in others for each in other.columns or () if each.name == column.name
+        ]
+        every = [*same, column]
+        first = min(every, key=lambda each: _TYPES.index(each.type))
+        missing = any(each.missing for each in every)
+        found.append(first.model_copy(update={"missing": missing}))
+    return found
+
+
 def _candidate(
     source: Generator | Dataset, resizer: ImageResizer, real_count: int, config: EvaluatorConfig
-) -> str | np.ndarray:
+) -> str | Split:
     """A SavedModel that makes data of the real shape, or data of that shape."""
     if isinstance(source, Dataset):
-        fakes = source.read().data
+        fakes = source.read()
         if config.num_fake and config.num_fake > len(fakes):
             raise ValueError(
                 f"{source.path}: {len(fakes)} samples, but {config.num_fake} are required "
                 "(--count, evaluator.num_fake)"
             )
         count = config.num_fake or len(fakes)
-        return resizer("model", protocol.choose(fakes, count, config.seed))
+        chosen = resizer("model", protocol.choose(fakes.data, count, config.seed))
+        return Split(chosen, None, {}, fakes.categories)
     wanted = features.IMAGES if len(resizer.shape) == 3 else features.VECTORS
     if source.kind != wanted:
         raise ValueError(f"{source.path}: the model makes {source.kind}, not {wanted}")
@@ -214,11 +249,17 @@ def _candidate(
         return source.path
     count = config.num_fake or real_count
     fakes = protocol.sample(source, count, config.seed, config.batch_size, shape)
-    return resizer("model", fakes)
+    return Split(resizer("model", fakes.data), None)
 
 
 def _extractor(
-    name: str, train: Split | None, real: Split, recipe: Recipe | None, data_name: str, folder: str
+    name: str,
+    train: Split | None,
+    real: Split,
+    columns: Sequence[Column] | None,
+    recipe: Recipe | None,
+    data_name: str,
+    folder: str,
 ) -> Extractor:
     """The extractor in folder `name`, or one of kind `name`, created in `folder`."""
     if tf.io.gfile.isdir(name):
@@ -237,11 +278,11 @@ def _extractor(
         # The other kinds use only the shape of images, or the units of rows.
         train = real if real.data.ndim == 2 else Split(real.data[:1], None)
     folder = os.path.join(folder, _EXTRACTOR_FOLDER)
-    make(folder, {TRAIN_SPLIT: train, EVAL_SPLIT: real}, section, data_name)
+    make(folder, {TRAIN_SPLIT: train, EVAL_SPLIT: real}, section, data_name, columns)
     return Extractor(folder)
 
 
-def _counted(split: Split, columns: Sequence[str] | None) -> str:
+def _counted(split: Split, columns: Sequence[Column] | None) -> str:
     if columns:
-        return f"{len(split)} rows of {', '.join(columns)}"
+        return f"{len(split)} rows of {', '.join(column.name for column in columns)}"
     return f"{len(split)} images of {by(split.data.shape[1:])}"

@@ -62,9 +62,14 @@ def bless_splits(anomalies: types.Artifact, blessed: Mapping[str, bool]) -> None
         anomalies.set_int_custom_property(_BLESSED + split, int(good))
 
 
+def split_names(examples: Sequence[types.Artifact]) -> list[str]:
+    """The names of the splits."""
+    return artifact_utils.decode_split_names(examples[0].split_names)
+
+
 def split_files(examples: Sequence[types.Artifact], split: str) -> list[str]:
     """The TFRecord files of one split; raises ValueError if there are none."""
-    known = artifact_utils.decode_split_names(examples[0].split_names)
+    known = split_names(examples)
     if split not in known:
         raise ValueError(f"the examples have no split {split!r}, only {', '.join(known)}")
     files = [

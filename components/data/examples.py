@@ -154,15 +154,17 @@ class Split:
     """The data of a split.
 
     Attributes:
-      data: uint8 images [n, height, width, channels], possibly memory-mapped, or float32 vectors
-        [n, columns].
+      data: uint8 images [n, height, width, channels], possibly memory-mapped, or codes of rows
+        [n, columns], float64: see `columns`.
       labels: int64 [n], or None if the data have none.
       class_names: by label, of the classes that have a name.
+      categories: by column, of rows, the names that the codes 0, 1, … of a discrete column mean.
     """
 
     data: np.ndarray
     labels: np.ndarray | None
     class_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    categories: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.data)

@@ -1,6 +1,6 @@
-"""What one datum is: an image of a shape, or a vector of named columns."""
+"""What one datum is: an image of a shape, or a row of columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import tensorflow as tf
@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from components.common.config import Config
 from components.data import examples, vectors
+from components.data.columns import Column
 
 _Size = Annotated[int, Field(ge=1)]
 
@@ -18,8 +19,8 @@ class DataSpec(Config):
     image_shape: tuple[_Size, _Size, _Size] | None = Field(
         None, description="[height, width, channels] of every image"
     )
-    columns: tuple[str, ...] | None = Field(
-        None, min_length=1, description="names of the components of a vector"
+    columns: tuple[Column, ...] | None = Field(
+        None, min_length=1, description="of a row, in this order"
     )
 
     @model_validator(mode="after")
@@ -51,3 +52,12 @@ class DataSpec(Config):
             return examples.read_images(files, self.image_shape)
         assert self.columns is not None  # The validator requires one of both.
         return vectors.read_vectors(files, self.columns)
+
+    def read_splits(self, files: Mapping[str, Sequence[str]]) -> dict[str, examples.Split]:
+        """The examples of several splits; codes of categories mean the same in all of them.
+
+        Raises:
+          ValueError: as `read`.
+        """
+        splits = {name: self.read(listed) for name, listed in files.items()}
+        return splits if self.columns is None else vectors.joined(splits, self.columns)

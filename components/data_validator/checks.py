@@ -52,8 +52,8 @@ _NOTES = (
 _NAMED = 3
 # No random split puts so many examples of one class into eval and none into train.
 _FEWEST_UNSEEN = 20
-# Classes whose examples TFDV counts; of more it keeps the most frequent ones.
-_MOST_COUNTED = 1000
+# Classes, or names in a column, whose examples TFDV counts; of more it keeps the most frequent.
+MOST_COUNTED = 1000
 
 
 def validate(
@@ -177,7 +177,7 @@ def empty_classes(statistics: Mapping[str, Statistics]) -> list[str]:
     features = features_of(statistics[TRAIN_SPLIT])
     labels = {int(label) for name in LABELS if name in features for label in counts(features[name])}
     # Beyond this, the statistics count only the most frequent labels.
-    highest = max(labels, default=0) if len(labels) < _MOST_COUNTED else 0
+    highest = max(labels, default=0) if len(labels) < MOST_COUNTED else 0
     # A label may be huge.
     missing = (str(label) for label in range(highest) if label not in labels)
     if gaps := list(itertools.islice(missing, _NAMED + 1)):
@@ -191,7 +191,7 @@ def empty_classes(statistics: Mapping[str, Statistics]) -> list[str]:
 def _unseen(statistics: Mapping[str, Statistics]) -> dict[str, float]:
     """The classes that only eval has, and their examples."""
     (name, seen), (same, held_out) = (_classes(statistics[s]) for s in (TRAIN_SPLIT, EVAL_SPLIT))
-    if not seen or name != same or len(seen) >= _MOST_COUNTED:
+    if not seen or name != same or len(seen) >= MOST_COUNTED:
         return {}
     return {label: count for label, count in held_out.items() if label not in seen}
 

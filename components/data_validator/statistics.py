@@ -49,6 +49,13 @@ def features_of(
     return {"/".join(each.path.step): each for each in statistics.datasets[0].features}
 
 
+def common_stats(
+    feature: statistics_pb2.FeatureNameStatistics,
+) -> statistics_pb2.CommonStatistics:
+    """The counts that features of all types have."""
+    return getattr(feature, feature.WhichOneof("stats")).common_stats
+
+
 def class_feature(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> str | None:
     """The feature with the classes: their names if there are any, else their labels.
 

@@ -119,9 +119,10 @@ def GANEvaluator(
       schema: the schema that validated the data, for the report's lineage.
     """
     spec = DataSpec.model_validate_json(data)
-    train, real = (
-        spec.read(tfx.split_files([examples], split)) for split in (TRAIN_SPLIT, EVAL_SPLIT)
+    splits = spec.read_splits(
+        {split: tfx.split_files([examples], split) for split in (TRAIN_SPLIT, EVAL_SPLIT)}
     )
+    train, real = splits[TRAIN_SPLIT], splits[EVAL_SPLIT]
     inputs = {
         "examples": examples,
         "extractor": extractor,

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from components.common.config import Config, name_in
-from components.evaluator.metrics.comparison import MetricSettings
 from components.evaluator.metrics.registry import METRICS
+from components.evaluator.metrics.settings import MetricSettings
 
 _Limit = Annotated[float, Field(allow_inf_nan=False)]
 _Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]

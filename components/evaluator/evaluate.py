@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from components import features
-from components.common import artifact_files, files, grids, tables
-from components.data import examples
+from components.common import artifact_files, files, grids
+from components.data import examples, table_files
+from components.data.columns import Column
 from components.evaluator import gate, protocol
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation, Score
@@ -27,7 +28,7 @@ def evaluate(
     config: EvaluatorConfig,
     *,
     model: str,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[Column] | None = None,
     baseline: Source | None = None,
     best: Source | None = None,
     references: Mapping[str, Source] | None = None,
@@ -44,7 +45,7 @@ def evaluate(
       extractor: what turns the data into features.
       config: metrics and gate.
       model: what the candidate is called, a path or a URI.
-      columns: names of the vectors' columns; "column 0", … if left out.
+      columns: of rows; numbers called "column 0", … if left out.
       baseline: the last blessed generator, scored again under the same protocol.
       best: the best blessed generator, likewise; None if it is the last one.
       references: further generators to put beside it, such as the untrained one.
@@ -53,7 +54,8 @@ def evaluate(
 
     Raises:
       ValueError: for data that a metric cannot be computed from, naming subject and metric; for
-        samples of another shape than the real data; for a rule about an unknown metric.
+        samples of another shape or other columns than the real data; for a train split or an
+        extractor of other categories; for a rule about an unknown metric.
     """
     maker = Subjects(candidate, real, train, extractor, config, columns)
     others = {**({} if best is None else {"best": best}), **(references or {})}
@@ -127,8 +129,9 @@ def write(evaluation: Evaluation, folder: str, page: str | None = None) -> None:
             grids.grid(evaluation.pictures.fake), os.path.join(folder, artifact_files.PICTURE)
         )
     if evaluation.vectors is not None:
-        names = [row.name for row in evaluation.vectors.columns]
-        tables.save(evaluation.vectors.fake, names, os.path.join(folder, artifact_files.TABLE))
+        columns = [row.column for row in evaluation.vectors.columns]
+        made, categories = evaluation.vectors.fake, evaluation.vectors.categories
+        table_files.save(made, columns, categories, os.path.join(folder, artifact_files.TABLE))
 
 
 def _compare(name: str, subject: Subject) -> Comparison:

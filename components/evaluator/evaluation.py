@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from components.data.columns import Column
+
 
 @dataclasses.dataclass(frozen=True)
 class Score:
@@ -114,39 +116,51 @@ class Pictures:
 
 @dataclasses.dataclass(frozen=True)
 class ColumnRow:
-    """One column of the vectors.
+    """One column of rows.
 
     Attributes:
-      name: of the column.
-      distance: Wasserstein-1, of the fakes from the real rows, in the real ones' deviations.
-      real_mean, fake_mean, real_deviation, fake_deviation: in the units of the data.
+      column: its name and type.
+      distance: of the fakes from the real rows: docs/metrics.md.
+      real_missing, fake_missing: share of the rows without a value, in [0, 1].
+      real_mean, fake_mean, real_deviation, fake_deviation: in the units of the data, of datetimes
+        in microseconds (since 1970); None for a discrete column, and where there is no value.
     """
 
-    name: str
+    column: Column
     distance: Score
-    real_mean: float
-    fake_mean: float
-    real_deviation: float
-    fake_deviation: float
+    real_missing: float
+    fake_missing: float
+    real_mean: float | None = None
+    fake_mean: float | None = None
+    real_deviation: float | None = None
+    fake_deviation: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the column."""
+        return self.column.name
 
     def to_json(self) -> dict[str, Any]:
         """As it is in metrics.json."""
-        fields = {name: value for name, value in vars(self).items() if name != "distance"}
-        return {**fields, "distance": self.distance.to_json()}
+        fields = {**vars(self), "distance": self.distance.to_json()}
+        del fields["column"]
+        return {"name": self.name, "type": self.column.type, **fields}
 
 
 @dataclasses.dataclass(frozen=True)
 class Vectors:
-    """Rows of numbers that the report shows.
+    """Rows that the report shows.
 
     Attributes:
       columns: in the order of the data, 1 or more.
-      real, fake: [n, columns] and [m, columns], all that were compared.
+      real, fake: codes [n, columns] and [m, columns], all that were compared.
+      categories: by discrete column, what the codes mean.
     """
 
     columns: Sequence[ColumnRow]
     real: np.ndarray
     fake: np.ndarray
+    categories: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,14 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from components.data import examples
-from components.evaluator.metrics.comparison import MetricSettings
+from components.data.columns import Column
+from components.evaluator.metrics.settings import MetricSettings
 from components.serving.generator import Generator
 
 _LIBRARIES = ("tfx-gan", "tensorflow", "keras", "numpy")
 # By the number of axes of one of them.
 _FAKES = {
     3: "quantised to 8 bits, as the real images are",
-    1: "float32, in the units of the real rows",
+    1: "in the units and categories of the real rows; whole numbers and dates rounded",
 }
 
 
@@ -27,8 +28,9 @@ def sample(
     batch_size: int,
     shape: Sequence[int],
     label: int | None = None,
-) -> np.ndarray:
-    """Fakes [count, *shape], the same for the same arguments: uint8 images or float32 vectors.
+    columns: Sequence[Column] | None = None,
+) -> examples.Split:
+    """Fakes [count, *shape], the same for the same arguments: uint8 images or codes of rows.
 
     Args:
       generator: of `images` or `vectors`.
@@ -37,18 +39,40 @@ def sample(
       batch_size: fakes a call.
       shape: of one fake, as in the data.
       label: class of all fakes; None for the classes that the generator draws itself.
+      columns: of the real rows; None for images, and for numbers.
 
     Raises:
-      ValueError: where the generator has no such signature, or makes data of another shape or type.
+      ValueError: where the generator has no such signature, or makes data of another shape or type,
+        or of other columns.
     """
+    if columns is not None and generator.table is not None:
+        _check_columns(generator.path, generator.table, columns)
     made = generator.draw(count, seed, label, batch_size)
-    dtype = np.uint8 if len(shape) == 3 else np.float32
-    if made.shape != (count, *shape) or made.dtype != dtype:
+    expected = "uint8" if len(shape) == 3 else "float32 or float64"
+    if made.shape != (count, *shape) or made.dtype.name not in expected.split(" or "):
         raise ValueError(
             f"{generator.path}: samples are {made.dtype} {list(made.shape)}, "
-            f"expected {np.dtype(dtype)} {[count, *shape]} as the data"
+            f"expected {expected} {[count, *shape]} as the data"
         )
-    return made
+    if len(shape) == 3:
+        return examples.Split(made, None)
+    codes = made.astype(np.float64)
+    for place, column in enumerate(columns or ()):
+        # As examples store them, or the last digits would tell fakes from real ones.
+        feature = column.kind.feature
+        if not column.kind.discrete:
+            values = codes[:, place]
+            codes[:, place] = np.rint(values) if feature.is_integer else values.astype(np.float32)
+    return examples.Split(codes, None, {}, generator.categories)
+
+
+def _check_columns(path: str, made: Sequence[Column], real: Sequence[Column]) -> None:
+    for ours, theirs in zip(made, real, strict=False):
+        if ours.name != theirs.name or ours.kind.discrete != theirs.kind.discrete:
+            raise ValueError(
+                f"{path}: makes {ours.name!r} ({ours.type}) where the data have {theirs.name!r} "
+                f"({theirs.type}); give the data's columns the generator's names and types"
+            )
 
 
 def interpolations(generator: Generator, rows: int, columns: int, seed: int) -> np.ndarray:
@@ -81,15 +105,35 @@ def interpolations(generator: Generator, rows: int, columns: int, seed: int) -> 
     return images.reshape(rows, columns, *images.shape[1:])
 
 
-def noise(count: int, seed: int, data: np.ndarray) -> np.ndarray:
-    """`count` of nothing: uniform uint8 images, or normal vectors with the data's mean and spread.
+def noise(
+    count: int, seed: int, data: np.ndarray, columns: Sequence[Column] | None = None
+) -> np.ndarray:
+    """`count` of nothing: uniform uint8 images, or rows of independent columns.
 
-    The score of knowing nothing.
+    The score of knowing nothing. Columns with an order are normal, with the data's mean and spread
+    and as often missing; the categories of a discrete one are equally frequent, and so is a missing
+    value where there is one.
+
+    Args:
+      count: how many.
+      seed: of the choices.
+      data: uint8 images, or codes of rows, which may be NaN in columns with missing values only.
+      columns: of the rows; numbers if left out.
     """
     rng = np.random.default_rng(seed)
     if data.dtype == np.uint8:
         return rng.integers(0, 256, (count, *data.shape[1:]), dtype=np.uint8)
-    made = rng.normal(data.mean(axis=0), data.std(axis=0), (count, *data.shape[1:]))
+    there = ~np.isnan(data)
+    # A column without any value has neither.
+    known = np.where(there.any(axis=0), data, 0)
+    made = rng.normal(np.nanmean(known, axis=0), np.nanstd(known, axis=0), (count, data.shape[1]))
+    for place, column in enumerate(columns or ()):
+        if column.kind.discrete:
+            made[:, place] = rng.choice(np.unique(data[:, place]), count)
+            continue
+        if column.kind.feature.is_integer:
+            made[:, place] = np.rint(made[:, place])
+        made[rng.random(count) > there[:, place].mean(), place] = np.nan
     return made.astype(data.dtype)
 
 

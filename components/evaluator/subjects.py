@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from components import features
-from components.data import examples
+from components.data import examples, vectors
+from components.data.columns import Column
 from components.evaluator import protocol
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.metrics.comparison import Reference, Sample, errors_of
 
 # A SavedModel with the signatures of `components.trainer.export`, or samples: uint8 images, or
-# float32 vectors; a split also has the classes that a conditional generator was asked for.
+# codes of rows, of an array those of the real data, of a split with categories its own; a split
+# also has the classes that a conditional generator was asked for.
 Source = str | np.ndarray | examples.Split
 _Opened = np.ndarray | examples.Split | protocol.Generator
 
@@ -46,7 +48,10 @@ class Subjects:
       train: the train split; None where it is unknown.
       extractor: what turns the data into features.
       config: seed, counts and settings of the metrics.
-      columns: names of the vectors' columns; None for "column 0", …
+      columns: of rows; None for numbers called "column 0", …
+
+    Raises:
+      ValueError: for a train split or an extractor of other categories than the real data's.
     """
 
     def __init__(
@@ -56,8 +61,9 @@ class Subjects:
         train: examples.Split | None,
         extractor: features.Extractor,
         config: EvaluatorConfig,
-        columns: Sequence[str] | None,
+        columns: Sequence[Column] | None,
     ) -> None:
+        _check_categories(real, train, extractor)
         self._candidate = _opened(candidate)
         self._extractor, self._config, self._columns = extractor, config, columns
         self._classes_are_labels = bool(extractor.description.get("classes_are_labels"))
@@ -79,7 +85,7 @@ class Subjects:
         if baseline is not None:
             sources["baseline"] = _opened(baseline)
         sources |= {name: _opened(source) for name, source in references.items()}
-        sources["noise"] = protocol.noise(self._count, seed, real.data)
+        sources["noise"] = protocol.noise(self._count, seed, real.data, self._columns)
 
         # Images of the train split are all copies of themselves; what never learnt has no copies.
         without_train = self._reference(real)
@@ -137,29 +143,31 @@ class Subjects:
     def _fakes(self, source: _Opened) -> Sample:
         """As many as are asked for, or all that there are."""
         if isinstance(source, np.ndarray):
-            return self._sample(source)
+            return self._sample(examples.Split(source, None))
         if isinstance(source, examples.Split):
-            return self._sample(source.data)
+            return self._sample(dataclasses.replace(source, labels=None))
         return self._sample(self._generate(source, self._count))
 
     def _asked(self, source: _Opened) -> Sample | None:
         """Fakes with the labels that they were asked for: as many of a class as there are real."""
-        real = self._real.features.labels
+        real = _labels(self._real)
         if real is None:
             return None
         if isinstance(source, examples.Split):
-            asked = source.labels is not None
-            return self._sample(source.data, source.labels) if asked else None
-        if isinstance(source, np.ndarray) or not source.conditional:
+            return None if source.labels is None else self._sample(source)
+        if isinstance(source, np.ndarray) or not source.conditional or source.asks_by_column:
             return None
-        known = real if self._train is None else self._train.labels
+        known = None if self._train is None else _labels(self._train)
         # A class that the train split lacks is not served.
-        labels, counts = np.unique(real[np.isin(real, known)], return_counts=True)
-        data = [
+        served = real if known is None else real[np.isin(real, known)]
+        labels, counts = np.unique(served, return_counts=True)
+        made = [
             self._generate(source, int(count), int(label))
             for label, count in zip(labels, counts, strict=True)
         ]
-        return self._sample(np.concatenate(data), np.repeat(labels, counts))
+        data = np.concatenate([each.data for each in made])
+        labels = np.repeat(labels, counts)
+        return self._sample(dataclasses.replace(made[0], data=data, labels=labels))
 
     def _as_many(self, train: Sample) -> Sample:
         """As many of the train split, at random, as there are real data, or all of it."""
@@ -168,23 +176,37 @@ class Subjects:
 
     def _generate(
         self, generator: protocol.Generator, count: int, label: int | None = None
-    ) -> np.ndarray:
+    ) -> examples.Split:
         shape, config = self._real.data.shape[1:], self._config
-        return protocol.sample(generator, count, config.seed, config.batch_size, shape, label)
+        return protocol.sample(
+            generator, count, config.seed, config.batch_size, shape, label, self._columns
+        )
 
     def _stored(self, name: str, split: examples.Split) -> Sample:
-        stored = self._extractor.stored(name, split.data)
-        if stored is None:
-            return self._sample(split.data, split.labels)
-        return Sample(split.data, dataclasses.replace(stored, labels=self._known(split.labels)))
+        return self._with_features(split, self._extractor.stored(name, split.data))
 
-    def _sample(self, data: np.ndarray, labels: np.ndarray | None = None) -> Sample:
-        found = self._extractor(data, self._config.batch_size)
-        return Sample(data, dataclasses.replace(found, labels=self._known(labels)))
+    def _sample(self, split: examples.Split) -> Sample:
+        return self._with_features(self._recoded(split), None)
 
-    def _known(self, labels: np.ndarray | None) -> np.ndarray | None:
-        """The labels, if the extractor's classes are what they count."""
-        return labels if self._classes_are_labels else None
+    def _with_features(self, split: examples.Split, found: features.Features | None) -> Sample:
+        if found is None:
+            found = self._extractor(split.data, self._config.batch_size)
+        # Of images, if the extractor's classes are what the labels count.
+        labels = split.labels if self._classes_are_labels else None
+        known = dataclasses.replace(found, labels=labels)
+        targets = split.labels if split.data.ndim == 2 else None
+        return Sample(split.data, known, targets, split.categories)
+
+    def _recoded(self, split: examples.Split) -> examples.Split:
+        """The split with the codes of the real data; categories that these lack come after."""
+        known = self._real.categories
+        if self._columns is None or not split.categories:
+            return dataclasses.replace(split, categories=known)
+        every = {}
+        for name, ours in known.items():
+            among = frozenset(ours)
+            every[name] = (*ours, *(each for each in split.categories[name] if each not in among))
+        return vectors.recoded(split, self._columns, every)
 
     def _reference(self, real: Sample, train: Sample | None = None) -> Reference:
         return Reference(
@@ -205,3 +227,27 @@ def _with_signature(source: _Opened, signature: str) -> protocol.Generator | Non
     if isinstance(source, protocol.Generator) and signature in source.signatures:
         return source
     return None
+
+
+def _labels(sample: Sample) -> np.ndarray | None:
+    """Those of the data, where they say what a generator can be asked for."""
+    return sample.targets if sample.features.labels is None else sample.features.labels
+
+
+def _check_categories(
+    real: examples.Split, train: examples.Split | None, extractor: features.Extractor
+) -> None:
+    others = {} if train is None else {"the train split": train.categories}
+    fitted = extractor.description.get("categories")
+    if fitted is not None:
+        others[f"the extractor {extractor.folder}"] = fitted
+    for name, categories in others.items():
+        for column in sorted({*categories, *real.categories}):
+            known = {*categories.get(column, ())}
+            apart = sorted(known.symmetric_difference(real.categories.get(column, ())))
+            if apart:
+                raise ValueError(
+                    f"{name}: of other categories than the real data: {column!r} has {apart[0]!r} "
+                    f"in one of both only ({len(apart)} so); read the splits together, and make "
+                    "the extractor from them"
+                )

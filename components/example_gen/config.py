@@ -10,6 +10,7 @@ from PIL import ImageColor
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from components.common.config import Config, name_in
+from components.data.columns import Column
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data.spec import DataSpec
 from components.example_gen import dataset, prepare
@@ -18,7 +19,6 @@ from components.example_gen.formats.registry import AUTO, READERS
 
 _Pixels = Annotated[int, Field(ge=4, le=1024)]
 _Path = Annotated[str, Field(min_length=1)]
-_Name = Annotated[str, Field(min_length=1)]
 _OF_IMAGES = ("fit", "filter", "background", "max_pixels", "bits")
 
 
@@ -46,10 +46,11 @@ class DataConfig(Config):
         None,
         description="[height, width, channels] of every image: 4 to 1024 pixels, 1 or 3 channels",
     )
-    columns: tuple[_Name, ...] | None = Field(
+    columns: tuple[Column, ...] | None = Field(
         None,
         min_length=1,
-        description="numeric columns of a table that form a vector, instead of image_shape",
+        description="columns of a table that form a row, instead of image_shape: names of those of "
+        "numbers, or {name: …, type: …}",
     )
     fit: prepare.Fit = Field(
         "exact",
@@ -154,8 +155,8 @@ class DataConfig(Config):
 
     @field_validator("columns")
     @classmethod
-    def _columns_are_unique(cls, columns: tuple[str, ...] | None) -> object:
-        for name, count in Counter(columns or ()).items():
+    def _columns_are_unique(cls, columns: tuple[Column, ...] | None) -> object:
+        for name, count in Counter(column.name for column in columns or ()).items():
             if count > 1:
                 raise ValueError(f"found {name!r} {count} times; name it once")
         return columns
@@ -166,7 +167,7 @@ class DataConfig(Config):
             found = "neither" if self.image_shape is None else "both"
             raise ValueError(
                 f"found {found} of image_shape and columns; give image_shape: [height, width, "
-                "channels] for images, or columns: [name, …] for a table of numbers"
+                "channels] for images, or columns: [name, …] for a table"
             )
         for key in _OF_IMAGES if self.columns else ():
             value = getattr(self, key)

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import tensorflow as tf
 
 from components.common.registry import nearest
 from components.data import vectors
+from components.data.columns import Column
 from components.data.examples import SPLIT_FOLDER, ImageRecord, Split, by
 from components.data.vectors import VectorRecord
 from components.example_gen import sources
 from components.example_gen.formats import table
 from components.example_gen.formats.reader import UNSPLIT, LeftOut, Reader
 from components.example_gen.formats.registry import AUTO, READERS, table_files
+from components.example_gen.formats.tables import inspection
 from components.example_gen.formats.tfrecord import ExamplesReader, TFRecordReader
 from components.example_gen.paths import list_names
 from components.example_gen.preview import Preview, preview
@@ -26,6 +29,9 @@ EXAMPLES = "examples"
 FORMATS = (*READERS.names(), EXAMPLES)
 
 _CHANNELS = (1, 3)
+# Examples that tell the columns, and the types of what they hold.
+_SAMPLE = 1000
+_TYPES = {"float_list": "number", "int64_list": "integer", "bytes_list": "categorical"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Dataset:
       base: the folder that patterns are relative to.
       patterns: by split, as ImageExampleGen takes them: `{SPAN}` and its kin stand for the latest.
       splits: by split, the patterns of the latest span and version.
-      columns: names of the numeric columns of rows; None for images.
+      columns: of rows; None for images.
       label: the column of labels of an inspected table.
       names: the files and folders that the path names, relative to `base`; None for all of them.
     """
@@ -48,7 +54,7 @@ class Dataset:
     base: str
     patterns: Mapping[str, str]
     splits: Mapping[str, str]
-    columns: Sequence[str] | None = None
+    columns: Sequence[Column] | None = None
     label: str | None = None
     names: Sequence[str] | None = None
 
@@ -85,7 +91,7 @@ class Dataset:
 
         Raises:
           ValueError: for several splits without the wanted one; naming the file, for images that do
-            not decode or differ in shape, and for rows with anything but numbers.
+            not decode or differ in shape, and for bad rows.
         """
         split = self._split(wanted)
         if self.columns and isinstance(self.reader, TFRecordReader):
@@ -127,7 +133,7 @@ def find(path: sources.Paths, reader: Reader, splits: Mapping[str, str] | None =
 def inspect(
     path: sources.Paths,
     data_format: str = AUTO,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str | Column] | None = None,
     *,
     splits: Mapping[str, str] | None = None,
     **reading: Any,  # noqa: ANN401
@@ -137,7 +143,8 @@ def inspect(
     Args:
       path: as of `find`.
       data_format: one of FORMATS.
-      columns: names of numeric columns; by default all numeric columns.
+      columns: of a table, with their types, or names of columns whose types are to be recognised;
+        by default all that can be learnt.
       splits: as of `find`.
       **reading: other arguments of the reader, such as `labels`.
 
@@ -166,14 +173,11 @@ def inspect(
         found = _find(path, ExamplesReader(), where)
         files = found.reader.files(found.base, found.splits)
         known = _columns_of(next(iter(files.values()))[0])
-        return dataclasses.replace(found, columns=(columns or known) if known else None)
+        return dataclasses.replace(found, columns=_chosen(known, columns) if known else None)
     tables = table_files(where.base, names) if data_format in (AUTO, table.FORMAT) else []
     if not tables:
         return _find(path, READERS.get(data_format)(**reading), where, splits=splits)
-    if columns:
-        reader = table.TableReader(columns=columns, **reading)
-        return _find(path, reader, where, columns, splits=splits)
-    seen = table.inspect(tables, **reading)
+    seen = inspection.inspect(tables, columns, **reading)
     reader = table.TableReader(columns=seen.columns, **reading)
     for line in seen.remarks:
         reader.remark(line)
@@ -184,7 +188,7 @@ def _find(
     path: sources.Paths,
     reader: Reader,
     where: sources.Location,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[Column] | None = None,
     label: str | None = None,
     *,
     splits: Mapping[str, str] | None = None,
@@ -197,35 +201,61 @@ def _find(
     return Dataset(path, reader, where.base, patterns, found, columns, label, where.names)
 
 
-def _columns_of(file: str) -> list[str]:
-    """The columns of the first example; empty for an image."""
+def _columns_of(file: str) -> dict[str, Column]:
+    """The columns of the first examples, by name; empty for images.
+
+    What is a datetime or a boolean, only a schema or a recipe tells.
+    """
+    types: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    total = 0
     try:
-        for record in tf.data.TFRecordDataset(file, compression_type="GZIP").take(1):
-            features = tf.train.Example.FromString(record.numpy()).features.feature
-            columns = (name for name in sorted(features) if name.startswith(vectors.COLUMN))
-            return [name.removeprefix(vectors.COLUMN) for name in columns]
+        for record in tf.data.TFRecordDataset(file, compression_type="GZIP").take(_SAMPLE):
+            total += 1
+            for name, feature in tf.train.Example.FromString(
+                record.numpy()
+            ).features.feature.items():
+                if name.startswith(vectors.COLUMN):
+                    column = name.removeprefix(vectors.COLUMN)
+                    types[column] = _TYPES[feature.WhichOneof("kind")]
+                    counts[column] += 1
+            if not types:
+                return {}
     except tf.errors.DataLossError as error:
         raise ValueError(f"{file}: not a gzipped TFRecord file") from error
-    return []
+    # Without a value in one column, others may miss one later.
+    complete = all(count == total for count in counts.values())
+    return {
+        name: Column(name=name, type=types[name], missing=not complete) for name in sorted(types)
+    }
+
+
+def _chosen(
+    known: Mapping[str, Column], columns: Sequence[str | Column] | None
+) -> Sequence[Column]:
+    """The wanted columns of examples, by default all."""
+    if not columns:
+        return list(known.values())
+    return [
+        known.get(each, Column(name=each)) if isinstance(each, str) else each for each in columns
+    ]
 
 
 def _stacked(
-    base: str, records: Iterable[ImageRecord | VectorRecord], columns: Sequence[str]
+    base: str, records: Iterable[ImageRecord | VectorRecord], columns: Sequence[Column]
 ) -> Split:
     names: dict[int, str] = {}
-    labels = []
-
-    def values() -> Iterator[float]:
-        for record in records:
-            assert isinstance(record, VectorRecord)  # Readers with columns read rows.
-            labels.append(record.label)
-            _note_name(names, record)
-            yield from (record.values[name] for name in columns)
-
-    rows = np.fromiter(values(), np.float32).reshape(-1, len(columns))
-    if not len(rows):
+    rows, labels = [], []
+    for record in records:
+        assert isinstance(record, VectorRecord)  # Readers with columns read rows.
+        rows.append(record.values)
+        labels.append(record.label)
+        _note_name(names, record)
+    if not rows:
         raise ValueError(f"{base}: no rows")
-    return Split(rows, _labels(labels), names)
+    return dataclasses.replace(
+        vectors.stacked(rows, columns), labels=_labels(labels), class_names=names
+    )
 
 
 def _decoded(base: str, records: Iterable[ImageRecord | VectorRecord]) -> Split:

@@ -1,10 +1,9 @@
-"""From raw records to the images or numbers that the recipe asks for, stored without loss."""
+"""From raw records to the images or rows that the recipe asks for, stored without loss."""
 
 import dataclasses
 import io
 import math
 import posixpath
-import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Generic, Literal, TypeVar, get_args
 
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from components.data import examples
+from components.data.columns import Cell, Column
 from components.data.notes import ANIMATED, MISNAMED
 from components.data.vectors import VectorRecord
 
@@ -52,8 +52,6 @@ _SIGNATURES = (
     ("JPEG in base64; decode it first", b"/9j/", 0),
 )
 _SHOWN = 24
-# Examples hold 32-bit floats.
-_LARGEST = float(np.finfo(np.float32).max)
 
 RecordT = TypeVar("RecordT", bound=examples.ImageRecord | VectorRecord)
 
@@ -86,11 +84,11 @@ class RawRow:
     """An unprocessed row.
 
     Attributes:
-      values: by column; text, numbers, or None for an empty cell.
+      values: by column; text, values of a typed column, or None for an empty cell.
       source, label, error, class_name: as of `RawImage`.
     """
 
-    values: Mapping[str, str | float | None]
+    values: Mapping[str, Cell]
     source: str
     label: int | None = None
     error: str | None = None
@@ -159,31 +157,20 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
     return Prepared(record, tuple(notes), bits)
 
 
-def prepare_row(raw: RawRow, columns: Sequence[str]) -> Prepared[VectorRecord]:
-    """The numbers of a row.
+def prepare_row(raw: RawRow, columns: Sequence[Column]) -> Prepared[VectorRecord]:
+    """The values of a row.
 
     Raises:
-      BadRecordError: with the reason, for a row that cannot be read, and a column that holds
-        anything but a finite 32-bit number.
+      BadRecordError: with the reason, for a row that cannot be read, and a cell that is missing or
+        not of its column's type.
     """
     if raw.error is not None:
         raise BadRecordError(raw.error)
-    values = {name: _number(name, raw.values[name]) for name in columns}
-    return Prepared(VectorRecord(values, raw.source, raw.label, raw.class_name))
-
-
-def _number(column: str, value: str | float | None) -> float:
     try:
-        number = np.nan if value is None else float(value)
-    except (OverflowError, ValueError):
-        number = np.nan
-    # Also refuses NaN.
-    if not abs(number) <= _LARGEST:
-        found = "nothing" if value in (None, "") else reprlib.repr(value)
-        raise BadRecordError(
-            f"the column {column!r} holds {found}, expected a number (finite, 32 bits)"
-        )
-    return number
+        values = {column.name: column.value(raw.values[column.name]) for column in columns}
+    except ValueError as error:
+        raise BadRecordError(str(error)) from error
+    return Prepared(VectorRecord(values, raw.source, raw.label, raw.class_name))
 
 
 def _decoded(

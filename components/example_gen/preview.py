@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image
 
+from components.data.columns import Column, Value
 from components.example_gen.formats.reader import Reader
 from components.example_gen.prepare import (
     BadRecordError,
@@ -29,12 +30,21 @@ _TURNED = (5, 6, 7, 8)
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
-    """The numbers of a column in the sample: whether all are whole, the least and the largest."""
+class ColumnPreview:
+    """The values of a column in the sample.
 
-    whole: bool
-    least: float
-    largest: float
+    Attributes:
+      column: its name and type.
+      missing: the number of rows without one.
+      least, largest: of numbers and datetimes, as text; None if there is no value.
+      counts: rows by name, the most frequent first; empty for numbers and datetimes.
+    """
+
+    column: Column
+    missing: int
+    least: str | None = None
+    largest: str | None = None
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Preview:
       modes: images by Pillow's mode, or by what an array of them holds.
       channels: 1 if all images are gray, else 3.
       classes: records by label, or by label and name.
-      columns: of rows, by name.
+      columns: of rows.
       bad: the records that cannot be read.
       first_bad: the first of them and what is wrong with it; None if there is none.
     """
@@ -59,7 +69,7 @@ class Preview:
     modes: Mapping[str, int]
     channels: int
     classes: Mapping[str, int]
-    columns: Mapping[str, Column]
+    columns: Sequence[ColumnPreview]
     bad: int
     first_bad: str | None
 
@@ -91,7 +101,7 @@ def preview(reader: Reader, shards: Mapping[str, Sequence], where: str) -> Previ
     if not sample:
         raise ValueError(f"{where}: the files hold no records")
     images: list[_Shape] = []
-    rows: list[Mapping[str, float]] = []
+    rows: list[Mapping[str, Value | None]] = []
     bad: list[RawImage | RawRow] = []
     for raw in sample:
         if isinstance(raw, RawRow):
@@ -105,7 +115,7 @@ def preview(reader: Reader, shards: Mapping[str, Sequence], where: str) -> Previ
             bad.append(raw)
     reason = next(filter(None, (_reason(raw, reader) for raw in bad)), None)
     if not images and not rows:
-        kind = "a row of numbers" if reader.columns else "an image"
+        kind = "a row of these columns" if reader.columns else "an image"
         said = f": {reason}" if reason else ""
         raise ValueError(f"{where}: none of {len(sample)} records is {kind}{said}")
     return Preview(
@@ -115,7 +125,7 @@ def preview(reader: Reader, shards: Mapping[str, Sequence], where: str) -> Previ
         modes=Counter(shape.mode for shape in images),
         channels=max((shape.channels for shape in images), default=1),
         classes=Counter(filter(None, map(_class, sample))),
-        columns={name: _column([row[name] for row in rows]) for name in reader.columns},
+        columns=[_column(each, [row[each.name] for row in rows]) for each in reader.columns],
         bad=len(bad),
         first_bad=reason,
     )
@@ -133,9 +143,18 @@ def _class(raw: RawImage | RawRow) -> str | None:
     return str(raw.label) if raw.class_name is None else f"{raw.label} {raw.class_name}"
 
 
-def _column(values: Sequence[float]) -> Column:
-    whole = all(float(value).is_integer() for value in values)
-    return Column(whole, min(values), max(values))
+def _column(column: Column, values: Sequence[Value | None]) -> ColumnPreview:
+    there = [value for value in values if value is not None]
+    missing = len(values) - len(there)
+    if column.kind.discrete:
+        return ColumnPreview(column, missing, counts=dict(Counter(map(str, there)).most_common()))
+    if not there:
+        return ColumnPreview(column, missing)
+    # All of one type.
+    least, largest = min(there), max(there)  # type: ignore[type-var]
+    return ColumnPreview(
+        column, missing, column.kind.text(column, least), column.kind.text(column, largest)
+    )
 
 
 def _reason(raw: RawImage | RawRow, reader: Reader) -> str:

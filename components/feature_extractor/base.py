@@ -13,7 +13,7 @@ from components.common import plugins
 from components.common.registry import Registry
 from components.data import examples
 
-# Split name to data: uint8 images [n, height, width, channels], or float32 vectors [n, d].
+# Split name to data: uint8 images [n, height, width, channels], or codes of rows, float64 [n, d].
 Splits = Mapping[str, examples.Split]
 
 # uint8 to [-1, 1].
@@ -52,7 +52,8 @@ class Kind:
     """One kind of extractor.
 
     Attributes:
-      build: (splits, FeatureExtractorConfig, the data's name) to `Built`.
+      build: (splits, FeatureExtractorConfig, the data's name) to `Built`; given the columns of rows
+        too, as `columns`, if it takes vectors.
       options: the keys of the recipe's section that it supports, besides `kind`.
       takes_vectors: whether it supports vectors; all kinds support images.
       files: maps a FeatureExtractorConfig to further local files that the extractor depends on.
@@ -81,11 +82,14 @@ def find(kind: str) -> Kind:
 
 
 def inputs(shape: Sequence[int]) -> keras.KerasTensor:
-    """The input of an extractor: `images` uint8 [n, *shape], or `vectors` float32 [n, d]."""
+    """The input of an extractor: `images` uint8 [n, *shape], or `vectors` float64 [n, d].
+
+    In 64 bits, of which the microseconds of a datetime need more than 32.
+    """
     is_image = len(shape) == 3
     return keras.Input(
         tuple(shape),
-        dtype="uint8" if is_image else "float32",
+        dtype="uint8" if is_image else "float64",
         name=features.IMAGES if is_image else features.VECTORS,
     )
 

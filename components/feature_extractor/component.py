@@ -1,6 +1,7 @@
 """The FeatureExtractor stage; extractors are made in `making.py`."""
 
 import logging
+from collections.abc import Mapping
 
 from tfx import types
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -39,8 +40,8 @@ def FeatureExtractor(
     Args:
       examples: splits train and eval, in the format described in `components.data.spec`.
       anomalies: of the same examples; any anomaly fails the stage.
-      extractor: in the layout described in `components.features`; the entries of extractor.json are
-        also its custom properties.
+      extractor: in the layout described in `components.features`; the entries of extractor.json,
+        except for `categories`, are also its custom properties.
       config: the recipe's section `feature_extractor` as JSON.
       data: the `DataSpec` as JSON.
       data_name: the name of the data in reports.
@@ -51,15 +52,14 @@ def FeatureExtractor(
     """
     tfx.refuse_anomalies([anomalies])
     spec = DataSpec.model_validate_json(data)
-    splits = {
-        split: spec.read(tfx.split_files([examples], split)) for split in (TRAIN_SPLIT, EVAL_SPLIT)
-    }
-    known = making.make(
-        extractor.uri, splits, FeatureExtractorConfig.model_validate_json(config), data_name
+    splits = spec.read_splits(
+        {split: tfx.split_files([examples], split) for split in (TRAIN_SPLIT, EVAL_SPLIT)}
     )
+    settings = FeatureExtractorConfig.model_validate_json(config)
+    known = making.make(extractor.uri, splits, settings, data_name, spec.columns)
     _log.info("FeatureExtractor: %s", known)
     for key, value in known.items():
-        if value is not None:
+        if value is not None and not isinstance(value, Mapping):
             _set_property(extractor, key, value)
 
 

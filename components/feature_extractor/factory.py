@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from components.common import plugins
 from components.data import examples
+from components.data.columns import Column
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -18,12 +19,17 @@ T = TypeVar("T")
 _OUTPUTS = ("features", "probabilities")
 
 
-def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -> base.Built:
+def build(
+    splits: base.Splits,
+    config: FeatureExtractorConfig,
+    data_name: str,
+    columns: Sequence[Column] | None = None,
+) -> base.Built:
     """Calls the function with the shape of a datum, e.g. (28, 28, 1), and wraps its model.
 
     The model maps images to features [n, d], or to a dict of `features` and `probabilities`
     [n, classes]. It gets images as uint8 if its input has that dtype, else as floats in [-1, 1].
-    Vectors are passed unchanged. The global random generators are seeded before the call.
+    Rows are passed as codes, unchanged. The global random generators are seeded before the call.
 
     Raises:
       ValueError: if there is no such function, if it does not return a Keras model, or if the

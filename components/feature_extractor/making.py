@@ -13,21 +13,27 @@ import tensorflow as tf
 from components import features
 from components.common import files
 from components.data import examples
+from components.data.columns import Column
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 
 
 def make(
-    folder: str, splits: base.Splits, config: FeatureExtractorConfig, data_name: str
+    folder: str,
+    splits: base.Splits,
+    config: FeatureExtractorConfig,
+    data_name: str,
+    columns: Sequence[Column] | None = None,
 ) -> dict[str, Any]:
     """Builds and writes an extractor, with the features of every split.
 
     Args:
       folder: path or URI of the artifact.
       splits: `train` and `eval`, uint8 images [n, height, width, channels]; for kinds that support
-        vectors, also float32 [n, d].
+        vectors, also codes of rows, float64 [n, d], with the same categories in both.
       config: the kind and its options.
       data_name: the name of the data in reports.
+      columns: of the rows; numbers if left out.
 
     Returns:
       The content of extractor.json.
@@ -38,7 +44,8 @@ def make(
     kind = base.find(config.kind)
     shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     config.check_shape(shape)
-    built = kind.build(splits, config, data_name)
+    of_rows = {"columns": columns} if kind.takes_vectors else {}
+    built = kind.build(splits, config, data_name, **of_rows)
     export(built.model, os.path.join(folder, features.SAVED_MODEL_FOLDER))
     outputs = built.model.output
     known = {
@@ -64,7 +71,7 @@ def export(model: keras.Model, path: str) -> None:
     """Writes a model of `base.Built` as a SavedModel that needs only TensorFlow.
 
     Its signature `serving_default` maps `images` uint8 [n, height, width, channels] or `vectors`
-    float32 [n, d] to `features` and, if there are classes, `probabilities`.
+    float64 [n, d] to `features` and, if there are classes, `probabilities`.
     """
     (data,) = model.inputs
     module = tf.Module()

@@ -3,11 +3,12 @@
 An extractor is a folder:
 
   extractor.json          its description: `id`, `kind`, `name`, `feature_dim`, `num_classes` (null
-                          if it has no classes), `classes_are_labels`, and entries of its kind
+                          if it has no classes), `classes_are_labels`, `categories` (of a table: by
+                          column, what its codes mean), and entries of its kind
   Format-Serving/         a SavedModel; its signature `serving_default` maps `images` uint8
-                          [n, height, width, channels], or `vectors` float32 [n, d], to `features`
-                          float32 [n, d] and, if it has classes, `probabilities` float32
-                          [n, classes]
+                          [n, height, width, channels], or `vectors` [n, d], codes of
+                          `components.data.columns`, float64 or float32, to `features` float32
+                          [n, d] and, if it has classes, `probabilities` float32 [n, classes]
   statistics/<split>.npz  precomputed features of a split of the data; optional
 
 A bare SavedModel with that signature is an extractor too.
@@ -112,7 +113,8 @@ class Extractor:
         """Extracts features, batch by batch.
 
         Args:
-          data: uint8 images [n, height, width, channels], or float vectors [n, d], n of 1 or more.
+          data: uint8 images [n, height, width, channels], or codes of rows [n, d], floats, n of 1
+            or more.
           batch_size: rows per call of the SavedModel, 1 or more.
 
         Raises:
@@ -160,7 +162,7 @@ class Extractor:
     def _checked(self, data: np.ndarray) -> np.ndarray:
         data = np.asarray(data)
         if self._input == VECTORS and np.issubdtype(data.dtype, np.floating):
-            data = data.astype(np.float32)
+            data = data.astype(self._spec.dtype.as_numpy_dtype)
         fits = self._spec.shape.is_compatible_with((None, *data.shape[1:]))
         if data.dtype != self._spec.dtype.as_numpy_dtype or not fits:
             raise ValueError(

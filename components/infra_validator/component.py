@@ -25,7 +25,9 @@ from components.serving import numpy_draws, warmup
 _log = logging.getLogger(__name__)
 
 # Of the SavedModel, and of what it has for other runtimes.
-_PROBES = tuple(Path(__file__).with_name(name).resolve() for name in ("probe.py", "probe_files.py"))
+_PROBES = ("infra_validator.probe", "infra_validator.probe_files")
+# Finds them without this project's other packages.
+_RUN = f"import runpy, sys; sys.path.append({str(Path(__file__).resolve().parents[1])!r})"
 _WITNESS = "witness.npz"
 _SEEDS = 32
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -38,7 +40,7 @@ def InfraValidator(
     code_version: Parameter[str],
     config: Parameter[str] = "{}",
 ) -> None:
-    """Blesses a generator that passes `probe.py` and `probe_files.py`, like TFX's InfraValidator.
+    """Blesses a generator that passes `probe` and `probe_files`, like TFX's InfraValidator.
 
     TFX's needs Docker or Kubernetes, and does not compile for Kubeflow. A model that fails does not
     fail the run, but the Pusher does not push it.
@@ -111,13 +113,19 @@ def _objection(model_dir: str, limits: InfraValidatorConfig) -> str:
     return ""
 
 
-def _run(probe: Path, model_dir: str, folder: str, limits: InfraValidatorConfig) -> tuple[str, str]:
+def command(probe: str) -> list[str]:
+    """What runs the module of a probe, alone in a process, before its two arguments."""
+    code = f"{_RUN}; runpy.run_module({probe!r}, run_name='__main__')"
+    return [sys.executable, "-I", "-c", code]
+
+
+def _run(probe: str, model_dir: str, folder: str, limits: InfraValidatorConfig) -> tuple[str, str]:
     """Why the probe refuses the model, or empty, and the last line that it wrote."""
     # This process may hold all GPU memory, and serving must not require a GPU anyway.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with open(os.path.join(folder, "said"), "w+", encoding="utf-8") as output:
         process = psutil.Popen(
-            [sys.executable, "-I", str(probe), model_dir, os.path.join(folder, _WITNESS)],
+            [*command(probe), model_dir, os.path.join(folder, _WITNESS)],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -6,17 +6,22 @@ This module needs neither; only what a generator is stored as is imported, when 
 import importlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from components.serving import rows
 from components.serving.contract import MAX_ROWS, row_seeds
+
+if TYPE_CHECKING:
+    from components.data.columns import Column
 
 # Whole numbers, or what NumPy makes such of.
 Numbers = Sequence[int] | np.ndarray
 
-# Of vectors, to the names of their columns.
-_COLUMNS = "columns"
+# Of vectors, to the names of their columns, and to all about them.
+_COLUMNS, _TABLE = "columns", "table"
+_OF_A_COLUMN = ("name", "type", "format", "missing")
 # Where a generator of contract 1 takes a class.
 _BY_CLASS = "sample_class"
 
@@ -100,7 +105,7 @@ class Generator:
         labels: Numbers | None = None,
         truncation: float | Sequence[float] | np.ndarray | None = None,
     ) -> np.ndarray:
-        """Images uint8 [n, height, width, channels], or vectors float32 [n, columns].
+        """Images uint8 [n, height, width, channels], or codes of rows [n, columns].
 
         Row i depends on the i-th seed, label and truncation alone.
 
@@ -118,6 +123,27 @@ class Generator:
             return self._sampled("sample", inputs, labels)
         inputs["truncation"] = _floats("truncation", truncation, len(inputs["seeds"]))
         return self._sampled("sample_truncated", inputs, labels)
+
+    def rows(
+        self,
+        seeds: Numbers,
+        labels: Numbers | None = None,
+        truncation: float | Sequence[float] | np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
+        """The rows of `sample` as columns of the data's own types, by name: see `rows.values`.
+
+        For example `pandas.DataFrame(generator.rows(range(1000)))`.
+
+        Raises:
+          ValueError: as `sample`, and for a generator of anything but rows.
+        """
+        if not self.column_names:
+            raise ValueError(f"{self.path}: makes {self.kind}, not rows")
+        of_numbers = {"type": "number", "missing": True}
+        table = self.description.get(_TABLE) or [
+            {"name": name, **of_numbers} for name in self.column_names
+        ]
+        return rows.values(self.sample(seeds, labels, truncation), table)
 
     def interpolate(
         self,
@@ -180,6 +206,11 @@ class Generator:
         return _BY_CLASS in self.signatures or "labels" in self.inputs("sample")
 
     @property
+    def asks_by_column(self) -> bool:
+        """Whether its labels ask for values of columns, and not for classes of the data."""
+        return bool(self.description.get("labels_are_values"))
+
+    @property
     def columns(self) -> list[str] | None:
         """The names of the columns of a generator of rows; None if it does not name them."""
         if self.description:
@@ -195,6 +226,25 @@ class Generator:
         return self.columns or (
             [f"column {index}" for index in range(shape[1])] if len(shape) == 2 else []
         )
+
+    @property
+    def table(self) -> "tuple[Column, ...] | None":
+        """The columns of a table's rows; None for images, and vectors of unnamed columns."""
+        from components.data.columns import Column
+
+        if self.description.get(_TABLE):
+            return tuple(
+                Column(**{key: each[key] for key in _OF_A_COLUMN if key in each})
+                for each in self.description[_TABLE]
+            )
+        names = self.columns
+        return tuple(Column(name=name) for name in names) if names else None
+
+    @property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """What the codes of discrete columns stand for, by name."""
+        table = self.description.get(_TABLE, [])
+        return {e["name"]: tuple(e["categories"]) for e in table if e["categories"]}
 
     @property
     def class_names(self) -> dict[int, str]:
@@ -236,15 +286,15 @@ class Generator:
             self._check_conditional(labels)
             inputs = {**inputs, "labels": _whole("labels", labels)}
         # Or the rows of a longer input that are beyond the last call would be ignored.
-        rows = len(inputs["seeds"])
+        count = len(inputs["seeds"])
         for name, values in inputs.items():
-            if len(values) != rows:
+            if len(values) != count:
                 raise ValueError(
-                    f"{self.path}: {name}: as many rows as seeds needed, {rows}, "
+                    f"{self.path}: {name}: as many rows as seeds needed, {count}, "
                     f"found {len(values)}"
                 )
         parts, size = [], self.description["max_rows"]
-        for start in range(0, max(1, rows), size):
+        for start in range(0, max(1, count), size):
             part = {name: each[start : start + size] for name, each in inputs.items()}
             if self.conditional and labels is None:
                 part["labels"] = self.draw_labels(part["seeds"])

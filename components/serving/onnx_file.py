@@ -96,7 +96,15 @@ class OnnxFile:
             return {_LABELS: Spec((None,), np.dtype(np.int64))}
         images = self.description["data"] == "images" and signature != _STORED
         shape = (None, *self.description["shape"])
-        return {self.description["data"]: Spec(shape, np.dtype("uint8" if images else "float32"))}
+        return {
+            self.description["data"]: Spec(shape, np.dtype("uint8") if images else self._floats)
+        }
+
+    @property
+    def _floats(self) -> np.dtype:
+        """Of numbers that leave it, as `Encoding.dtype`."""
+        table = self.description.get("table", [])
+        return np.dtype("float64" if any(e["type"] != "number" for e in table) else "float32")
 
     def function(self, signature: str) -> Any:  # noqa: ANN401
         raise ValueError(f"{self.path}: is an ONNX file already; convert the SavedModel again")
@@ -115,7 +123,7 @@ class OnnxFile:
             values = self._session.run(None, {"latents": latents, **labels})[0]
         else:
             # Not every operation of the runtime can do without rows.
-            values = np.zeros([0, *self.description["shape"]], np.float32)
+            values = np.zeros([0, *self.description["shape"]], self._floats)
         return {self.description["data"]: values if signature == _STORED else self._rounded(values)}
 
     def _rounded(self, values: np.ndarray) -> np.ndarray:
@@ -127,8 +135,9 @@ class OnnxFile:
             return values
         known = [places is not None for places in decimals]
         factors = np.array([10.0 ** (places or 0) for places in decimals])
-        rounded = np.round(values.astype(np.float64) * factors) / factors
-        return np.where(known, rounded.astype(np.float32), values)
+        units = np.array(self.description.get("units", 1.0))
+        rounded = np.round(values.astype(np.float64) / units * factors) / factors * units
+        return np.where(known, rounded.astype(values.dtype), values)
 
     def _checked(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The inputs as arrays; raises ValueError for what the SavedModel would refuse too."""

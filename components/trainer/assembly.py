@@ -20,6 +20,7 @@ from components.trainer.callbacks.sample_grids import SampleGrids
 from components.trainer.callbacks.tensorboard import TensorBoard
 from components.trainer.callbacks.terminate_on_nan import TerminateOnNaN
 from components.trainer.config import ConditioningConfig, TrainerConfig, TrainingConfig
+from components.trainer.data.encoding import Encoding
 from components.trainer.data.sources import Source
 from components.trainer.gan import losses, optimizers, penalties
 from components.trainer.gan.augmentation import AdaptiveProbability, Augmentation
@@ -170,8 +171,17 @@ def _augmentation(
     return (lambda images, rng: augmentation(images, probability, rng)), adaptive
 
 
-def make_networks(config: TrainerConfig, source: Source) -> tuple[keras.Model, keras.Model]:
-    """Makes a recipe's generator and discriminator; call it in the strategy's scope."""
+def make_networks(
+    config: TrainerConfig, source: Source, encoding: Encoding | None = None
+) -> tuple[keras.Model, keras.Model]:
+    """Makes a recipe's generator and discriminator; call it in the strategy's scope.
+
+    Args:
+      config: the section `trainer`.
+      source: the data.
+      encoding: of a table's rows.
+    """
+    groups = encoding.groups if encoding else ()
     named, conditioning = config.networks, config.conditioning
     common: dict[str, Any] = {
         "width": named.width,
@@ -181,9 +191,11 @@ def make_networks(config: TrainerConfig, source: Source) -> tuple[keras.Model, k
     if conditioning:
         common["num_classes"] = conditioning.num_classes or source.num_classes
     generator = networks.resolve(named.generator, GENERATORS)(
-        config.latent_dim,
+        config.latent_dim + sum(groups),
         source.data_shape,
         seed=config.seed,
+        **({"groups": groups} if groups else {}),
+        **({"given": _given(encoding)} if encoding and _asks_for_columns(conditioning) else {}),
         **common,
         **({"conditioning": conditioning.generator} if conditioning else {}),
     )
@@ -192,10 +204,21 @@ def make_networks(config: TrainerConfig, source: Source) -> tuple[keras.Model, k
         # A different seed, so that the two networks do not start with the same weights.
         seed=config.seed + 1,
         spectral_norm=named.spectral_norm,
+        **({"pac": named.pac} if named.pac > 1 else {}),
         **common,
         **({"conditioning": conditioning.discriminator} if conditioning else {}),
     )
     return generator, discriminator
+
+
+def _asks_for_columns(conditioning: ConditioningConfig | None) -> bool:
+    return conditioning is not None and conditioning.by == "columns"
+
+
+def _given(encoding: Encoding) -> tuple[int, ...]:
+    """The components among those of all groups that the labels stand for."""
+    first = encoding.width - sum(encoding.groups)
+    return tuple(place - first for group in encoding.conditions for place in group)
 
 
 def check_batch(strategy: tf.distribute.Strategy, options: TrainingConfig) -> None:

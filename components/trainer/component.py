@@ -1,7 +1,9 @@
 """The GANTrainer stage; training itself is in `training.py`."""
 
+import dataclasses
 import hashlib
 import os
+from typing import Any
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -18,7 +20,8 @@ from components.trainer import devices, training
 from components.trainer.callbacks import quality
 from components.trainer.callbacks.checkpoints import FREE_OPTIONS
 from components.trainer.config import TrainerConfig
-from components.trainer.data.scaling import Scaling
+from components.trainer.data import conditions
+from components.trainer.data.encoding import Encoding
 from components.trainer.workers import Workers
 
 
@@ -62,12 +65,20 @@ def GANTrainer(
     workers = Workers(strategy)
     tfx.refuse_anomalies([anomalies])
     spec = DataSpec.model_validate_json(data)
-    split = spec.read(tfx.split_files([examples], TRAIN_SPLIT))
-    values, scaling = split.data, None
+    # Of a table all splits, so that codes of categories are those that the extractor knows.
+    names = tfx.split_names([examples]) if spec.columns else [TRAIN_SPLIT]
+    files_of = {name: tfx.split_files([examples], name) for name in names}
+    split = spec.read_splits(files_of)[TRAIN_SPLIT]
+    values, encoding = split.data, None
     if spec.columns:
-        scaling = Scaling.learn(values, spec.columns)
-        values = scaling.to_unit(values)
-    dataset = values if split.labels is None else (values, split.labels)
+        encoding = Encoding.learn(values, spec.columns, split.categories, settings.numbers)
+        values = encoding.encode(values, settings.seed)
+    dataset: Any = values if split.labels is None else (values, split.labels)
+    if settings.conditioning and settings.conditioning.by == "columns":
+        if encoding is None:
+            raise ValueError("conditioning.by: columns, but the data are images; ask by label")
+        dataset = conditions.by_column(values, encoding)
+        split = dataclasses.replace(split, class_names=encoding.condition_names)
 
     loaded = Extractor(extractor.uri) if extractor else None
     key = _key(settings, spec, code_version, split, loaded.id if loaded else "")
@@ -78,7 +89,7 @@ def GANTrainer(
             dataset,
             strategy=strategy,
             extract=quality.extract_with(loaded) if loaded else None,
-            scaling=scaling,
+            encoding=encoding,
         )
         trainer.export(os.path.join(model_run.uri, artifact_files.UNTRAINED))
         trainer.train(settings.images, folder)

@@ -11,6 +11,7 @@ from components.common.registry import Registry
 from components.trainer import networks
 from components.trainer.callbacks.collapse import WatchConfig
 from components.trainer.callbacks.quality import QualityConfig
+from components.trainer.data.quantiles import Numbers
 from components.trainer.gan import losses, optimizers, penalties
 from components.trainer.gan.augmentation import AUGMENTATIONS, AdaptiveConfig, Augmentation
 from components.trainer.gan.optimizers import OPTIMIZERS
@@ -49,10 +50,19 @@ class NetworksConfig(Config):
     )
     self_attention: bool = Field(False, description="a self-attention block in both networks")
     spectral_norm: bool = Field(False, description="spectral normalisation of the discriminator")
+    pac: int = Field(
+        1, ge=1, le=64, description="samples that the discriminator judges together (PacGAN)"
+    )
 
 
 class ConditioningConfig(Config):
     """Class-conditional training."""
+
+    by: Literal["label", "columns"] = Field(
+        "label",
+        description="what is asked for: a class; or, of a table, a value of any one of its "
+        "categorical and boolean columns",
+    )
 
     generator: Literal["concatenation", "normalization"] = Field(
         "concatenation", description="how the generator is conditioned on the class"
@@ -231,6 +241,11 @@ class TrainerConfig(TrainingConfig):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32", description="compute precision; weights, losses and the export are float32"
     )
+    numbers: Numbers = Field(
+        "ranks",
+        description="how a table's numbers are learnt: as ranks, ties spread over their share, or "
+        "min_max: scaled to [-1, 1]",
+    )
     callbacks: tuple[Annotated[str, AfterValidator(_import_path)], ...] = Field(
         (), description="module:function of your own callbacks, called after the built-in ones"
     )
@@ -240,6 +255,13 @@ class TrainerConfig(TrainingConfig):
         """Every `module:function` in the section."""
         names = (self.networks.generator, self.networks.discriminator, *self.callbacks)
         return [name for name in names if plugins.is_import_path(name)]
+
+    @model_validator(mode="after")
+    def _packs_fill_a_batch(self) -> "TrainerConfig":
+        size, pac = self.batch_size // self.gradient_accumulation, self.networks.pac
+        if size % pac:
+            raise ValueError(f"networks.pac: {pac} does not divide the batch of {size}")
+        return self
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
         """Raises ValueError, with a remedy, if an option does not support data of this shape."""

@@ -13,7 +13,7 @@ from components.common import files, saved_models
 from components.data import examples
 from components.serving import contract, draws, warmup
 from components.serving.contract import CONTRACT, MAX_ROWS
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 from components.trainer.storage import HalfStored
 
 # How weights are stored unless told otherwise.
@@ -32,7 +32,7 @@ class ServingSignatures(tf.Module):
     Row i of each output is of row i of the inputs alone. All refuse, with the reason, unequal
     numbers of rows, more than `MAX_ROWS`, labels that are not served, and numbers that are not
     finite or out of range. Data are `images`, uint8 [n, height, width, channels], or `vectors`,
-    float32 [n, columns] in the units of the data.
+    codes of rows [n, columns], float32, or float64 unless all columns are of numbers.
 
     Args:
       generator: latents [n, latent_dim], or [latents, labels [n]] with classes, to data in [-1, 1].
@@ -40,8 +40,9 @@ class ServingSignatures(tf.Module):
       class_shares: sampling frequency of each class, [classes]; None for an unconditional
         generator. Classes of frequency 0 are not served: the generator has never been trained on
         them, and would answer with images of no class.
-      scaling: of vectors; None for images, and for vectors that are in [-1, 1] by themselves.
+      encoding: of rows; None for images, and for vectors that are in [-1, 1] by themselves.
       weights: how they are stored: "float32", "float16" or "bfloat16"; all compute in float32.
+      labels_are_values: whether labels ask for values of columns, and not for classes.
 
     Raises:
       ValueError: for a weight that `weights` cannot hold.
@@ -55,15 +56,17 @@ class ServingSignatures(tf.Module):
         generator: keras.Model,
         latent_dim: int,
         class_shares: np.ndarray | None = None,
-        scaling: Scaling | None = None,
+        encoding: Encoding | None = None,
         weights: str = FULL,
+        labels_are_values: bool = False,
     ) -> None:
         super().__init__()
         self.generator = generator if weights == FULL else HalfStored(generator, weights)
         self._weights = weights
+        self._labels_are_values = labels_are_values
         self.latent_dim = latent_dim
         self._class_shares = class_shares
-        self._scaling = scaling
+        self._encoding = encoding
         # Graphs of their own, which the signatures call, or each would hold and trace a copy.
         self._generate = tf.function(self._call_generator, reduce_retracing=True)
         self._latents = _graph(lambda seeds: draws.latents(seeds, latent_dim))
@@ -106,8 +109,9 @@ class ServingSignatures(tf.Module):
             inputs[self.sample_png] = [seeds, *labels]
         if labels:
             inputs[self.draw_labels] = [seeds]
-        if self._scaling:
+        if self._encoding:
             inputs[self.columns] = []
+            inputs[self.sample_rows] = [seeds, *labels]
         return {method.__name__: _graph(method, specs) for method, specs in inputs.items()}
 
     def describes(self) -> dict[str, Any]:
@@ -123,16 +127,21 @@ class ServingSignatures(tf.Module):
         }
         if self._class_shares is not None:
             found["class_shares"] = np.asarray(self._class_shares).tolist()
-        if self._scaling:
-            found["columns"] = list(self._scaling.columns)
-            found["decimals"] = list(self._scaling.decimals)
+            found["labels_are_values"] = self._labels_are_values
+        if self._encoding:
+            found["columns"] = list(self._encoding.columns)
+            found["decimals"] = list(self._encoding.decimals)
+            found["table"] = self._encoding.describe_columns()
+            found["units"] = list(self._encoding.units)
         return found
 
     def serving_default(self, latents: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
-        """float32 images in [-1, 1], or vectors in the units of the data, without rounding."""
+        """float32 images in [-1, 1], or codes of rows, without rounding."""
         given, labels = self._checked(latents=latents, labels=labels)
         values = self._generate(given, labels)
-        return _named(self._scaling.from_unit(values) if self._scaling else values)
+        if self._encoding:
+            values = tf.cast(self._encoding.decode(values), self._encoding.dtype)
+        return _named(values)
 
     def sample(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
         """Data of the latents `components.serving.draws.latents(seeds)`."""
@@ -149,6 +158,11 @@ class ServingSignatures(tf.Module):
         """
         seeds, truncation, labels = self._checked(seeds=seeds, truncation=truncation, labels=labels)
         return self._data(truncation[:, tf.newaxis] * self._latents(seeds), labels)
+
+    def sample_rows(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
+        """The rows of `sample` as values, each column by its name; see `Encoding.values`."""
+        assert self._encoding  # A signature of generators of tables only.
+        return self._encoding.values(self.sample(seeds, labels)["vectors"])
 
     def sample_png(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
         """The images of `sample` as PNG files, `image_bytes` [n]."""
@@ -178,8 +192,8 @@ class ServingSignatures(tf.Module):
 
     def columns(self) -> Tensors:
         """The column names of the vectors."""
-        assert self._scaling  # A signature of generators with a scaling only.
-        return {"names": tf.constant(self._scaling.columns)}
+        assert self._encoding  # A signature of generators of tables only.
+        return {"names": tf.constant(self._encoding.columns)}
 
     def describe(self) -> Tensors:
         """`description`, JSON: what the generator makes, of which classes, how it came about."""
@@ -223,7 +237,7 @@ class ServingSignatures(tf.Module):
         return tf.debugging.Assert(tf.reduce_all(known), [words, unknown])
 
     def _data(self, given: tf.Tensor, labels: tf.Tensor | None) -> Tensors:
-        return _named(postprocess(self._generate(given, labels), self._scaling))
+        return _named(postprocess(self._generate(given, labels), self._encoding))
 
     def _call_generator(self, given: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
         inputs = given if labels is None else [given, labels]
@@ -242,13 +256,10 @@ _IS = {
 }
 
 
-def postprocess(values: tf.Tensor, scaling: Scaling | None = None) -> tf.Tensor:
-    """Generated images [-1, 1] to uint8, vectors to float32.
-
-    With a scaling, vectors are converted to the units of the data and rounded to their decimals.
-    """
-    if scaling:
-        return scaling.rounded(scaling.from_unit(values))
+def postprocess(values: tf.Tensor, encoding: Encoding | None = None) -> tf.Tensor:
+    """Generated images [-1, 1] to uint8, vectors to float32; with an encoding, to codes of rows."""
+    if encoding:
+        return encoding.rounded(encoding.decode(values))
     return examples.to_uint8(values) if values.shape.rank == 4 else tf.cast(values, tf.float32)
 
 

@@ -8,7 +8,7 @@ from components.serving import draws
 from components.serving.contract import classes_in_words, row_seeds
 from components.trainer.config import TrainingConfig
 from components.trainer.data.batches import latents
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 from components.trainer.export import ServingSignatures, postprocess
 from components.trainer.gan.network_pair import with_labels
 
@@ -25,16 +25,16 @@ class Sampler:
     Args:
       options: the training options.
       class_shares: sampling frequency of each class, [classes]; None without conditioning.
-      scaling: of vectors; samples are converted back to the units of the data.
+      encoding: of the rows of a table, which samples are decoded to.
     """
 
     def __init__(
         self,
         options: TrainingConfig,
         class_shares: np.ndarray | None,
-        scaling: Scaling | None,
+        encoding: Encoding | None,
     ) -> None:
-        self._options, self._class_shares, self._scaling = options, class_shares, scaling
+        self._options, self._class_shares, self._encoding = options, class_shares, encoding
         self._call = tf.function(lambda network, inputs: network(inputs, training=False))
 
     def inputs(self, index: int, count: int) -> Inputs:
@@ -59,7 +59,7 @@ class Sampler:
         )
 
     def sample(self, generator: keras.Model, inputs: Inputs) -> np.ndarray:
-        """uint8 images, or vectors in the units of the data, generated batch by batch."""
+        """uint8 images, or codes of rows, generated batch by batch."""
         size = self._options.batch_size
         # One, even if it is empty, for the shape.
         starts = range(0, max(1, len(inputs[0])), size)
@@ -68,7 +68,7 @@ class Sampler:
 
     def postprocess(self, values: tf.Tensor) -> np.ndarray:
         """Data in [-1, 1] in the form in which they leave the trainer."""
-        return postprocess(values, self._scaling).numpy()
+        return postprocess(values, self._encoding).numpy()
 
     def draw(
         self, generator: keras.Model, count: int, seed: int, label: int | None = None
@@ -88,10 +88,12 @@ class Sampler:
 
     def serving(self, generator: keras.Model) -> ServingSignatures:
         """The generator with the signatures that it is exported with."""
+        conditioning = self._options.conditioning
         return ServingSignatures(
             generator,
             self._options.latent_dim,
             self._class_shares,
-            self._scaling,
+            self._encoding,
             self._options.export_weights,
+            conditioning is not None and conditioning.by == "columns",
         )

@@ -21,7 +21,7 @@ from components.trainer.callbacks.terminate_on_nan import TerminateOnNaN
 from components.trainer.config import TrainerConfig, TrainingConfig
 from components.trainer.data import sources
 from components.trainer.data.batches import distributed_batches
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 from components.trainer.export import save
 from components.trainer.gan.averaging import update_average, weights_are_finite
 from components.trainer.gan.network_pair import Pair
@@ -45,15 +45,14 @@ class GANTrainer:
       strategy: default `devices.strategy()`. Networks must be unbuilt, or built in its scope.
       extract: features for the quality measured during training, from data as returned by `sample`;
         default: pixels.
-      scaling: that brought vectors to [-1, 1] with `Scaling.to_unit`; samples and the exported
-        generator's outputs are converted back to the original units.
+      encoding: that made vectors of a table's rows; samples, and what is exported, are rows.
       callbacks: your own callbacks, called after those that measure, log and save.
       **options: the fields of `config.TrainingConfig`, e.g. loss="hinge", latent_dim=100,
         penalties=[{"name": "r1", "weight": 1.0}]. Optimizers may be Keras optimizer objects.
 
     Raises:
       ValueError: for unknown, invalid or incompatible options, networks that do not fit each other
-        or the data, invalid data, a dataset smaller than a batch, a scaling with other columns, and
+        or the data, invalid data, a dataset smaller than a batch, an encoding of another width, and
         conditioning without labels. The message is one line and names the option.
     """
 
@@ -65,7 +64,7 @@ class GANTrainer:
         *,
         strategy: tf.distribute.Strategy | None = None,
         extract: quality.Extract | None = None,
-        scaling: Scaling | None = None,
+        encoding: Encoding | None = None,
         callbacks: Sequence[Callback] = (),
         **options: Any,  # noqa: ANN401
     ) -> None:
@@ -81,10 +80,10 @@ class GANTrainer:
         self.generator, self.discriminator = generator, discriminator
         self.source = sources.open_source(dataset)
         self.data_shape = tuple(self.source.data_shape)
-        self.scaling = scaling
-        if scaling and self.data_shape != (len(scaling.columns),):
+        self.encoding = encoding
+        if encoding and self.data_shape != (encoding.width,):
             raise ValueError(
-                f"scaling: has {len(scaling.columns)} columns, "
+                f"encoding: makes vectors [{encoding.width}], "
                 f"but the data have shape {list(self.data_shape)}"
             )
         self._conditioning = self.options.conditioning
@@ -116,9 +115,9 @@ class GANTrainer:
         self.stop_training = False
         self.total_images = self._steps = 0
         self._user_callbacks = callbacks
-        self._extract = extract or (quality.scaled(scaling) if scaling else quality.pixels)
+        self._extract = extract or (quality.encoded(encoding) if encoding else quality.pixels)
         shares = assembly.class_shares(self.source, self.num_classes)
-        self._sampler = Sampler(self.options, shares, scaling)
+        self._sampler = Sampler(self.options, shares, encoding)
 
     @classmethod
     def from_config(
@@ -128,21 +127,22 @@ class GANTrainer:
         *,
         strategy: tf.distribute.Strategy | None = None,
         extract: quality.Extract | None = None,
-        scaling: Scaling | None = None,
+        encoding: Encoding | None = None,
     ) -> "GANTrainer":
         """The trainer described by a recipe's `trainer` section."""
         strategy = strategy or devices.strategy(config.wait_for_workers_minutes)
         source = sources.open_source(dataset)
         with strategy.scope():
-            generator, discriminator = assembly.make_networks(config, source)
+            generator, discriminator = assembly.make_networks(config, source, encoding)
         options = {name: getattr(config, name) for name in TrainingConfig.model_fields}
+        options["latent_dim"] += sum(encoding.groups) if encoding else 0
         return cls(
             generator,
             discriminator,
             source,
             strategy=strategy,
             extract=extract,
-            scaling=scaling,
+            encoding=encoding,
             callbacks=[plugins.load(name)() for name in config.callbacks],
             **options,
         )
@@ -269,7 +269,7 @@ class GANTrainer:
         """Losses, discriminator accuracy and quality on other data; updates nothing.
 
         Args:
-          dataset: as for `GANTrainer`; in [-1, 1] if there is a scaling.
+          dataset: as for `GANTrainer`; vectors if there is an encoding.
           count: maximum number of data to use.
 
         Returns:
@@ -279,6 +279,7 @@ class GANTrainer:
         """
         source = sources.open_source(dataset, self.data_shape)
         real, labels = source.take(count, self.options.seed)
+        real = real[: len(real) - len(real) % self._pair.pac]
         size, totals = self.options.batch_size, Means()
         inputs = self._sampler.inputs(sampling.EVALUATION, len(real))
         if self._conditioning and labels is None:
@@ -287,7 +288,7 @@ class GANTrainer:
             rows = slice(start, start + size)
             fake = self._sampler.generate(self.chosen_generator, inputs, rows)
             own = None if inputs[1] is None else inputs[1][rows]
-            theirs = None if labels is None else labels[rows]
+            theirs = None if labels is None else labels[: len(real)][rows]
             real_logits, _ = self._pair.logits(to_float(tf.constant(real[rows])), theirs)
             fake_logits, _ = self._pair.logits(tf.cast(fake, tf.float32), own)
             terms = {
@@ -296,7 +297,7 @@ class GANTrainer:
                 "confidence": discriminator_accuracy(real_logits, fake_logits),
             }
             totals.add(terms, weight=len(real[rows]))
-        comparison = self._compare_with(real, labels)
+        comparison = self._compare_with(real, None if labels is None else labels[: len(real)])
         return totals.pop() | self._measured(comparison, self.chosen_generator, inputs).scores()
 
     def sample(self, count: int, seed: int = 0, label: int | None = None) -> np.ndarray:
@@ -308,8 +309,7 @@ class GANTrainer:
           label: the class to generate, with conditioning; default: classes as often as in the data.
 
         Returns:
-          uint8 images [count, height, width, channels], or float32 vectors [count, columns] in the
-          units of the `scaling`.
+          uint8 images [count, height, width, channels], or codes of rows [count, columns].
         """
         return self._sampler.draw(self.chosen_generator, count, seed, label)
 

@@ -47,6 +47,22 @@ def _columns(
     return names
 
 
+_COLUMNS = click.option(
+    "--columns",
+    metavar="NAME,…",
+    callback=_columns,
+    help="Columns of a table, whose types are recognised; by default all but ids, constants, free "
+    "text and empty ones.",
+)
+_SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A key of how the data are read, e.g. data.bits=12; repeatable.",
+)
+
+
 @click.command(cls=Command)
 @click.argument("data", nargs=-1, required=True)
 @click.option("--out", required=True, type=click.Path(), help="Folder to create.")
@@ -65,19 +81,8 @@ def _columns(
     help="Data format; inferred from file names by default: see `tfx-gan list`.",
 )
 @click.option("--labels", help="CSV file with the columns file and label, in DATA.")
-@click.option(
-    "--columns",
-    metavar="NAME,…",
-    callback=_columns,
-    help="Columns of a table; all numeric ones by default.",
-)
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A key of how the data are read, e.g. data.bits=12; repeatable.",
-)
+@_COLUMNS
+@_SET
 def new(data: tuple[str, ...], out: str, **options: Any) -> None:  # noqa: ANN401
     """Create a recipe and a schema to curate for DATA, images or a table.
 
@@ -111,6 +116,8 @@ def new(data: tuple[str, ...], out: str, **options: Any) -> None:  # noqa: ANN40
     default="auto",
     help="Data format; inferred from file names by default: see `tfx-gan list`.",
 )
+@_COLUMNS
+@_SET
 @click.option("--force", is_flag=True, help="Replace existing files.")
 def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: ANN401
     """Propose a schema for DATA, for you to curate, and write the statistics of DATA beside it.

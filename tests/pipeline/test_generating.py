@@ -14,7 +14,7 @@ from rich.console import Console
 from components.example_gen import dataset
 from components.serving.generator import Generator
 from components.trainer import export
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 from pipeline import generating
 from pipeline.config import LOCAL_BEAM
 from pipeline.generating import Order
@@ -52,11 +52,13 @@ def exported(folder, network, *arguments):
 def models(tmp_path_factory):
     """Generators of images, of classes and of rows, by name."""
     folder = tmp_path_factory.mktemp("models")
-    scaling = Scaling(("wind", "rain"), (0.0, 0.0), (30.0, 5.0), (None, 0))
+    encoding = Encoding.learn(
+        np.float32([[0, 0], [1 / 3, 0], [30, 5]]), ["wind", "rain"], numbers="min_max"
+    )
     return {
         "images": exported(folder / "images", Network(4, 4, 1)),
         "classes": exported(folder / "classes", Network(4, 4, 1), np.array([0.25, 0.75])),
-        "rows": exported(folder / "rows", Network(2), None, scaling),
+        "rows": exported(folder / "rows", Network(2), None, encoding),
     }
 
 

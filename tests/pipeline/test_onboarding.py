@@ -14,6 +14,7 @@ from tensorflow_data_validation.statistics import stats_impl
 from tfx_bsl.coders import example_coder
 
 from components.data import examples, vectors
+from components.data.columns import Column
 from components.data_validator import proposal, statistics
 from components.example_gen.ledger import Ledger
 from pipeline import cli, config, onboarding, validation
@@ -240,13 +241,16 @@ def write_splits(folder):
             [],
         ),
         (["d/train", "d/test"], {"path": ["{tmp}/d/train", "{tmp}/d/test"]}, []),
-        (["t.csv", "--columns", 'wind,"a,b"'], {"path": "{tmp}/t.csv", "columns": ["wind", "a,b"]},
-         []),
+        (["t.csv", "--columns", 'wind,"a,b"'],
+         {"path": "{tmp}/t.csv", "columns": [{"name": "wind", "type": "integer"}, "a,b"]}, []),
+        (["t.csv", "--set", "data.columns=[c, {name: wind, missing: true}]"],
+         {"path": "{tmp}/t.csv",
+          "columns": ["c", {"name": "wind", "type": "number", "missing": True}]}, []),
     ],
 )  # fmt: skip
 def test_new_is_told_how_to_read(tmp_path, monkeypatch, statistics_of, arguments, data, left_out):
     write_splits(tmp_path / "d")
-    (tmp_path / "t.csv").write_text('wind,"a,b",c\n1,2,3\n')
+    (tmp_path / "t.csv").write_text('wind,"a,b",c\n1,2.5,3\n')
     found = observed(images(40, (8, 8)), statistics_of)
     monkeypatch.setattr(local, "inspect", lambda data, log: found)
     monkeypatch.setattr(config, "check_data", lambda recipe: None)
@@ -282,17 +286,108 @@ def test_a_table_has_columns(tmp_path, monkeypatch, statistics_of):
         writer.writerows([n / 7, f"2026-01-{n}", -n, "rain"] for n in range(50))
     records = [
         vectors.to_example(
-            vectors.VectorRecord({"wind": wind, "température": 0.5}, "weather.csv#0", 0)
+            vectors.VectorRecord({"wind": wind, "température": 5}, "weather.csv#0", 0)
         ).SerializeToString()
         for wind in random.uniform(size=100)
     ]
     found = observed(records, statistics_of, **{"noted/leak": 3})
     recipe = new(path, tmp_path / "out", found, monkeypatch)
     assert recipe["data"]["path"] == str(path)
-    assert recipe["data"]["columns"] == ["wind", "température"]
+    assert recipe["data"]["columns"] == ["wind", {"name": "température", "type": "integer"}]
     assert recipe["data"]["on_leak"] == "drop"
     assert recipe["trainer"]["networks"] == {"generator": "mlp", "discriminator": "mlp"}
     assert "feature_extractor" not in recipe
+    assert set(recipe["evaluator"]["gate"]["bounds"]) == {
+        "column_distance",
+        "correlation_difference",
+        "two_sample_accuracy",
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "lines"),
+    [
+        ('"a, b",c', "{half},{half}", ["  columns: ['a, b', c]"]),
+        (
+            '"a: b",when,sex',
+            "{half},1{day}.02.2020,{sex}",
+            [
+                "  columns:                     # types: docs/data.md; a name alone is a column of "
+                "numbers",
+                "    - 'a: b'",
+                "    - {name: when, type: datetime, format: '%d.%m.%Y'}",
+                "    - {name: sex, type: categorical, missing: true}",
+            ],
+        ),
+    ],
+)
+def test_columns_in_a_recipe_are_readable(tmp_path, monkeypatch, statistics_of, header, row, lines):
+    rows = [
+        row.format(half=n * 37 % 61 / 2, day=n % 9 + 1, sex=("f", "m", "")[n % 3])
+        for n in range(60)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([header, *rows, ""]))
+    found = observed(images(40, (8, 8)), statistics_of)
+    new(tmp_path / "a.csv", tmp_path / "out", found, monkeypatch)
+    text = (tmp_path / "out" / "recipe.yaml").read_text().splitlines()
+    first = text.index(lines[0])
+    assert text[first : first + len(lines)] == lines
+    assert text[first + len(lines)].startswith("  ") and "- " not in text[first + len(lines)]
+
+
+def test_a_table_of_every_type_from_new_to_validate(tmp_path):
+    """What `new` writes is what `validate` knows, and what is wrong is named by its column."""
+
+    def table(path, change=lambda row: row):
+        random_rows = random.Random(0)
+        with open(path, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "age", "joined", "member", "sex", "wind"])
+            for number in range(400):
+                row = {
+                    "id": number,
+                    "age": random_rows.randrange(18, 90) if random_rows.random() > 0.05 else "NA",
+                    "joined": f"{random_rows.randrange(1, 29):02}/{number % 12 + 1:02}/2020",
+                    "member": random_rows.choice(["true", "false"]),
+                    "sex": random_rows.choice("fm"),
+                    "wind": round(random_rows.gammavariate(2, 2), 1),
+                }
+                writer.writerow(change(row).values())
+        return path
+
+    data = table(tmp_path / "people.csv")
+    out = tmp_path / "people"
+    result = invoke("new", data, "--out", out)
+    assert result.exit_code == 0, result.output
+    recipe = config.load(str(out / "recipe.yaml"))
+    assert recipe.model_dump(mode="json")["data"]["columns"] == [
+        {"name": "age", "type": "integer", "missing": True},
+        {"name": "joined", "type": "datetime", "format": "%d/%m/%Y"},
+        {"name": "member", "type": "boolean"},
+        {"name": "sex", "type": "categorical"},
+        "wind",
+    ]
+    schema = out / "schema.pbtxt"
+    assert proposal.spec_of(proposal.read(str(schema))) == recipe.data.spec
+    assert "column 'id' of people.csv: an id" in (out / "schema.preview.txt").read_text()
+
+    changed = table(
+        tmp_path / "changed.csv",
+        lambda row: (
+            row
+            | {
+                "sex": "x" if row["id"] % 9 == 0 else row["sex"],
+                "age": "",
+                "wind": row["wind"] + 30,
+            }
+        ),
+    )
+    pages = tmp_path / "pages"
+    result = invoke("validate", changed, "--schema", schema, "--out", pages)
+    assert result.exit_code == 3, result.output
+    page = (pages / "anomalies.html").read_text()
+    for name, named in {"age": True, "joined": False, "sex": True, "wind": True}.items():
+        assert (f"column/{name}" in page) == named
 
 
 @pytest.mark.parametrize(
@@ -307,13 +402,19 @@ def test_images_are_fitted_where_they_must_be(tmp_path, options, fit):
 @pytest.mark.parametrize(
     ("name", "content", "refusal", "override", "expected"),
     [
-        ("a.csv", b"1,2.5\n3,4.5\n", "data.header", "data.header=false", {"columns": ("1", "2")}),
         (
             "a.csv",
-            "\xe4,b\n1,2\n".encode("cp1252"),
+            b"1.5,2.5\n3.5,4.5\n",
+            "data.header",
+            "data.header=false",
+            {"columns": (Column(name="1"), Column(name="2"))},
+        ),
+        (
+            "a.csv",
+            "\xe4,b\n1.5,2.5\n".encode("cp1252"),
             "data.encoding",
             "data.encoding=cp1252",
-            {"columns": ("\xe4", "b")},
+            {"columns": (Column(name="\xe4"), Column(name="b"))},
         ),
         ("a.npy", (8, 9, 3), "data.arrays: image", "data.arrays=image", {"image_shape": (8, 8, 3)}),
         ("a.npy", (3, 8, 8), "data.arrays: stack", "data.arrays=stack", {"image_shape": (8, 8, 1)}),
@@ -335,6 +436,16 @@ def test_what_new_refuses_names_the_key_that_decides(
     assert getattr(found.data, key) == found.settings[key]
 
 
+def test_columns_are_named_once_and_there_are_such(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(ValueError, match=r"--columns: data\.columns is set too"):
+        onboarding.inspect(str(tmp_path), columns=["x"], overrides=["data.columns=[x]"])
+    with pytest.raises(ValueError, match="columns.*column type 'text'"):
+        onboarding.inspect(str(tmp_path), overrides=["data.columns=[{name: x, type: text}]"])
+    with pytest.raises(ValueError, match=r"no columns are called 'z' \(data\.columns\)"):
+        onboarding.inspect(str(tmp_path), columns=["z"])
+
+
 def test_other_keys_are_not_for_new(tmp_path):
     with pytest.raises(ValueError, match=r"--set data\.path: new takes data\.arrays, .*edit the"):
         onboarding.inspect(str(tmp_path), overrides=["data.path=x"])
@@ -343,8 +454,9 @@ def test_other_keys_are_not_for_new(tmp_path):
 
 
 def test_a_table_is_not_fitted(tmp_path):
-    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
-    assert onboarding.inspect(str(tmp_path)).data.columns == ("x", "y")
+    (tmp_path / "a.csv").write_text("x,y\n1,2.5\n")
+    x, y = Column(name="x", type="integer"), Column(name="y")
+    assert onboarding.inspect(str(tmp_path)).data.columns == (x, y)
     with pytest.raises(ValueError, match="fit: .*crop"):
         onboarding.inspect(str(tmp_path), fit="crop")
 

@@ -8,10 +8,12 @@ from click.testing import CliRunner
 from components.common import saved_models
 from components.serving import Generator, conversion, page
 from components.trainer import export
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 from pipeline import cli
 
-SCALING = Scaling(("wind", "rain"), (0.0, -5.0), (30.0, 5.0), (None, 0))
+ENCODING = Encoding.learn(
+    np.float32([[0, -5], [1 / 3, 0], [30, 5]]), ["wind", "rain"], numbers="min_max"
+)
 
 
 class Network(tf.Module):
@@ -27,7 +29,7 @@ class Network(tf.Module):
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    scaled = {"table": SCALING}
+    scaled = {"table": ENCODING}
     for name, shape in {"images": (8, 8, 1), "many bands": (8, 8, 5), "table": (2,)}.items():
         signatures = export.ServingSignatures(Network(shape), 4, None, scaled.get(name))
         export.save(signatures, str(folder / name / "3"))

@@ -75,10 +75,38 @@ def test_columns_of_a_table(tmp_path):
     assert previews.text(found).splitlines() == [
         "records      all 4",
         "classes      no labels",
-        "column day   whole numbers, 1 to 4",
-        "column wind  numbers, -2 to 7",
-        "bad records  1, the first: a.csv#2: the column 'wind' holds 'n/a', expected a number "
-        "(finite, 32 bits)",
+        "column day   integer, 1 to 4",
+        "column wind  number, -2.0 to 7.0; missing (1)",
+        "             a.csv: column 'wind': row 2 holds 'n/a', taken for missing, as are 1 of the "
+        "first 4",
+    ]
+
+
+def test_columns_of_every_type(tmp_path):
+    lines = ["id,born,sex,alive,weight,note,unit"]
+    for row in range(40):
+        born = f"{row % 28 + 1:02}.{row % 12 + 1:02}.1990" if row % 10 else ""
+        weight = "heavy" if row == 7 else 50 + row % 9 / 2
+        sex = ("f", "m", "f", "x")[row % 4]
+        lines.append(f"{row},{born},{sex},{row % 3 == 0},{weight},note {row},kg")
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    assert previews.text(dataset.inspect(str(tmp_path))).splitlines() == [
+        "records        all 40",
+        "classes        no labels",
+        "column born    datetime %d.%m.%Y, 09.01.1990 to 24.12.1990; missing (4)",
+        "column sex     categorical, 3: f (20), m (10), x (9)",
+        "column alive   boolean, 2: False (25), True (14)",
+        "column weight  number, 50.0 to 54.0",
+        "bad records    1, the first: a.csv#7: the column 'weight' holds 'heavy', expected a "
+        "number (finite, 32 bits)",
+        "               a.csv: column 'weight': row 7 holds 'heavy'; rows without a number are bad "
+        "records, 1 of the first 40",
+        "left out       column 'id' of a.csv: an id: the first 40 rows hold different, increasing "
+        "whole numbers; data.columns (--columns) keeps it",
+        "left out       column 'note' of a.csv: an id or free text: the first 40 rows hold "
+        "different text; row 0 holds 'note 0'; data.columns (--columns) keeps it",
+        "left out       column 'unit' of a.csv: a constant: all of the first 40 rows hold 'kg'; "
+        "data.columns (--columns) keeps it",
     ]
 
 
@@ -90,7 +118,7 @@ def test_columns_that_are_left_out_name_the_first_cell(tmp_path):
 
 def test_of_many_classes_and_columns_some_are_named(tmp_path):
     names = [f"c{number}" for number in range(30)]
-    rows = [",".join(["1.5"] * 30 + [f"k{number}"]) for number in range(25)]
+    rows = [",".join([f"{number}.5"] * 30 + [f"k{number}"]) for number in range(25)]
     (tmp_path / "a.csv").write_text("\n".join([",".join([*names, "label"]), *rows]))
     lines = previews.text(dataset.inspect(str(tmp_path))).splitlines()
     assert "classes: 25 " in lines[1]

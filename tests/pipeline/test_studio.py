@@ -23,7 +23,7 @@ from components.common import saved_models
 from components.serving.contract import row_seeds
 from components.serving.generator import Generator
 from components.trainer import export
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 from pipeline import cli
 
 SECONDS = 30
@@ -59,8 +59,10 @@ def folder(tmp_path_factory):
     for version, fid in [("17", 20.0), ("18", 12.5)]:
         export.save(export.ServingSignatures(Network(int(version)), 4), str(folder / version))
         saved_models.describe_further(str(folder / version), blessing={"fid": fid})
-    scaling = Scaling(("wind", "rain"), (0.0, -5.0), (30.0, 5.0), (None, 0))
-    table = export.ServingSignatures(Network(0, (2,)), 4, None, scaling)
+    encoding = Encoding.learn(
+        np.float32([[0, -5], [1 / 3, 0], [30, 5]]), ["wind", "rain"], numbers="min_max"
+    )
+    table = export.ServingSignatures(Network(0, (2,)), 4, None, encoding)
     export.save(table, str(folder / "19"))
     shutil.copytree(folder / "18", folder / "20")
     (folder / "20" / "saved_model.pb").write_bytes(b"broken")

@@ -3,14 +3,15 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from components.common.config import Config
-from components.evaluator.metrics import columns, uncertainty
+from components.data.columns import Column
+from components.evaluator.metrics import uncertainty
+from components.evaluator.metrics.settings import MetricSettings
+from components.evaluator.metrics.tables import columns, utility
 from components.evaluator.neighbourhoods import neighbours
 from components.evaluator.neighbourhoods.left_out import LeftOut, without_each_group
 from components.evaluator.neighbourhoods.manifolds import Manifolds, manifolds
@@ -20,36 +21,22 @@ from components.features import Features
 _FEWEST, _FEWEST_OF_A_CLASS = 4, 20
 # Rows of the train split whose own spacing says what is near by chance.
 _SPACED = 1000
+# In microseconds.
+_DAY = 86400e6
 
 Need = Literal[
-    "images", "vectors", "pairs", "probabilities", "classes", "labels", "large classes", "train"
+    "images",
+    "vectors",
+    "pairs",
+    "ordered pairs",
+    "probabilities",
+    "classes",
+    "labels",
+    "large classes",
+    "train",
+    "distances to train",
+    "targets",
 ]
-
-
-class MetricSettings(Config):
-    """What the metrics can be told; scores under other settings are not comparable."""
-
-    seed: int = Field(0, ge=0, lt=2**31, description="of fake images, noise and choices of rows")
-    groups: int = Field(
-        20, ge=4, le=1000, description="of images, left out in turn for the 95 % intervals"
-    )
-    kid_subsets: int = Field(100, ge=2, le=10_000, description="pairs of subsets that KID draws")
-    kid_subset_size: int = Field(
-        1000, ge=2, description="images of one subset; at most half of the smaller set is taken"
-    )
-    inception_splits: int = Field(10, ge=1, le=1000, description="parts of the Inception Score")
-    neighbours: int = Field(
-        3, ge=1, le=1000, description="k of precision's and recall's nearest neighbours"
-    )
-    density_neighbours: int = Field(
-        5, ge=1, le=1000, description="k of density's and coverage's nearest neighbours"
-    )
-    wasserstein_patches: int = Field(
-        16, ge=1, le=1024, description="patches an image for the sliced Wasserstein distance"
-    )
-    wasserstein_projections: int = Field(
-        128, ge=1, le=10_000, description="directions of the sliced Wasserstein distance"
-    )
 
 
 @contextlib.contextmanager
@@ -66,12 +53,16 @@ class Sample:
     """Images of one source and what the extractor makes of them.
 
     Attributes:
-      data: uint8 images [n, height, width, channels], or float vectors [n, d].
+      data: uint8 images [n, height, width, channels], or codes of rows, float64 [n, d].
       features: of the same n.
+      targets: int64 [n], the labels of rows, known without an extractor; None for other data.
+      categories: of rows, as `Split` has them; those of real data come first.
     """
 
     data: np.ndarray
     features: Features
+    targets: np.ndarray | None = None
+    categories: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -82,7 +73,10 @@ class Sample:
             for values in (self.features.probabilities, self.features.labels)
         )
         return Sample(
-            self.data[rows], Features(self.features.features[rows], probabilities, labels)
+            self.data[rows],
+            Features(self.features.features[rows], probabilities, labels),
+            None if self.targets is None else self.targets[rows],
+            self.categories,
         )
 
     def of_class(self, label: int) -> "Sample":
@@ -112,7 +106,7 @@ class Reference:
       train: what the generator has learnt from, for what it may have copied; None where unknown.
       settings: of the metrics.
       classes_are_labels: whether the extractor's classes are the data's own.
-      columns: names of the vectors' columns; "column 0", … if left out.
+      columns: of rows; numbers called "column 0", … if left out.
     """
 
     def __init__(
@@ -122,13 +116,16 @@ class Reference:
         settings: MetricSettings,
         *,
         classes_are_labels: bool,
-        columns: Sequence[str] | None = None,
+        columns: Sequence[Column] | None = None,
     ) -> None:
         self.real = real
         self.train = train
         self.settings = settings
         self.classes_are_labels = classes_are_labels
-        self.columns = columns or [f"column {place}" for place in range(real.data.shape[-1])]
+        self.columns = columns or [
+            Column(name=f"column {place}") for place in range(real.data.shape[-1])
+        ]
+        self.discrete = np.array([column.kind.discrete for column in self.columns])
 
     def groups(self, count: int) -> np.ndarray:
         """Of the real images, int64 [n]."""
@@ -139,6 +136,13 @@ class Reference:
         return uncertainty.moments_without_each_group(
             self.real.features.features, self.groups(groups)
         )
+
+    @functools.cached_property
+    def units(self) -> np.ndarray:
+        """What distances of columns are measured in, [d]: deviations; days, of a constant date."""
+        found = columns.deviations(self.real.data)
+        days = [column.type == "datetime" for column in self.columns]
+        return np.where(np.array(days) & (found == 1), _DAY, found)
 
     @functools.cached_property
     def to_train(self) -> np.ndarray:
@@ -266,34 +270,70 @@ class Comparison:
         """Rows of the train split and distances, [m, 3] each, of every fake's nearest ones."""
         return self.reference.nearest_train(self.fake, 3)
 
+    def each_without_a_group(
+        self, measure: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """`measure` of real data and fakes, and then of those without each group.
+
+        Its arrays, stacked along a new first axis of 1 + groups.
+        """
+        left_out = (
+            measure(
+                self.real.data[self.real_groups != group],
+                self.fake.data[self.fake_groups != group],
+            )
+            for group in range(self.groups)
+        )
+        return np.stack([measure(self.real.data, self.fake.data), *left_out])
+
     @functools.cached_property
     def column_distances(self) -> np.ndarray:
         """Of the columns of all rows, and then of all rows without each group, [1 + groups, d]."""
         # The same for all, or a column that varies within one group only has no unit without it.
-        units = columns.deviations(self.real.data)
-        left_out = (
-            columns.distances(
-                self.real.data[self.real_groups != group],
-                self.fake.data[self.fake_groups != group],
-                units,
-            )
-            for group in range(self.groups)
+        units, discrete = self.reference.units, self.reference.discrete
+        return self.each_without_a_group(
+            lambda real, fake: columns.distances(real, fake, units, discrete)
         )
-        return np.stack([columns.distances(self.real.data, self.fake.data, units), *left_out])
+
+    @functools.cached_property
+    def utility(self) -> utility.Worth | None:
+        """What classifiers learn from the fakes and from the train split; None for nothing."""
+        train = self.reference.train
+        if train is None or self.real.data.ndim != 2:
+            return None
+        fake = self.fake if self.asked is None else self.asked
+        return utility.measure(
+            utility.Rows(fake.data, fake.targets),
+            utility.Rows(train.data, train.targets),
+            utility.Rows(self.real.data, self.real.targets, self.real_groups),
+            tuple(column.name for column in self.reference.columns),
+            self.reference.discrete,
+            self.settings.seed,
+        )
 
     def has(self, need: Need) -> bool:
         """Whether there is what a metric is computed from; `pairs`: of columns."""
+        reference = self.reference
         probabilities = self.real.features.probabilities is not None
-        return {
-            "images": self.fake.data.ndim == 4,
-            "vectors": self.fake.data.ndim == 2,
-            "pairs": self.fake.data.ndim == 2 and self.fake.data.shape[1] > 1,
-            "probabilities": probabilities,
-            "classes": probabilities and self.reference.classes_are_labels,
-            "labels": probabilities
-            and self.asked is not None
-            and self.asked.features.labels is not None
-            and self.real.features.labels is not None,
-            "large classes": bool(len(self.large_classes)),
-            "train": self.reference.train is not None,
-        }[need]
+        vectors = self.fake.data.ndim == 2
+        there: dict[Need, Callable[[], bool]] = {
+            "images": lambda: not vectors,
+            "vectors": lambda: vectors,
+            "pairs": lambda: vectors and len(reference.columns) > 1,
+            "ordered pairs": lambda: vectors and int(np.sum(~reference.discrete)) > 1,
+            "probabilities": lambda: probabilities,
+            "classes": lambda: probabilities and reference.classes_are_labels,
+            "labels": lambda: (
+                probabilities
+                and self.asked is not None
+                and self.asked.features.labels is not None
+                and self.real.features.labels is not None
+            ),
+            "large classes": lambda: bool(len(self.large_classes)),
+            "train": lambda: reference.train is not None,
+            "distances to train": lambda: (
+                reference.train is not None and bool(reference.to_train.any())
+            ),
+            "targets": lambda: self.utility is not None,
+        }
+        return there[need]()

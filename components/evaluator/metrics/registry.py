@@ -8,7 +8,7 @@ import numpy as np
 
 from components.common.registry import Registry
 from components.evaluator.evaluation import Score
-from components.evaluator.metrics import scores, standards, uncertainty
+from components.evaluator.metrics import scores, standards, table_scores, uncertainty
 from components.evaluator.metrics.comparison import Comparison, Need, errors_of
 from components.evaluator.metrics.standards import Standard
 
@@ -180,30 +180,65 @@ for _name, _metric in {
     "column_distance": Metric(
         "Column distance",
         "Wasserstein distance of single columns, in standard deviations of the real "
-        "one; their mean.",
-        scores.column_distance,
+        "one, or the total variation distance of categories; their mean.",
+        table_scores.column_distance,
         higher_is_better=False,
         needs=("vectors",),
         standard=standards.far_from_untrained(0.25),
     ),
+    "column_shapes": Metric(
+        "Column shapes",
+        "How alike the distributions of single columns are: 1 minus the Kolmogorov-Smirnov "
+        "statistic, or the total variation distance of categories; their mean.",
+        table_scores.column_shapes,
+        higher_is_better=True,
+        needs=("vectors",),
+        range=(0.0, 1.0),
+    ),
+    "pair_trends": Metric(
+        "Pair trends",
+        "How alike two columns hang together: by their correlation, or by the shares of their "
+        "categories and bins; mean of the pairs.",
+        table_scores.pair_trends,
+        higher_is_better=True,
+        needs=("pairs",),
+        range=(0.0, 1.0),
+    ),
     "correlation_difference": Metric(
         "Correlation difference",
-        "How far the correlations of two columns are from those of the real ones; mean "
-        "of all pairs.",
-        scores.correlation_difference,
+        "How far the correlations of two columns with an order are from those of the real ones; "
+        "mean of all pairs.",
+        table_scores.correlation_difference,
         higher_is_better=False,
-        needs=("pairs",),
+        needs=("ordered pairs",),
         range=(0.0, 2.0),
         standard=standards.far_from_untrained(0.75),
     ),
     "two_sample_accuracy": Metric(
         "Two-sample accuracy",
         "How often a classifier tells held-out fakes from real rows: .5 is a coin's, 1 is always.",
-        scores.two_sample_accuracy,
+        table_scores.two_sample_accuracy,
         higher_is_better=False,
         needs=("vectors",),
         range=(0.0, 1.0),
         standard=standards.far_from_untrained(0.75),
+    ),
+    "utility": Metric(
+        "Utility",
+        "How well classifiers that learnt from fakes predict columns of real rows, as a share of "
+        "how well those do that learnt from as many real ones.",
+        table_scores.utility,
+        higher_is_better=True,
+        needs=("vectors", "targets"),
+        range=(-math.inf, math.inf),
+    ),
+    "closest_record": Metric(
+        "Closest record",
+        "How far fakes are from the nearest row of the train split, as a multiple of how far "
+        "held-out real rows are: below 1 is nearer.",
+        table_scores.closest_record,
+        higher_is_better=True,
+        needs=("vectors", "distances to train"),
     ),
 }.items():
     METRICS.register(_name)(_metric)

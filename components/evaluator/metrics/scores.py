@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 from components.evaluator.evaluation import Score
-from components.evaluator.metrics import columns, functions, uncertainty
+from components.evaluator.metrics import functions, uncertainty
 from components.evaluator.metrics import sliced_wasserstein as patches
 from components.evaluator.metrics.comparison import Comparison, Sample
 from components.features import distances
@@ -251,41 +251,6 @@ def duplicates(comparison: Comparison) -> Score:
     limit = _SAME * np.median(real)
     groups = comparison.fake_groups[: len(fake)]
     return _share_beside(fake <= limit, real <= limit, groups)
-
-
-def column_distance(comparison: Comparison) -> Score:
-    """The mean over the columns; `details` names the worst."""
-    of_columns = comparison.column_distances[0]
-    worst = of_columns.argmax()
-    details = {f"worst: {comparison.reference.columns[worst]}": float(of_columns[worst])}
-    whole, *left_out = comparison.column_distances.mean(axis=1)
-    return uncertainty.jackknife(whole, left_out, details)
-
-
-def correlation_difference(comparison: Comparison) -> Score:
-    """The mean over the pairs of columns; `details` names the worst pair."""
-    one, other = np.triu_indices(comparison.real.data.shape[1], 1)
-
-    def of_pairs(data: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        moments = uncertainty.moments_without_each_group(data, groups)
-        return np.stack([columns.correlations(each)[one, other] for each in moments])
-
-    real = of_pairs(comparison.real.data, comparison.real_groups)
-    fake = of_pairs(comparison.fake.data, comparison.fake_groups)
-    apart = np.abs(real - fake)
-    worst = apart[0].argmax()
-    names = (comparison.reference.columns[place] for place in (one[worst], other[worst]))
-    whole, *left_out = apart.mean(axis=1)
-    details = {f"worst: {', '.join(names)}": float(apart[0, worst])}
-    return uncertainty.jackknife(whole, left_out, details)
-
-
-def two_sample_accuracy(comparison: Comparison) -> Score:
-    """Share of held-out rows that the classifier tells right."""
-    real, fake = comparison.real.data, comparison.fake.data
-    rows, right = columns.two_sample_test(real, fake, comparison.settings.seed)
-    groups = [comparison.real_groups[rows[0]], comparison.fake_groups[rows[1]]]
-    return uncertainty.mean(right.reshape(-1), np.concatenate(groups))
 
 
 def _distance(one: distances.Moments, other: distances.Moments) -> float:

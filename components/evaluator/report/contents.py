@@ -51,19 +51,28 @@ def vectors(comparison: Comparison) -> Vectors | None:
         return None
     real, fake = comparison.real.data, comparison.fake.data
     rows = []
-    for place, name in enumerate(comparison.reference.columns):
+    for place, column in enumerate(comparison.reference.columns):
         whole, *left_out = comparison.column_distances[:, place]
         distance = uncertainty.jackknife(whole, left_out)
         pair = [data[:, place].astype(np.float64) for data in (real, fake)]
-        rows.append(
-            ColumnRow(
-                name,
-                dataclasses.replace(distance, low=max(distance.low or 0.0, 0.0)),
-                *(float(column.mean()) for column in pair),
-                *(float(column.std()) for column in pair),
-            )
+        there = [values[~np.isnan(values)] for values in pair]
+        row = ColumnRow(
+            column,
+            dataclasses.replace(distance, low=max(distance.low or 0.0, 0.0)),
+            *(float(np.isnan(values).mean()) for values in pair),
         )
-    return Vectors(rows, real, fake)
+        if not column.kind.discrete and all(values.size for values in there):
+            means = [float(values.mean()) for values in there]
+            spreads = [float(values.std()) for values in there]
+            row = dataclasses.replace(
+                row,
+                real_mean=means[0],
+                fake_mean=means[1],
+                real_deviation=spreads[0],
+                fake_deviation=spreads[1],
+            )
+        rows.append(row)
+    return Vectors(rows, real, fake, comparison.fake.categories)
 
 
 def classes(

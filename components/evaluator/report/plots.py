@@ -1,4 +1,4 @@
-"""Curves, histograms and correlations: SVG that takes the colours of the page it stands in."""
+"""Curves, histograms, bars and associations: SVG in the colours of the page it stands in."""
 
 import dataclasses
 import io
@@ -11,9 +11,12 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, PercentFormatter
+
+from components.data.columns import Column
 
 # Told apart by the colour-blind, and seen on white and on black.
 ORANGE, BLUE = "#d9720f", "#3a86d6"
@@ -37,7 +40,10 @@ _STYLE = {
 # So few points are measurements, each of which is worth a mark; more are a curve.
 _MARKED = 40
 _MOST_BINS = 30
-_LONGEST_NAME = 24
+# Single whole numbers are shown up to so many, however few rows there are.
+_WHOLE_BINS = 15
+_LONGEST_NAME, _LONGEST_CATEGORY = 24, 14
+_MICROSECONDS_A_DAY = 86400e6
 # Nothing at 0, so that it is seen on white and on black.
 _DIVERGING = LinearSegmentedColormap.from_list(
     "correlation",
@@ -154,19 +160,30 @@ def _words(series: Mapping[str, _Series]) -> str:
     return "; ".join(parts)
 
 
-def histogram(title: str, real: np.ndarray, fake: np.ndarray, place: int) -> Chart:
+def histogram(column: Column, real: np.ndarray, fake: np.ndarray, place: int) -> Chart:
     """The shares of real rows, filled, and of fakes, a line, over the range of the real ones.
 
     Args:
-      title: name of the column.
-      real, fake: its values, [n] and [m]; fakes outside of the range count in the bin at its end.
-      place: of the chart among the histograms of a page.
+      column: whose values these are; it has an order.
+      real, fake: its values, [n] and [m]; fakes outside of the range count in the bin at its end,
+        and missing values nowhere. One of each is there.
+      place: of the chart among those of a page's columns.
     """
-    real, fake = (values.astype(np.float64) for values in (real, fake))
+    missing = [float(np.isnan(values).mean()) for values in (real, fake)]
+    real, fake = (values[~np.isnan(values)].astype(np.float64) for values in (real, fake))
+    dates = column.type == "datetime"
+    if dates:
+        # As matplotlib counts them.
+        real, fake = (values / _MICROSECONDS_A_DAY for values in (real, fake))
     low, high = real.min(), real.max()
-    beside = 0.0 if high > low else max(abs(low), 1.0) / 2
     bins = min(_MOST_BINS, math.ceil(2 * len(real) ** (1 / 3)))
-    edges = np.linspace(low - beside, high + beside, bins + 1)
+    if column.type == "integer":
+        # As many whole numbers in each bin, or some would be empty for no other reason.
+        width = math.ceil((high - low + 1) / max(bins, _WHOLE_BINS))
+        edges = np.arange(low - 0.5, high + 0.5 + width, width)
+    else:
+        beside = 0.0 if high > low else max(abs(low), 1.0) / 2
+        edges = np.linspace(low - beside, high + beside, bins + 1)
     shares = [
         np.histogram(values.clip(edges[0], edges[-1]), edges)[0] / len(values)
         for values in (real, fake)
@@ -177,38 +194,78 @@ def histogram(title: str, real: np.ndarray, fake: np.ndarray, place: int) -> Cha
         axes.stairs(shares[0], edges, fill=True, color=BLUE, alpha=0.45)
         axes.stairs(shares[1], edges, color=ORANGE, linewidth=1.6)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.locator_params(nbins=4)
+        axes.locator_params(axis="y", nbins=4)
+        if dates:
+            locator = AutoDateLocator(minticks=2, maxticks=4)
+            axes.xaxis.set_major_locator(locator)
+            axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        else:
+            axes.locator_params(axis="x", nbins=4)
         svg = _element(figure, f"column-{place}")
     outside = np.mean((fake < low) | (fake > high))
-    return Chart(
-        title,
-        svg,
-        f"real from {low:.4g} to {high:.4g}, fakes from {fake.min():.4g} to "
-        f"{fake.max():.4g}, {100 * outside:.3g} % of them outside of the real range",
+
+    def text(value: float) -> str:
+        if dates:
+            return column.kind.text(column, round(value * _MICROSECONDS_A_DAY))
+        return f"{value:.4g}"
+
+    words = (
+        f"real from {text(low)} to {text(high)}, fakes from {text(fake.min())} to "
+        f"{text(fake.max())}, {100 * outside:.3g} % of them outside of the real range"
     )
+    if any(missing):
+        words += f"; missing: real {100 * missing[0]:.3g} %, fakes {100 * missing[1]:.3g} %"
+    return Chart(column.name, svg, words)
 
 
-def matrix(title: str, correlations: np.ndarray, columns: Sequence[str]) -> Chart:
-    """Correlations in [-1, 1], orange above 0 and blue below.
+def bars(title: str, names: Sequence[str], shares: np.ndarray, place: int) -> Chart:
+    """The shares of categories: of real rows, filled, and of fakes, narrow.
+
+    Args:
+      title: name of the column.
+      names: of the categories, from the top.
+      shares: [2, names], of the real rows and of the fakes, in [0, 1].
+      place: of the chart among those of a page's columns.
+    """
+    rows = np.arange(len(names))
+    with mpl.rc_context({**_STYLE, "axes.grid.axis": "x"}):
+        figure = Figure(figsize=(3.1, 1.9), layout=ConstrainedLayoutEngine(w_pad=0.1))
+        axes = figure.subplots()
+        axes.barh(rows, shares[0], height=0.8, color=BLUE, alpha=0.45)
+        axes.barh(rows, shares[1], height=0.2, color=ORANGE)
+        axes.set_yticks(rows, [_short(name, _LONGEST_CATEGORY) for name in names], fontsize=8)
+        axes.invert_yaxis()
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.locator_params(axis="x", nbins=4)
+        svg = _element(figure, f"column-{place}")
+    words = "; ".join(
+        f"{name}: real {100 * real:.3g} %, fakes {100 * fake:.3g} %"
+        for name, real, fake in zip(names, *shares, strict=True)
+    )
+    return Chart(title, svg, words)
+
+
+def matrix(title: str, associations: np.ndarray, columns: Sequence[str]) -> Chart:
+    """Associations in [-1, 1], orange above 0 and blue below.
 
     Args:
       title: a word, which no other chart of a page has.
-      correlations: [d, d], of 2 columns or more.
+      associations: [d, d], of 2 columns or more.
       columns: their names, which stand at the side only; they have the same order across.
     """
     with mpl.rc_context({**_STYLE, "axes.grid": False}):
         # A browser's letters may be wider than those that the layout is made for.
         figure = Figure(figsize=(4.6, 3.4), layout=ConstrainedLayoutEngine(w_pad=0.15))
         axes = figure.subplots()
-        axes.imshow(correlations, _DIVERGING, vmin=-1, vmax=1, interpolation="none")
+        axes.imshow(associations, _DIVERGING, vmin=-1, vmax=1, interpolation="none")
         axes.set_xticks([])
         axes.set_yticks(range(len(columns)), map(_short, columns), fontsize=8)
         svg = _element(figure, title)
-    apart = correlations - np.eye(len(columns))
+    apart = associations - np.eye(len(columns))
     row, column = np.unravel_index(np.abs(apart).argmax(), apart.shape)
     words = f"the strongest, {columns[row]} and {columns[column]}, {apart[row, column]:.3g}"
     return Chart(title, svg, words)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def _short(name: str, longest: int = _LONGEST_NAME) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

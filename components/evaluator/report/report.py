@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,9 @@ import yaml
 from PIL import Image
 
 from components.common import grids, templates
-from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score, Vectors
-from components.evaluator.metrics import columns
+from components.evaluator.evaluation import ClassRow, Evaluation, Pictures, Score
 from components.evaluator.metrics.registry import METRICS
-from components.evaluator.report import plots
-from components.features.distances import Moments
+from components.evaluator.report import plots, tables
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 # Pixels; what is larger is scaled down, or a page of photographs is too large to be sent.
@@ -26,8 +25,6 @@ _LARGEST_SIDE = 1024
 _SQUARES_TO = 480
 
 _EXTREMES_A_ROW = 8
-# Columns that are drawn, the worst ones; names are too small to be read on more.
-_DRAWN = 24
 
 # What is scored, in the order of its columns: the head, and what it is.
 _SUBJECTS = {
@@ -47,7 +44,11 @@ _SUBJECTS = {
         "one half of the real data against the other: the floor, at half their number",
     ),
     "untrained": ("Untrained", "the same generator before training"),
-    "noise": ("Noise", "uniformly random pixels, or normal vectors: the score of knowing nothing"),
+    "noise": (
+        "Noise",
+        "uniformly random pixels, or independent columns with the mean and spread of the data's "
+        "and equally frequent categories: the score of knowing nothing",
+    ),
 }
 # Scores that only a class has.
 _CLASS_TITLES = {"accuracy": "Accuracy"}
@@ -69,7 +70,7 @@ def render(evaluation: Evaluation, page: str | None = None) -> str:
     """
     content = {
         "pictures": _pictures(evaluation.pictures),
-        "columns": _columns(evaluation.vectors),
+        "columns": tables.columns(evaluation.vectors),
         "curves": plots.curves(evaluation.log),
         "data": _facts(evaluation.data),
         "protocol": _facts(evaluation.protocol),
@@ -89,6 +90,7 @@ def render(evaluation: Evaluation, page: str | None = None) -> str:
         judged=_judged(evaluation),
         standings={name: _standing(name, change) for name, change in evaluation.changes.items()},
         classes=_classes(evaluation.classes),
+        column_cell=functools.partial(tables.cell, number=number),
         **content,
     )
 
@@ -230,34 +232,6 @@ def _pictures(pictures: Pictures | None) -> dict[str, Any]:
         ],
     }
     return {place: shown for place, shown in places.items() if shown}
-
-
-def _columns(vectors: Vectors | None) -> dict[str, Any]:
-    """Of vectors: `rows`, the worst column first, and `histograms` and `matrices` of the worst."""
-    if vectors is None:
-        return {}
-    worst = np.argsort([-row.distance.value for row in vectors.columns], kind="stable")
-    drawn = worst[:_DRAWN]
-    together = np.sort(drawn)
-    names = [vectors.columns[place].name for place in together]
-    sets = {"Real": vectors.real, "Generated": vectors.fake}
-    return {
-        "rows": [vectors.columns[place] for place in worst],
-        "histograms": [
-            plots.histogram(
-                vectors.columns[place].name,
-                vectors.real[:, place],
-                vectors.fake[:, place],
-                place,
-            )
-            for place in drawn
-        ],
-        "matrices": [
-            plots.matrix(title, columns.correlations(Moments.of(data[:, together])), names)
-            for title, data in sets.items()
-            if len(names) > 1
-        ],
-    }
 
 
 def _picture(samples: np.ndarray, alt: str, columns: int | None = None) -> _Picture | None:

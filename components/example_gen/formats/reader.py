@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
+from components.data.columns import Column
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
 from components.data.vectors import VectorRecord
 from components.example_gen.files.names import BROKEN, companions, is_text, printable
@@ -79,7 +80,7 @@ class Reader(abc.ABC, Generic[ShardT]):
     Args:
       labels: CSV file with the columns `file` and `label`, relative to `base`.
       features: names of the features `image` and `label` in the records.
-      columns: names of the numeric columns of a table.
+      columns: of a table, those of a row.
       arrays: what a NumPy array holds: `image`, one image, or `stack`, images along its first axis.
       encoding: the encoding of the text of a CSV file.
       header: whether the first row of a CSV file names the columns.
@@ -103,7 +104,7 @@ class Reader(abc.ABC, Generic[ShardT]):
         self,
         labels: str | None = None,
         features: Mapping[str, str] | None = None,
-        columns: Sequence[str] | None = None,
+        columns: Sequence[Column] | None = None,
         arrays: str | None = None,
         encoding: str | None = None,
         header: bool | None = None,

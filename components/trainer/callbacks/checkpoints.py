@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import os
@@ -179,7 +178,7 @@ def configuration_of(trainer: GANTrainer) -> dict[str, Any]:
         "generator": networks.describe(trainer.generator),
         "discriminator": networks.describe(trainer.discriminator),
         "data": {"shape": list(trainer.data_shape), "count": trainer.source.count},
-        "scaling": trainer.scaling and dataclasses.asdict(trainer.scaling),
+        "encoding": trainer.encoding and trainer.encoding.describe(),
         "images": trainer.total_images if trainer.parts.hyperparameters.open_ended else None,
         **trainer.options.model_dump(mode="json", exclude=FREE_OPTIONS),
     }

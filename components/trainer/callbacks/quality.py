@@ -16,7 +16,7 @@ from scipy.cluster.vq import kmeans2, vq
 
 from components.common.config import Config
 from components.features import Extractor, distances
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 
 # Maps data [n, ...] to `features` [n, d]; if it has classes, also to `probabilities` [n, classes];
 # and if these classes are the data's labels, to the predicted `labels` [n].
@@ -224,9 +224,9 @@ def identity(data: np.ndarray) -> dict[str, np.ndarray]:
     return {"features": np.reshape(data, (len(data), -1)).astype(np.float64)}
 
 
-def scaled(scaling: Scaling) -> Extract:
-    """Vectors scaled to [-1, 1] as features, so that units do not weight the columns."""
-    return lambda data: identity(scaling.to_unit(data))
+def encoded(encoding: Encoding) -> Extract:
+    """Encoded rows as features, so that units do not weight the columns."""
+    return lambda data: identity(encoding.encode(data))
 
 
 def pixels(data: np.ndarray) -> dict[str, np.ndarray]:

@@ -41,6 +41,8 @@ class Pair:
         self.num_classes = num_classes
         self._projects = conditioning == "projection"
         self._classifies = conditioning == "auxiliary"
+        # Data of a logit; a user's own network may do without.
+        self.pac: int = getattr(discriminator, "pac", 1)
         # Calling both once also creates their variables.
         self._check_discriminator(self._check_generator())
 
@@ -56,7 +58,8 @@ class Pair:
         if networks.compute_dtypes(self.discriminator) == {"float32"}:
             return self.discriminator
         copy = networks.copy(self.discriminator, "float32")
-        copy(self._inputs(tf.zeros([2, *self.data_shape]), tf.zeros([2], tf.int32)))
+        count = 2 * self.pac
+        copy(self._inputs(tf.zeros([count, *self.data_shape]), tf.zeros([count], tf.int32)))
         return copy
 
     def _inputs(self, values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:
@@ -69,8 +72,9 @@ class Pair:
         return logits_of(self.discriminator(self._inputs(values, labels), training=False))
 
     def _example_latents(self) -> tf.Tensor | list[tf.Tensor]:
-        labels = tf.zeros([2], tf.int32) if self.num_classes else None
-        return with_labels(tf.zeros([2, self.latent_dim]), labels)
+        count = 2 * self.pac
+        labels = tf.zeros([count], tf.int32) if self.num_classes else None
+        return with_labels(tf.zeros([count, self.latent_dim]), labels)
 
     def _check_generator(self) -> tf.Tensor:
         try:
@@ -90,7 +94,7 @@ class Pair:
 
     def _check_discriminator(self, fakes: tf.Tensor) -> None:
         try:
-            logits, classes = self.logits(fakes, tf.zeros([2], tf.int32))
+            logits, classes = self.logits(fakes, tf.zeros([len(fakes)], tf.int32))
         except _MISFITS as error:
             expected = "data and labels" if self._projects else "data"
             raise ValueError(
@@ -99,8 +103,8 @@ class Pair:
             ) from error
         if logits.shape[:1] != (2,):
             raise ValueError(
-                f"networks.discriminator: returns logits of shape {list(logits.shape)} for 2 data; "
-                "the first axis must be the batch"
+                f"networks.discriminator: returns logits of shape {list(logits.shape)} for 2 "
+                f"{'packs of ' if self.pac > 1 else ''}data; the first axis must be the batch"
             )
         shape = None if classes is None else list(classes.shape)
         if self._classifies and shape != [2, self.num_classes]:

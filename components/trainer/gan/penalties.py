@@ -103,22 +103,25 @@ def check(name: str, **options: Any) -> Config:  # noqa: ANN401
 
 
 def _squared_slopes(score: Score, data: tf.Tensor) -> tf.Tensor:
-    """||∇D||² at each datum, [n]; differentiable with respect to D's weights."""
+    """||∇D||² at each datum or pack of data, [n]; differentiable with respect to D's weights."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(data)
-        total = tf.reduce_sum(score(data))
-    slopes = tape.gradient(total, data)
-    return tf.reduce_sum(tf.square(slopes), axis=range(1, len(data.shape)))
+        logits = score(data)
+        total = tf.reduce_sum(logits)
+    slopes = tf.reshape(tape.gradient(total, data), [tf.shape(logits)[0], -1])
+    return tf.reduce_sum(tf.square(slopes), axis=1)
 
 
 def _slopes(score: Score, data: tf.Tensor) -> tf.Tensor:
-    """||∇D|| at each datum, [n]."""
+    """||∇D|| at each datum or pack, [n]."""
     return tf.sqrt(_squared_slopes(score, data) + _EPSILON)
 
 
-def _one_per_datum(rng: StatelessRng, data: tf.Tensor) -> tf.Tensor:
-    """U(0, 1) numbers that broadcast to `data`: [n, 1, ...]."""
-    return rng.uniform(data.shape[0], *[1] * (len(data.shape) - 1))
+def _one_per_logit(rng: StatelessRng, batch: PenaltyBatch) -> tf.Tensor:
+    """U(0, 1) numbers that broadcast to the data, [n, 1, ...]; the same for those of a pack."""
+    data, packs = batch.real, batch.real_logits.shape[0]
+    shares = rng.uniform(packs, *[1] * (len(data.shape) - 1))
+    return tf.repeat(shares, data.shape[0] // packs, axis=0)
 
 
 @PENALTIES.register("gradient_penalty")
@@ -138,7 +141,7 @@ class GradientPenalty(Penalty):
     default_weight = 10.0
 
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
-        alpha = _one_per_datum(rng, batch.real)
+        alpha = _one_per_logit(rng, batch)
         between = alpha * batch.real + (1.0 - alpha) * batch.fake
         excess = _slopes(score, between) - self.options.target
         if self.options.one_sided:
@@ -189,7 +192,7 @@ class DRAGAN(Penalty):
         mean = mean_over_replicas(tf.reduce_mean(real))
         deviation = tf.sqrt(mean_over_replicas(tf.reduce_mean(tf.square(real - mean))))
         noise = self.options.noise_scale * deviation * rng.uniform(*real.shape)
-        around = real + _one_per_datum(rng, real) * noise
+        around = real + _one_per_logit(rng, batch) * noise
         return tf.reduce_mean(tf.square(_slopes(score, around) - 1.0))
 
 

@@ -180,6 +180,10 @@ class Generator(Network):
     Args:
       latent_dim: size of one latent vector, drawn from N(0, I).
       data_shape, num_classes, width, self_attention, seed, dtype: as for `Network`.
+      groups: of the rows of a table, the sizes of the groups of components that end the vector, in
+        each of which one is chosen: see `layers.RowOutput`. The last `sum(groups)` components of
+        `latent_dim` are noise for these choices.
+      given: if labels ask for values of columns, the components that they ask for: see there.
       conditioning: "concatenation" of a label embedding with the latents (Mirza & Osindero 2014,
         arXiv:1411.1784), or class-conditional batch "normalization" (Miyato & Koyama 2018,
         arXiv:1802.05637, section 5).
@@ -188,15 +192,28 @@ class Generator(Network):
     registry = GENERATORS
     conditionings = ("concatenation", NORMALIZATION)
 
-    def __init__(self, latent_dim: int, data_shape: Sequence[int], **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        latent_dim: int,
+        data_shape: Sequence[int],
+        *,
+        groups: Sequence[int] = (),
+        given: Sequence[int] = (),
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        self.groups, self.given = tuple(groups), tuple(given)
         super().__init__(data_shape, **options)
         self.latent_dim = latent_dim
+        self.row_output = layers.RowOutput(self.groups, self.given) if self.groups else None
         self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
         if self.num_classes and not self._normalises_by_class:
             # Of the same size and, initially, the same distribution as the latents.
             spread = keras.initializers.RandomNormal(stddev=1.0, seed=self.next_seed())
             self.embedding = keras.layers.Dense(
-                latent_dim, use_bias=False, kernel_initializer=spread, dtype=self.dtype_policy
+                latent_dim - sum(self.groups),
+                use_bias=False,
+                kernel_initializer=spread,
+                dtype=self.dtype_policy,
             )
 
     def batch_norm(self) -> keras.layers.Layer:
@@ -208,13 +225,16 @@ class Generator(Network):
     def call(self, inputs: tf.Tensor | list[tf.Tensor], training: bool = False) -> tf.Tensor:
         """float32 data [n, *data_shape] from latents, or from [latents, labels]."""
         latents, labels = self._split_labels(inputs, bool(self.num_classes))
+        latents, noise = tf.split(latents, [-1, sum(self.groups)], axis=-1)
         if labels is not None and not self._normalises_by_class:
             embedded = self.embedding(tf.one_hot(labels, self.num_classes))
             latents = tf.concat([tf.cast(latents, embedded.dtype), embedded], axis=-1)
-        return self.body(latents, labels=labels, training=training)
+        made = self.body(latents, labels=labels, training=training)
+        return self.row_output(made, noise, labels) if self.row_output else made
 
     def get_config(self) -> dict[str, Any]:
-        return {"latent_dim": self.latent_dim, **super().get_config()}
+        of_rows = {"groups": self.groups, "given": self.given} if self.groups else {}
+        return {"latent_dim": self.latent_dim, **of_rows, **super().get_config()}
 
     @property
     def _normalises_by_class(self) -> bool:
@@ -227,6 +247,8 @@ class Generator(Network):
                 f"conditioning.generator: {self.kind} has no normalisation layers; "
                 "use concatenation"
             )
+        if self.groups and self.images_only:
+            raise ValueError(f"groups: {self.kind} makes images; use mlp for rows")
 
 
 class Discriminator(Network):
@@ -241,12 +263,15 @@ class Discriminator(Network):
         arXiv:1802.05637, section 3). "auxiliary": call it with data; it returns [logits, class
         logits [n, num_classes]] (Odena et al. 2017, arXiv:1610.09585).
       spectral_norm: divide every kernel by its largest singular value; see `spectral.SpectralNorm`.
+      pac: how many data in a row are judged together: a logit for each pack, whose data are joined
+        along the last axis (Lin et al. 2018, PacGAN, arXiv:1712.04086, section 3).
     """
 
     registry = DISCRIMINATORS
     conditionings = ("projection", "auxiliary")
 
-    def __init__(self, data_shape: Sequence[int], **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, data_shape: Sequence[int], *, pac: int = 1, **options: Any) -> None:  # noqa: ANN401
+        self.pac = pac
         super().__init__(data_shape, **options)
         self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
         self.head = self.make_head(1)
@@ -265,18 +290,39 @@ class Discriminator(Network):
     ) -> tf.Tensor | list[tf.Tensor]:
         """Logits [n, 1] for data or [data, labels]; with an auxiliary head, class logits too."""
         data, labels = self._split_labels(inputs, self._projects)
-        features = self.body(data, training=training)
+        features = self.body(self._packed(data), training=training)
         logits = self.head(features, training=training)
         if self._projects:
             products = self.projection(features, training=training)
-            chosen = products * tf.one_hot(labels, self.num_classes)
+            packs = tf.reshape(
+                tf.one_hot(labels, self.num_classes), [-1, self.pac, self.num_classes]
+            )
+            chosen = products * tf.reduce_sum(packs, axis=1)
             return logits + tf.reduce_sum(chosen, axis=-1, keepdims=True)
         if self.num_classes:
             return [logits, self.class_head(features, training=training)]
         return logits
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "spectral_norm": self.spectral_norm}
+        pac = {"pac": self.pac} if self.pac > 1 else {}
+        return {**super().get_config(), "spectral_norm": self.spectral_norm, **pac}
+
+    def _check_options(self) -> None:
+        super()._check_options()
+        if self.pac > 1 and self.num_classes and not self._projects:
+            raise ValueError(
+                f"conditioning.discriminator: {self.conditioning} tells the class of each datum, "
+                f"but networks.pac judges {self.pac} together; use projection"
+            )
+
+    def _packed(self, data: tf.Tensor) -> tf.Tensor:
+        if self.pac == 1:
+            return data
+        *inner, last = data.shape[1:]
+        packs = tf.reshape(data, [-1, self.pac, *inner, last])
+        axes = range(len(packs.shape))
+        joined = tf.transpose(packs, [0, *axes[2:-1], 1, axes[-1]])
+        return tf.reshape(joined, [-1, *inner, self.pac * last])
 
     @property
     def _projects(self) -> bool:

@@ -11,6 +11,9 @@ from components.common.registry import Registry, nearest
 from components.trainer.networks.base import GENERATORS
 from components.trainer.networks.copying import default_policy
 
+# What a network cannot do without if it is passed.
+_DEMANDED = ("groups", "given", "pac")
+
 
 @dataclasses.dataclass(frozen=True)
 class Factory:
@@ -47,6 +50,12 @@ class Factory:
             taken = {name: value for name, value in arguments.items() if name in named}
         else:
             taken = arguments
+        for name in _DEMANDED:
+            if name in arguments and name not in taken:
+                raise ValueError(
+                    f"{self.registry.kind} {self.path!r} has no argument {name!r}, which this "
+                    f"recipe passes: {arguments[name]}"
+                )
         try:
             inspect.signature(self.function).bind(**taken)
         except TypeError as error:

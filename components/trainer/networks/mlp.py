@@ -11,7 +11,7 @@ _WIDTH = 64
 
 @base.GENERATORS.register("mlp")
 class MLPGenerator(base.Generator):
-    """Latents → Dense 64 → Dense 128 → Dense d, tanh; any data shape."""
+    """Latents → Dense 64 → Dense 128 → Dense d, tanh or, of rows, `RowOutput`; any data shape."""
 
     kind = "mlp"
 
@@ -23,7 +23,8 @@ class MLPGenerator(base.Generator):
             self.dense(2 * width),
             self.leaky_relu(),
             self.dense(math.prod(self.data_shape)),
-            keras.layers.Activation("tanh", dtype="float32"),
+            # The output of rows has its own.
+            *([] if self.groups else [keras.layers.Activation("tanh", dtype="float32")]),
             keras.layers.Reshape(self.data_shape, dtype="float32"),
         ]
 

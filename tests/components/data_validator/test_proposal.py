@@ -171,6 +171,100 @@ def test_a_schema_is_read_or_named(proposed, tmp_path):
         proposal.read(str(path))
 
 
+TYPED = DataSpec(
+    columns=(
+        {"name": "age", "type": "integer", "missing": True},
+        {"name": "born", "type": "datetime", "format": "%d.%m.%Y"},
+        {"name": "member", "type": "boolean"},
+        {"name": "sex", "type": "categorical", "missing": True},
+        "wind",
+    )
+)
+
+
+def people(count=1000, seed=0, **changes):
+    """Records of the columns of TYPED; `changes` of columns are functions of what they hold."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        values = {
+            "age": int(random.integers(18, 90)) if random.random() > 0.1 else None,
+            "born": int(random.integers(6_000, 12_000)) * 86_400_000_000,
+            "member": str(bool(random.random() < 0.3)),
+            "sex": str(random.choice(["f", "m"])) if random.random() > 0.01 else None,
+            "wind": float(random.gamma(2)),
+        }
+        for name, change in changes.items():
+            values[name] = change(values[name])
+        rows.append(row(values))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def typed(split):
+    """The statistics and schema of people."""
+    statistics = split(people())
+    return statistics, proposal.propose(statistics, TYPED)
+
+
+def test_a_schema_knows_types_and_passes_more_of_their_kind(typed, split, tmp_path):
+    statistics, schema = typed
+    path = tmp_path / "schema.pbtxt"
+    path.write_text(proposal.to_text(schema, statistics))
+    assert proposal.spec_of(proposal.read(str(path))) == TYPED
+    assert "# Microseconds since 1970: " in path.read_text()
+
+    reference = proposal.compared(statistics["train"], schema)
+    for each in (statistics, split(people(seed=1))):
+        assert anomalies(each, schema, reference=reference) == {}
+
+
+def test_what_is_allowed_of_columns(typed):
+    features = {each.name.removeprefix("column/"): each for each in typed[1].feature}
+    assert features["age"].int_domain.min == 0
+    assert features["age"].int_domain.max == 125
+    assert list(features["sex"].string_domain.value) == ["f", "m"]
+    # Twice the share of missing values, and a few where there are hardly any.
+    assert 0.75 < features["age"].presence.min_fraction < 0.82
+    assert 0.9 < features["sex"].presence.min_fraction < 0.99
+    assert features["wind"].presence.min_fraction == features["wind"].presence.min_count == 1
+    # Dates before 1970 are none of another sign.
+    assert features["born"].int_domain.min > 0
+
+
+PEOPLE = {
+    "a new name": ({"sex": lambda sex: "x" if sex == "f" else sex}, "column/sex"),
+    "other shares": ({"member": lambda member: "True"}, "column/member"),
+    "lost values": ({"age": lambda age: age if age and age < 50 else None}, "column/age"),
+    "a value lost of a complete column": (
+        {"wind": lambda wind: wind if wind > 0.3 else None},
+        "column/wind",
+    ),
+    "too old": ({"age": lambda age: age and age * 3}, "column/age"),
+    "in the future": ({"born": lambda born: born + 10**15}, "column/born"),
+    "of another type": ({"age": lambda age: age and float(age)}, "column/age"),
+    "no such column": ({"wind": lambda wind: None}, "column/wind"),
+}
+
+
+@pytest.mark.parametrize(("changes", "feature"), PEOPLE.values(), ids=PEOPLE)
+def test_columns_that_are_wrong_do_not_pass(typed, split, changes, feature):
+    statistics, schema = typed
+    reference = proposal.compared(statistics["train"], schema)
+    found = anomalies(split(people(seed=1, **changes)), schema, reference=reference)
+    assert {name.partition("/")[2] for name in found} == {feature}
+    assert f"train/{feature}" in found
+
+
+def test_later_dates_are_no_drift_but_skew(typed, split, statistics_of):
+    statistics, schema = typed
+    later = people(seed=1, born=lambda born: born + 10**14)
+    reference = proposal.compared(statistics["train"], schema)
+    assert anomalies(split(later), schema, reference=reference) == {}
+    mixed = statistics | {"eval": statistics_of(later)}
+    assert set(anomalies(mixed, schema)) == {"eval/column/born"}
+
+
 def test_the_schema_says_what_a_datum_is(proposed, split):
     assert proposal.spec_of(proposed[1]) == DIGITS
     table = split([row({"b": n, "a": -n}) for n in range(100)])

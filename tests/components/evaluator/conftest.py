@@ -1,6 +1,8 @@
 """Digits, generators that are as good as they are told to be, and an extractor, as artifacts."""
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
-from components.data import examples
+from components.data import examples, vectors
+from components.data.columns import Column
 from components.trainer import GANTrainer
 from components.trainer.config import ConditioningConfig, TrainerConfig
 
+WEATHER = Path(__file__).parents[3] / "data/weather/weather.csv"
 IMAGE_SHAPE = [8, 8, 1]
 # The digits: held out, trained on, and real images that a good generator makes without copying.
 EVAL_COUNT = 300
@@ -141,3 +145,35 @@ def model_run(digits, save_copier, tmp_path_factory):
     with open(f"{artifact.uri}/configuration.json", "w") as file:
         json.dump({"loss": "hinge"}, file)
     return artifact
+
+
+@pytest.fixture(scope="session")
+def weather():
+    """Days of two cities as splits by city, with joint categories, and their columns.
+
+    Every 13th wind of Seattle, and every 7th wind and 11th weather of New York, is missing.
+    """
+    columns = (
+        Column(name="date", type="datetime", format="%Y-%m-%d"),
+        Column(name="day", type="integer"),
+        *(Column(name=name) for name in ("precipitation", "temp_max", "temp_min")),
+        Column(name="wind", missing=True),
+        Column(name="weather", type="categorical", missing=True),
+        Column(name="frost", type="boolean"),
+    )
+    with open(WEATHER, newline="") as file:
+        cells = list(csv.DictReader(file))
+    every = {"Seattle": {"wind": 13}, "New York": {"wind": 7, "weather": 11}}
+    splits = {}
+    for city, missing in every.items():
+        rows = [
+            {**row, "frost": str(float(row["temp_min"]) < 0)}
+            for row in cells
+            if row["location"] == city
+        ]
+        values = [{each.name: each.value(row[each.name]) for each in columns} for row in rows]
+        for name, step in missing.items():
+            for row in values[::step]:
+                row[name] = None
+        splits[city] = vectors.stacked(values, columns)
+    return vectors.joined(splits, columns), columns

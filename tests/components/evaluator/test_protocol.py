@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from tfx.utils import path_utils
 
+from components.data.columns import Column
 from components.evaluator import protocol
-from components.evaluator.metrics.comparison import MetricSettings
+from components.evaluator.metrics.settings import MetricSettings
 
 SHAPE = (8, 8, 1)
 
@@ -23,11 +24,11 @@ def exported(request, untrained):
 
 
 def test_samples_follow_from_their_seed(good):
-    first = protocol.sample(good, 70, seed=1, batch_size=32, shape=SHAPE)
+    first = protocol.sample(good, 70, seed=1, batch_size=32, shape=SHAPE).data
 
     assert (first.shape, first.dtype) == ((70, *SHAPE), np.uint8)
-    assert (first == protocol.sample(good, 70, 1, 32, SHAPE)).all()
-    assert (first != protocol.sample(good, 70, 2, 32, SHAPE)).any()
+    assert (first == protocol.sample(good, 70, 1, 32, SHAPE).data).all()
+    assert (first != protocol.sample(good, 70, 2, 32, SHAPE).data).any()
     # The batches are different images too.
     assert (first[:32] != first[32:64]).any()
 
@@ -89,6 +90,79 @@ def test_noise_is_of_the_datas_kind():
     assert noise.dtype == np.float32
     np.testing.assert_allclose(noise.mean(axis=0), [1.0, -5.0], atol=0.3)
     np.testing.assert_allclose(noise.std(axis=0), [0.1, 3.0], rtol=0.15)
+
+
+def test_noise_of_a_table_knows_each_columns_scale_and_nothing_else(weather):
+    splits, columns = weather
+    data = splits["New York"].data
+
+    noise = protocol.noise(4000, 0, data, columns)
+
+    assert (noise == protocol.noise(4000, 0, data, columns))[~np.isnan(noise)].all()
+    missing = [np.isnan(codes).mean(axis=0) for codes in (data, noise)]
+    for place, column in enumerate(columns):
+        real, made = (codes[~np.isnan(codes[:, place]), place] for codes in (data, noise))
+        if column.kind.discrete:
+            # A missing one is as frequent as any.
+            values, counts = np.unique(noise[:, place], return_counts=True)
+            assert len(values) == len(np.unique(data[:, place]))
+            np.testing.assert_allclose(counts / 4000, 1 / len(values), atol=0.03)
+            continue
+        assert made.mean() == pytest.approx(real.mean(), abs=0.1 * real.std())
+        assert made.std() == pytest.approx(real.std(), rel=0.1)
+        assert missing[1][place] == pytest.approx(missing[0][place], abs=0.03)
+        assert (made == np.rint(made)).all() == column.kind.feature.is_integer
+    correlations = np.corrcoef(noise[~np.isnan(noise).any(axis=1)].T)
+    assert np.abs(correlations - np.eye(len(columns))).max() < 0.1
+
+
+class TableGenerator:
+    """What `protocol.sample` asks of a generator of rows."""
+
+    path = "model"
+
+    def __init__(self, codes, table=None, categories=None):
+        self.codes, self.table, self.categories = codes, table, categories or {}
+
+    def draw(self, count, seed, label, batch_size):
+        return self.codes[:count]
+
+
+def test_rows_are_as_examples_would_store_them():
+    """Or their last digits would tell fakes from real ones."""
+    columns = (
+        Column(name="x"),
+        Column(name="n", type="integer"),
+        Column(name="when", type="datetime"),
+        Column(name="kind", type="categorical", missing=True),
+    )
+    codes = np.array([[0.1, 2.4, 86400e6 + 0.4, 1], [1 / 3, -0.6, 5.5, np.nan]])
+    generator = TableGenerator(codes, columns, {"kind": ("a", "b")})
+
+    made = protocol.sample(generator, 2, 0, 2, (4,), columns=columns)
+
+    stored = np.float32([0.1, 1 / 3]).astype(np.float64)
+    assert made.data[:, 0].tolist() == stored.tolist()
+    assert made.data[:, 1:3].tolist() == [[2, 86400e6], [-1, 6]]
+    assert made.data[0, 3] == 1
+    assert np.isnan(made.data[1, 3])
+    assert made.categories == {"kind": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("table", "shape", "reason"),
+    [
+        (None, (3,), r"model: samples are float64 \[1, 2\], expected float32 or float64 \[1, 3\]"),
+        ("xy", (2,), "model: makes 'y' .number. where the data have 'kind' .categorical.; give"),
+        ("ax", (2,), "model: makes 'a' .number. where the data have 'x' .number."),
+    ],
+)
+def test_a_generator_of_other_columns_is_refused(table, shape, reason):
+    columns = (Column(name="x"), Column(name="kind", type="categorical"))
+    made = table and tuple(Column(name=name) for name in table)
+
+    with pytest.raises(ValueError, match=reason):
+        protocol.sample(TableGenerator(np.zeros((1, 2)), made), 1, 0, 1, shape, columns=columns)
 
 
 def test_the_protocol_names_what_scores_depend_on():

@@ -13,6 +13,7 @@ from tfx.utils import path_utils
 
 from components import features
 from components.data import examples, vectors
+from components.data.columns import Column
 from components.data.spec import DataSpec
 from components.evaluator import evaluate
 from components.evaluator.component import GANEvaluator
@@ -150,9 +151,18 @@ def failed(cells, extractor):
         },
     )
     loaded = features.Extractor(extractor)
+    columns = [Column(name=name) for name in names]
 
     def run(fakes):
-        found = evaluate.evaluate(fakes, real, train, loaded, config, model="rows", columns=names)
+        found = evaluate.evaluate(
+            fakes,
+            real,
+            train,
+            loaded,
+            config,
+            model="rows",
+            columns=columns,
+        )
         return {verdict.metric for verdict in found.verdicts if not verdict.passed}, found
 
     return run

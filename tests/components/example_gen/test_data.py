@@ -11,6 +11,7 @@ import tensorflow_data_validation as tfdv
 
 from components.common.tfx import split_files
 from components.data import examples, vectors
+from components.data.columns import Column
 from components.data_validator.statistics import options
 from components.example_gen.formats.idx import read_idx
 from components.example_gen.formats.table import TableReader
@@ -124,12 +125,18 @@ def test_schema_refuses_planted_faults(data_folder, tmp_path, damage, expected):
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("day", 0), ("precipitation", -1), ("temp_max", 90), ("wind", float("nan")), ("wind", None)],
+    [
+        ("day", 0.0),
+        ("precipitation", -1.0),
+        ("temp_max", 90.0),
+        ("wind", float("nan")),
+        ("wind", None),
+    ],
 )
 def test_schema_refuses_days_that_cannot_be(data_folder, tmp_path, column, value):
+    names = ("day", "precipitation", "temp_max", "temp_min", "wind")
     reader = TableReader(
-        columns=("day", "precipitation", "temp_max", "temp_min", "wind"),
-        features={"label": "location"},
+        columns=[Column(name=name) for name in names], features={"label": "location"}
     )
     (shard,) = reader.shards(str(data_folder / "weather"), {"all": "weather.csv"})["all"]
     # From both places.

@@ -260,7 +260,8 @@ def test_rows_of_a_table(tmp_path, run_example_gen):
     assert rows_of(artifact, "train") == {(1, 2): (1, "train.csv#2"), (9, 1): (0, "train.csv#5")}
     assert rows_of(artifact, "eval") == {(5, 6): (0, "test.csv#0"), (0, 1): (2, "test.csv#1")}
     assert lines(artifact, "rejected") == {
-        ("train.csv#1", "bad"): "the column 'b' holds 'n/a', expected a number (finite, 32 bits)",
+        ("train.csv#1", "bad"): "the column 'b' holds 'n/a', but has no missing values "
+        "(data.columns would say missing: true)",
         ("train.csv#4", "bad"): "2 fields, the first row has 3",
         ("train.csv#3", "leak"): "the same as test.csv#0 in eval",
     }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components import features
+from components.data.columns import Column
 from components.data.examples import Split
 from components.feature_extractor import base, making, network
 from components.feature_extractor.config import FeatureExtractorConfig
@@ -122,6 +123,36 @@ def test_vectors(kind, own_module, tmp_path):
     assert len(extractor.stored("eval", rows[:5])) == 5
     if kind == "identity":
         assert known["name"] == "points standardised columns"
+
+
+@pytest.mark.parametrize("kind", ["identity", "own"])
+def test_codes_keep_the_microseconds_and_the_missing_values(kind, own_module, tmp_path):
+    own_module(
+        """
+        import keras
+
+        def make(shape):
+            codes = keras.Input(shape, dtype="float64")
+            later = keras.layers.Lambda(lambda x: (x - 20_000 * 86400e6) / 1e6, dtype="float64")
+            return keras.Model(codes, later(codes))
+        """
+    )
+    columns = (
+        Column(name="when", type="datetime", missing=True),
+        Column(name="kind", type="categorical"),
+    )
+    rows = np.array([[20_000 * 86400e6 + 1e6 * second, second] for second in (0, 1, 2)])
+    rows[2, 0] = np.nan
+    splits = dict.fromkeys(("train", "eval"), Split(rows, None, {}, {"kind": ("a", "b", "c")}))
+
+    config = FeatureExtractorConfig(**KINDS[kind])
+    known = making.make(str(tmp_path), splits, config, "moments", columns)
+
+    found = features.Extractor(tmp_path)(rows).features[:, 0]
+    np.testing.assert_allclose(found, [-1, 1, 0] if kind == "identity" else [0, 1, np.nan])
+    described = features.Extractor(tmp_path).description
+    assert described == known
+    assert known.get("categories") == ({"kind": ["a", "b", "c"]} if kind == "identity" else None)
 
 
 @pytest.mark.parametrize("kind", ["classifier", "self_supervised", "inception_v3"])

@@ -3,12 +3,14 @@ import pytest
 import tensorflow as tf
 
 from components.trainer import export
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 
 LATENT_SIZE = 4
 IMAGE_SHAPE = (8, 8, 1)
 SHARES = np.array([0.5, 0.0, 0.5])
-SCALING = Scaling(("wind", "rain"), (0.0, -5.0), (30.0, 5.0), (None, 0))
+ENCODING = Encoding.learn(
+    np.float32([[0, -5], [1 / 3, 0], [30, 5]]), ["wind", "rain"], numbers="min_max"
+)
 
 
 class Network:
@@ -223,7 +225,7 @@ def plant(tmp_path_factory):
     """The SavedModel of a generator of images, of classes or of columns, with a fault or none."""
 
     def save(fault=None, *, classes=False, columns=False):
-        arguments = [SHARES] if classes else [None, SCALING] if columns else []
+        arguments = [SHARES] if classes else [None, ENCODING] if columns else []
         path = tmp_path_factory.mktemp("model") / "Format-Serving"
         generator = FAULTS[fault](Network(2 if columns else 0), *arguments)
         export.save(generator, str(path))

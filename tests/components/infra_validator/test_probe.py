@@ -1,12 +1,11 @@
 import json
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from components.infra_validator import probe
-from components.infra_validator.component import witness
+from components.infra_validator.component import command, witness
 
 SOUND = {"images": {}, "classes": {"classes": True}, "vectors": {"columns": True}}
 
@@ -92,7 +91,7 @@ def test_the_command_prints_one_line_of_json(plant, tmp_path):
     np.savez(tmp_path / "witness.npz", **witness(path))
 
     ended = subprocess.run(
-        [sys.executable, "-I", probe.__file__, path, str(tmp_path / "witness.npz")],
+        [*command("infra_validator.probe"), path, str(tmp_path / "witness.npz")],
         capture_output=True,
         text=True,
     )

@@ -15,11 +15,13 @@ from components.common import saved_models
 from components.serving import Generator, conversion
 from components.serving.contract import MAX_ROWS
 from components.trainer import export
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 
 ROOT = Path(__file__).parents[3]
 SHARES = np.array([0.5, 0.0, 0.5])
-SCALING = Scaling(("wind", "rain"), (0.0, -5.0), (30.0, 5.0), (None, 1))
+ENCODING = Encoding.learn(
+    np.float32([[0, -5], [1 / 3, 0.5], [30, 5]]), ["wind", "rain"], numbers="min_max"
+)
 SHAPES = {"images": (4, 4, 1), "classes": (4, 4, 3), "rows": (2,)}
 
 CLIENT = """
@@ -68,7 +70,7 @@ class Network(tf.Module):
 def models(tmp_path_factory):
     """Paths of the SavedModel and of the ONNX file, by name."""
     folder = tmp_path_factory.mktemp("models")
-    arguments = {"images": [], "classes": [SHARES], "rows": [None, SCALING]}
+    arguments = {"images": [], "classes": [SHARES], "rows": [None, ENCODING]}
     found = {}
     for name, shape in SHAPES.items():
         saved, file = str(folder / name), str(folder / f"{name}.onnx")

@@ -9,7 +9,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits, load_wine
 
 from components.trainer import GANTrainer
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
 
 
@@ -33,8 +33,8 @@ def wine():
 
 
 @pytest.fixture(scope="session")
-def scaling(wine):
-    return Scaling.learn(wine, load_wine().feature_names)
+def encoding(wine):
+    return Encoding.learn(wine, load_wine().feature_names)
 
 
 @pytest.fixture

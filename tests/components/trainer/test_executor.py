@@ -9,6 +9,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components import features
 from components.data import examples, vectors
+from components.data.columns import Column
 from components.data.spec import DataSpec
 from components.data.vectors import VectorRecord
 from components.infra_validator import probe
@@ -16,7 +17,7 @@ from components.infra_validator.component import witness
 from components.serving.generator import Generator
 from components.trainer.component import GANTrainer
 from components.trainer.config import ConditioningConfig, TrainerConfig
-from components.trainer.data.scaling import Scaling
+from components.trainer.data.encoding import Encoding
 
 CONFIG = TrainerConfig(
     networks={"generator": "mlp", "discriminator": "mlp"},
@@ -222,25 +223,91 @@ def test_refuses_images_of_another_size(run):
 
 @pytest.mark.parametrize("conditional", [False, True])
 def test_a_table_becomes_a_model_that_answers_in_its_units(
-    run, wine, scaling, tmp_path, conditional
+    run, wine, encoding, tmp_path, conditional
 ):
     target = load_wine().target
-    rows = [dict(zip(scaling.columns, row.tolist(), strict=True)) for row in wine]
+    rows = [dict(zip(encoding.columns, row.tolist(), strict=True)) for row in wine]
     records = (VectorRecord(row, f"wine#{n}", int(target[n])) for n, row in enumerate(rows))
     inputs = _inputs(tmp_path / "wine", map(vectors.to_example, records))
     changes = {"images": 320, "conditioning": ConditioningConfig() if conditional else None}
 
     model, _ = run(
-        CONFIG.model_copy(update=changes), data=DataSpec(columns=scaling.columns), inputs=inputs
+        CONFIG.model_copy(update=changes), data=DataSpec(columns=encoding.columns), inputs=inputs
     )
 
     path = str(model / "Format-Serving")
-    assert probe.probe(path, witness(path))["shape"] == [len(scaling.columns)]
+    assert probe.probe(path, witness(path))["shape"] == [len(encoding.columns)]
     generator = Generator(path)
     assert generator.conditional == conditional
-    assert generator.columns == list(scaling.columns)
+    assert generator.columns == list(encoding.columns)
     made = generator.draw(500)
     assert (made >= wine.min(axis=0)).all()
     assert (made <= wine.max(axis=0)).all()
     assert (np.ptp(made, axis=0) > 0).all()
-    assert Scaling.learn(made, scaling.columns).decimals == scaling.decimals
+    decimals = Encoding.learn(made, encoding.columns).decimals
+    assert np.less_equal(decimals, encoding.decimals).all()
+
+
+PEOPLE = (
+    Column(name="income", missing=True),
+    Column(name="age", type="integer"),
+    Column(name="job", type="categorical", missing=True),
+    Column(name="member", type="boolean"),
+    Column(name="born", type="datetime", format="%d.%m.%Y"),
+)
+
+
+def _people(count):
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        values = {
+            "income": None if rng.random() < 0.2 else float(rng.normal()),
+            "age": int(rng.integers(18, 90)),
+            "job": rng.choice(["cook", "poet", None]),
+            "member": str(rng.choice(["True", "False"])),
+            "born": int(rng.integers(0, 10_000)) * 86_400_000_000,
+        }
+        yield vectors.to_example(VectorRecord(values, f"people#{number}"))
+
+
+def test_a_table_of_every_type_is_answered_in_its_types_and_asked_for_values(run, tmp_path):
+    inputs = _inputs(tmp_path / "people", _people(300))
+    changes = {
+        "images": 160,
+        "conditioning": ConditioningConfig(by="columns"),
+        "networks": CONFIG.networks.model_copy(update={"pac": 4}),
+    }
+
+    model, _ = run(CONFIG.model_copy(update=changes), data=DataSpec(columns=PEOPLE), inputs=inputs)
+
+    path = str(model / "Format-Serving")
+    assert probe.probe(path, witness(path))["shape"] == [5]
+    generator = Generator(path)
+    assert generator.table == PEOPLE
+    assert generator.asks_by_column
+    asked = {name: label for label, name in generator.class_names.items()}
+    assert list(asked) == ["job=cook", "job=poet", "job=", "member=False", "member=True"]
+    for name, wanted in (("job=poet", "poet"), ("job=", None), ("member=True", True)):
+        rows = generator.rows(range(200), [asked[name]] * 200)
+        assert set(rows[name.split("=")[0]]) == {wanted}
+    rows = generator.rows(range(200))
+    assert {name: each.dtype for name, each in rows.items()} == {
+        "income": np.float32,
+        "age": np.int64,
+        "job": object,
+        "member": bool,
+        "born": object,
+    }
+    assert set(rows["job"]) <= {"cook", "poet", None}
+    assert 0 < np.isnan(rows["income"]).mean() < 1
+    served = generator(
+        "sample_rows", seeds=np.arange(200), labels=generator.draw_labels(range(200))
+    )
+    np.testing.assert_array_equal(served["age"], rows["age"])
+    assert [each.decode() for each in served["born"]] == rows["born"].tolist()
+    assert [each.decode() or None for each in served["job"]] == rows["job"].tolist()
+
+
+def test_images_have_no_columns_to_ask_for(run):
+    with pytest.raises(ValueError, match=r"conditioning\.by: columns, but the data are images"):
+        run(CONFIG.model_copy(update={"conditioning": ConditioningConfig(by="columns")}))

@@ -4,12 +4,14 @@ import csv
 import gzip
 import io
 import itertools
+import posixpath
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
-from components.example_gen.formats.tables.columns import Column, is_class, is_number
+from components.data.columns import Column
+from components.example_gen.formats.tables.cells import Cells, is_class, is_number
 from components.example_gen.paths import open_file
 
 DEFAULT_ENCODING = "utf-8"
@@ -22,8 +24,8 @@ _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _STRAY = re.compile("[\udc80-\udcff]")
 # What a NUL is shown as.
 _NUL = r"\0"
-# Cells that decide which columns are numeric, in the first rows.
-_SAMPLE_ROWS, _SAMPLE_CELLS = 1000, 2_000_000
+# Rows that tell whether the first one is a header.
+_SAMPLE_ROWS = 1000
 _NAMED = 6
 
 # A row by column, and what is wrong with it, or None.
@@ -64,14 +66,15 @@ class CsvFile:
             if problem := self._stray(name):
                 raise ValueError(f"{path}: the first row holds {problem}")
 
-    def columns(self) -> dict[str, Column]:
+    def columns(self, rows: int) -> dict[str, Cells]:
         """What the first rows hold, by the column's name."""
-        found = [Column() for _ in self.names]
-        for row, cells in enumerate(self._sample()):
+        found = [Cells() for _ in self.names]
+        source = posixpath.basename(self._path)
+        for row, cells in enumerate(itertools.islice(self._data(), rows)):
             if len(cells) == len(found):
                 for column, cell in zip(found, cells, strict=True):
-                    column.add(cell, row)
-        by_name: dict[str, Column] = {}
+                    column.add(cell, source, row)
+        by_name: dict[str, Cells] = {}
         for name, column in zip(self.names, found, strict=True):
             by_name.setdefault(name, column)
         return by_name
@@ -84,7 +87,7 @@ class CsvFile:
                 f"{first} looks like data, not like names; add a row of names, or set data.header "
                 "(false calls the columns 1, 2, …; true takes the row as it is)"
             )
-        sample = list(itertools.islice(self._sample(), _SAMPLE_ROWS))
+        sample = list(self._sample())
         if not sample:
             raise ValueError(f"{self._path}: no rows; the header names {_listed(self.names)}")
         if len(self.names) == 1 and " " in self.names[0]:
@@ -122,12 +125,12 @@ class CsvFile:
             for place, name in texts.items()
         )
 
-    def has_labels(self, name: str, column: Column) -> bool:
+    def has_labels(self, name: str, cells: Cells) -> bool:
         """Whether a column holds whole numbers or names."""
-        return bool(name) and column.holds_labels
+        return bool(name) and cells.holds_labels
 
-    def check(self, columns: Sequence[str], label: str | None) -> None:
-        """Raises ValueError for columns that cannot hold numbers or labels; text can."""
+    def check(self, columns: Sequence[Column], label: str | None) -> None:
+        """Raises ValueError for columns that cannot hold what they should; text can."""
 
     def groups(self, label: str | None) -> Iterator[tuple[int, set[str]]]:
         """The number of rows and the names of classes of every part."""
@@ -172,8 +175,7 @@ class CsvFile:
         )
 
     def _sample(self) -> Iterator[list[str]]:
-        rows = max(1, min(_SAMPLE_ROWS, _SAMPLE_CELLS // len(self.names)))
-        return itertools.islice(self._data(), rows)
+        return itertools.islice(self._data(), _SAMPLE_ROWS)
 
     def _data(self) -> Iterator[list[str]]:
         return itertools.islice(self._lines(), int(self._header), None)

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from components.data.columns import Column
 from components.evaluator.report import plots
 
 
@@ -74,7 +75,7 @@ def bars(chart):
     ],
 )
 def test_a_histogram_says_what_is_in_it(real, fake, words):
-    chart = plots.histogram("wind", np.float32(real), np.float32(fake), 0)
+    chart = plots.histogram(Column(name="wind"), np.float32(real), np.float32(fake), 0)
 
     assert (chart.title, chart.words) == ("wind", words)
     assert "nan" not in chart.svg
@@ -82,10 +83,59 @@ def test_a_histogram_says_what_is_in_it(real, fake, words):
 
 def test_a_histogram_has_the_shares_of_its_bins():
     # 27 rows have 6 bins.
-    chart = plots.histogram("x", np.repeat(np.arange(6.0), [1, 2, 3, 6, 9, 6]), np.zeros(5), 0)
+    chart = plots.histogram(
+        Column(name="x"), np.repeat(np.arange(6.0), [1, 2, 3, 6, 9, 6]), np.zeros(5), 0
+    )
 
     heights = bars(chart)
     assert sorted(set(np.round(heights * 9).astype(int))) == [0, 1, 2, 3, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("real", "bins"),
+    [
+        pytest.param(np.arange(1.0, 13), 12, id="months, one each"),
+        pytest.param(np.arange(0.0, 365), 15, id="days, as many each but for the last"),
+        pytest.param(np.full(9, 7.0), 1, id="constant"),
+        pytest.param(np.array([-(2.0**53), 2.0**53]), 15, id="all there are"),
+    ],
+)
+def test_a_bin_holds_as_many_whole_numbers_as_another(real, bins):
+    column = Column(name="month", type="integer")
+
+    chart = plots.histogram(column, real, real, 0)
+
+    (path,) = re.findall(
+        r'<path d="([^"]*)" clip-path[^>]*style="fill: none; stroke: #d9720f', chart.svg
+    )
+    xs = sorted({float(x) for x, _ in re.findall(r"([\d.]+) ([\d.]+)", path)})
+    assert len(xs) - 1 == bins
+    np.testing.assert_allclose(np.diff(xs), np.diff(xs)[0], atol=1e-3)
+
+
+def test_a_histogram_of_dates_says_them_as_the_data_do():
+    column = Column(name="day", type="datetime", format="%d.%m.%Y", missing=True)
+    days = 86400e6 * np.array([15_000, 15_200, np.nan, 15_400])
+
+    chart = plots.histogram(column, days, days[:2] + 86400e6, 0)
+
+    assert chart.words == (
+        "real from 26.01.2011 to 01.03.2012, fakes from 27.01.2011 to 15.08.2011, 0 % of them "
+        "outside of the real range; missing: real 25 %, fakes 0 %"
+    )
+    assert re.search(r">(2011|2012|Jul|2011-\w+)<", chart.svg)
+
+
+def test_bars_say_what_they_show():
+    shares = np.array([[0.5, 0.25, 0.25], [0.125, 0.875, 0]])
+
+    chart = plots.bars("kind", ["a", "<b>", "(missing)"], shares, 3)
+
+    assert chart.words == (
+        "a: real 50 %, fakes 12.5 %; <b>: real 25 %, fakes 87.5 %; (missing): real 25 %, fakes 0 %"
+    )
+    assert "&lt;b&gt;" in chart.svg
+    assert chart.svg.count('id="column-3-') > 0
 
 
 def test_curves_are_small_however_long_the_log():

@@ -11,7 +11,7 @@ import pytest
 from components.example_gen import dataset
 from components.example_gen.formats.parquet import ParquetReader
 from components.example_gen.formats.registry import table_files
-from components.example_gen.formats.table import inspect
+from components.example_gen.formats.tables.inspection import inspect
 
 N = 4
 NUMBERS = [0, 1, 0, 1]
@@ -168,18 +168,25 @@ def test_columns_that_are_left_out_of_a_table(tmp_path):
         "nan": [float("nan")] * N,
         "gap": [1.0, None, 2.0, np.nan],
         "name": WORDS,
+        "blob": [b"\xff\xfe"] * N,
+        "list": [[1]] * N,
     }
     base = write(tmp_path, pa.table(columns))
     found = inspect(table_files(base))
-    assert found.columns == ("x", "gap")
+    assert [(each.name, each.type, each.missing) for each in found.columns] == [
+        ("x", "integer", False),
+        ("day", "datetime", False),
+        ("flag", "boolean", False),
+        ("gap", "integer", True),
+    ]
     said = "; ".join(found.remarks)
     for expected in (
-        "'day' of data.parquet: it is date32",
-        "'flag' of data.parquet: it is bool",
         "'empty' of data.parquet: it is empty in the first 4 rows, row 0 holds nothing",
         "'nan' of data.parquet: it is empty in the first 4 rows",
-        "'name' of data.parquet: it is binary",
-        "column 'gap': row 1 holds nothing; rows without a number are bad records, 2 of the first",
+        "'name' of data.parquet: 3 different values in the first 3 rows; row 0 holds 'one'",
+        "'blob' of data.parquet: it is binary that is not text",
+        "'list' of data.parquet: it is list<",
+        "column 'gap': row 3 holds 'nan', taken for missing, as are 2 of the first 4",
     ):
         assert expected in said
 

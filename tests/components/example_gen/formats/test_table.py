@@ -13,9 +13,11 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.data.columns import Column
 from components.example_gen import dataset
 from components.example_gen.formats.registry import AUTO, READERS, table_files
-from components.example_gen.formats.table import Table, TableReader, inspect
+from components.example_gen.formats.table import TableReader
+from components.example_gen.formats.tables.inspection import inspect
 from components.example_gen.prepare import BadRecordError, prepare_row
 
 COLUMNS = ("wind", "rain")
@@ -24,6 +26,15 @@ ROWS = [
     for day, kind in enumerate(["sun", "fog", "sun", "rain", "fog"])
 ]
 LABELS = [2, 0, 2, 1, 0]
+
+
+def named(*names):
+    return [Column(name=name) for name in names]
+
+
+def typed(columns):
+    words = ((c.name, c.type, c.format, "missing" if c.missing else None) for c in columns)
+    return ", ".join(" ".join(filter(None, each)) for each in words)
 
 
 def text(rows=ROWS, delimiter=",", **options):
@@ -54,12 +65,13 @@ def write(base, files):
 
 def read(base, **options):
     """The rows of every split, by source: values and class."""
-    reader = READERS.get(AUTO)(columns=options.pop("columns", COLUMNS), **options)
+    reader = READERS.get(AUTO)(columns=named(*options.pop("columns", COLUMNS)), **options)
     found = dataset.find(base, reader)
     shards = reader.shards(found.base, found.splits)
     records = {
         split: {
-            r.source: ([r.values[c] for c in reader.columns], (r.label, r.class_name)) for r in rows
+            r.source: ([r.values[c.name] for c in reader.columns], (r.label, r.class_name))
+            for r in rows
         }
         for split, listed in shards.items()
         for rows in [[record for shard in listed for record in reader.read(shard)]]
@@ -168,7 +180,7 @@ FAULTS = {
         "a,label\n1,x\nn/a,x\n,x\n2,\n3,2.5\n4,y\n",
         [
             None,
-            "the column 'a' holds 'n/a', expected a number",
+            "the column 'a' holds 'n/a', but has no missing values",
             "the column 'a' holds nothing",
             "the column 'label' holds no label",
             "the column 'label' holds '2.5', expected a whole number or a name",
@@ -201,7 +213,7 @@ FAULTS = {
 @pytest.mark.parametrize(("name", "content", "expected"), FAULTS.values(), ids=FAULTS)
 def test_a_bad_row_is_one_record(tmp_path, name, content, expected):
     base = write(tmp_path / "data", {name: content})
-    reader = TableReader(columns=("a",))
+    reader = TableReader(columns=named("a"))
     (shard,) = reader.shards(base, {"all": name})["all"]
     found = list(reader.records(shard))
 
@@ -227,11 +239,12 @@ DAMAGE = {
     "cut parquet": ("a.pq", parquet({"a": [1.0]})[:-9], "not a whole Parquet file"),
     "no such column": ("a.csv", "b,c\n1,2\n", r"no columns are called 'a' .*the columns are b, c"),
     "column twice": ("a.csv", "a,a\n1,2\n", r"2 columns are called 'a' \(data\.columns\)"),
-    "text in parquet": (
+    "truth in parquet": (
         "a.pq",
-        parquet({"a": ["1"]}),
-        "the column 'a' is string, expected numbers",
+        parquet({"a": [True]}),
+        "the column 'a' is bool, not of the type number; its type could be categorical or boolean",
     ),
+    "lists in parquet": ("a.pq", parquet({"a": [[1]]}), r"'a' is list<.*>, not of the type number"),
     "labels that are no labels": (
         "a.pq",
         parquet({"a": [1], "label": [0.5]}),
@@ -252,9 +265,12 @@ def test_a_file_that_is_no_such_table_is_named_in_one_line(tmp_path, name, conte
     ("options", "message"),
     [
         ({}, r"data\.columns: .*found none"),
-        ({"columns": ["a"], "features": {"image": "x"}}, r"data\.features\.image: a table has no"),
-        ({"columns": ["a"], "features": {"label": "a"}}, r"features\.label: 'a' is one of"),
-        ({"columns": ["a"], "labels": "l.csv"}, r"data\.labels: TableReader"),
+        (
+            {"columns": named("a"), "features": {"image": "x"}},
+            r"data\.features\.image: a table has no",
+        ),
+        ({"columns": named("a"), "features": {"label": "a"}}, r"features\.label: 'a' is one of"),
+        ({"columns": named("a"), "labels": "l.csv"}, r"data\.labels: TableReader"),
     ],
 )
 def test_options_that_a_table_has_no_use_for(options, message):
@@ -283,24 +299,26 @@ def test_a_table_in_place_of_images_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ({"a.csv": text()}, Table(("day", "wind", "rain"), None)),
+        ({"a.csv": text()}, ("day integer, wind number, rain number", None)),
         (
             {"a.csv": text(), "b.pq": parquet(by_column(ROWS) | {"day": ["x"] * 5})},
-            Table(("wind", "rain"), None),
+            ("wind number, kind categorical, rain number", None),
         ),
-        ({"a.csv": "x,target\n1,2.5\n,3\n"}, Table(("x", "target"), None)),
-        ({"a.csv": ",x,y,class\n0,1,a,ant\n1,2,3,bee\n"}, Table(("x",), "class")),
-        ({"a.pq": parquet({"x": [1.5], "label": [3]})}, Table(("x",), "label")),
+        ({"a.csv": "x,target\n1,2.5\n,3\n"}, ("x integer missing, target number", None)),
+        ({"a.csv": ",x,y,class\n0,1,a,ant\n1,2,3,bee\n"}, ("x integer", "class")),
+        ({"a.pq": parquet({"x": [1.5], "label": [3]})}, ("x number", "label")),
     ],
 )
 def test_inspect(tmp_path, files, expected):
-    base = write(tmp_path / "data", files)
-    assert inspect(table_files(base)) == expected
+    found = inspect(table_files(write(tmp_path / "data", files)))
+    assert (typed(found.columns), found.label) == expected
 
 
-def test_inspect_without_numbers(tmp_path):
+def test_inspect_without_columns_to_learn(tmp_path):
     base = write(tmp_path / "data", {"a.csv": "x,y\na,b\n"})
-    with pytest.raises(ValueError, match=r"a\.csv: no column of numbers; found x, y"):
+    with pytest.raises(
+        ValueError, match=r"a\.csv: no column to learn; found x, y; left out: .*'a'"
+    ):
         inspect(table_files(base))
 
 

@@ -141,7 +141,9 @@ def _points(name, real, fake, **options):
         seen.append(data)
         return tf.reduce_sum(data, axis=1)
 
-    penalties.make(name, **options)(score, PenaltyBatch(real, fake, None, None), StatelessRng(5, 7))
+    penalties.make(name, **options)(
+        score, PenaltyBatch(real, fake, score(real), None), StatelessRng(5, 7)
+    )
     return seen[-1].numpy()
 
 

@@ -1,0 +1,1 @@
+"""Scores of rows of codes: columns, pairs of them, classifiers."""
