@@ -71,7 +71,15 @@ def assemble(
       given: optimizers that replace those of the options, by option name.
       learning_rate_factor: multiplies both learning rates.
       strategy: its replicas share a batch.
+
+    Raises:
+      ValueError: if packs do not fill a device's share of a batch.
     """
+    share = options.batch_size // strategy.num_replicas_in_sync // options.gradient_accumulation
+    if share % pair.pac:
+        raise ValueError(
+            f"networks.pac: {pair.pac} does not divide the {share} data of a device and a part"
+        )
     hyperparameters = ScheduledHyperparameters()
     generator, discriminator = (
         _player(name, pair, options, given, learning_rate_factor, hyperparameters)

@@ -225,7 +225,9 @@ class Generator(Network):
     def call(self, inputs: tf.Tensor | list[tf.Tensor], training: bool = False) -> tf.Tensor:
         """float32 data [n, *data_shape] from latents, or from [latents, labels]."""
         latents, labels = self._split_labels(inputs, bool(self.num_classes))
-        latents, noise = tf.split(latents, [-1, sum(self.groups)], axis=-1)
+        noise = None
+        if self.groups:
+            latents, noise = tf.split(latents, [-1, sum(self.groups)], axis=-1)
         if labels is not None and not self._normalises_by_class:
             embedded = self.embedding(tf.one_hot(labels, self.num_classes))
             latents = tf.concat([tf.cast(latents, embedded.dtype), embedded], axis=-1)
