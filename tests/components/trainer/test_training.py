@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.common.config import validate
 from components.trainer import GANTrainer
 from components.trainer.callbacks import callback, quality
 from components.trainer.callbacks.collapse import CollapseError
@@ -558,6 +559,17 @@ def test_a_batch_that_devices_cannot_share_is_refused(make_trainer):
 
     with pytest.raises(ValueError, match="batch_size: 16 is not a multiple of the 3 devices"):
         make_trainer(strategy=Three())
+
+
+def test_packs_that_do_not_fill_a_batch_are_refused(make_trainer, digits):
+    with pytest.raises(ValueError, match="networks.pac: 3 does not divide the 16 data of a device"):
+        make_trainer(discriminator={"pac": 3})
+    trainer = make_trainer(discriminator={"pac": 4})
+    trainer.train(images=32)
+    # 18 are packs of four and two more.
+    assert np.isfinite(list(trainer.evaluate(digits[:18]).values())).all()
+    with pytest.raises(ValueError, match="networks.pac: 5 does not divide the batch of 16"):
+        validate(TrainerConfig, {"images": 1, "batch_size": 16, "networks": {"pac": 5}})
 
 
 def test_training_goes_on_where_it_stopped(make_trainer):

@@ -166,6 +166,20 @@ def test_errors_name_what_would_do(module, name, message):
         networks.resolve(name, GENERATORS)(4, (5,), seed=0)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": (2, 3)}, r"'users_networks:some' has no argument 'groups', .*: \(2, 3\)"),
+        ({"pac": 4}, "'users_networks:some' has no argument 'pac', which this recipe passes: 4"),
+    ],
+)
+def test_a_function_is_not_called_without_what_matters(module, options, message):
+    with pytest.raises(ValueError, match=message):
+        networks.resolve("users_networks:some", DISCRIMINATORS)((5,), seed=0, **options)
+    made = networks.resolve("users_networks:anything", DISCRIMINATORS)((5,), seed=0, **options)
+    assert options.items() <= made.given.items()
+
+
 @pytest.mark.parametrize("name", ["mlp", "resnet", "not_there_yet.networks:make"])
 def test_names_are_checked_without_an_import(name):
     networks.check_name(name, DISCRIMINATORS)
