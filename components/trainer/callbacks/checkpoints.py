@@ -37,6 +37,8 @@ FREE_OPTIONS = {
 }
 INTERIM_FOLDER = "interim"
 _KEPT = 2
+# Characters of a value in an error; what a table's encoding has learnt is longer.
+_LONGEST = 60
 _DAMAGED = (
     tf.errors.DataLossError,
     tf.errors.NotFoundError,
@@ -134,7 +136,8 @@ class Checkpoints:
             theirs = flatten(json.load(file))
         ours = flatten(self._configuration)
         different = [
-            f"{key}: {theirs.get(key, 'nothing')} there, {ours.get(key, 'nothing')} here"
+            f"{key}: {_short(theirs.get(key, 'nothing'))} there, "
+            f"{_short(ours.get(key, 'nothing'))} here"
             for key in sorted(theirs.keys() | ours.keys())
             if theirs.get(key) != ours.get(key)
         ]
@@ -170,6 +173,11 @@ def state_of(trainer: GANTrainer) -> State:
         "generator_optimizer": list(trainer.generator_optimizer.variables),
         "discriminator_optimizer": list(trainer.discriminator_optimizer.variables),
     }
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def configuration_of(trainer: GANTrainer) -> dict[str, Any]:
