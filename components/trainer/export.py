@@ -127,7 +127,8 @@ class ServingSignatures(tf.Module):
         }
         if self._class_shares is not None:
             found["class_shares"] = np.asarray(self._class_shares).tolist()
-            found["labels_are_values"] = self._labels_are_values
+        if self._labels_are_values:
+            found["labels_are_values"] = True
         if self._encoding:
             found["columns"] = list(self._encoding.columns)
             found["decimals"] = list(self._encoding.decimals)
