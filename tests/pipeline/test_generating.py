@@ -11,7 +11,10 @@ from PIL import Image
 from pyarrow import parquet
 from rich.console import Console
 
+from components.data import vectors
+from components.data.columns import Column
 from components.example_gen import dataset
+from components.serving.contract import row_seeds
 from components.serving.generator import Generator
 from components.trainer import export
 from components.trainer.data.encoding import Encoding
@@ -20,6 +23,15 @@ from pipeline.config import LOCAL_BEAM
 from pipeline.generating import Order
 
 COUNT = 115
+TABLE = Encoding.learn(
+    np.array([[3, 0, 0], [np.nan, 1, 86_400_000_000], [80, np.nan, 9 * 86_400_000_000]]),
+    [
+        Column(name="age", type="integer", missing=True),
+        Column(name="job", type="categorical", missing=True),
+        Column(name="born", type="datetime", format="%d.%m.%y"),
+    ],
+    {"job": ("cook", "poet")},
+)
 MANY_THREADS = (*LOCAL_BEAM, "--direct_num_workers=2", "--direct_running_mode=multi_threading")
 
 
@@ -59,6 +71,7 @@ def models(tmp_path_factory):
         "images": exported(folder / "images", Network(4, 4, 1)),
         "classes": exported(folder / "classes", Network(4, 4, 1), np.array([0.25, 0.75])),
         "rows": exported(folder / "rows", Network(2), None, encoding),
+        "table": exported(folder / "table", Network(TABLE.width), None, TABLE),
     }
 
 
@@ -161,6 +174,30 @@ def test_an_archive_has_images_seeds_and_classes(models, tmp_path):
         assert archive.extractfile("000000002.cls").read() == b"1"
         assert json.loads(archive.extractfile("000000002.json").read()) == {"seed": 2}
         assert Image.open(archive.extractfile("000000002.png")).size == (4, 4)
+
+
+def test_tables_keep_their_values_and_types(models, tmp_path):
+    for name in ("parquet", "tfrecord", "npz"):
+        make(Order(models["table"], 60, name), tmp_path / name)
+    rows = Generator(models["table"]).rows(row_seeds(0, 60))
+    assert {None, *rows["age"]} != {None}
+    assert {None, "cook", "poet"} >= set(rows["job"])
+
+    table = parquet.read_table(next((tmp_path / "parquet").glob("*-00000-*")))
+    assert table.column("age").to_pylist() == rows["age"][:50].tolist()
+    assert table.column("job").to_pylist() == rows["job"][:50].tolist()
+    born = [f"{each:%d.%m.%y}" for each in table.column("born").to_pylist()]
+    assert born == rows["born"][:50].tolist()
+    found = vectors.read_vectors(
+        sorted(map(str, (tmp_path / "tfrecord").glob("*.gz"))), Generator(models["table"]).table
+    )
+    names = [
+        None if np.isnan(code) else found.categories["job"][int(code)] for code in found.data[:, 1]
+    ]
+    assert names == rows["job"].tolist()
+    with np.load(next((tmp_path / "npz").glob("*-00001-*"))) as arrays:
+        assert arrays["categories/job"].tolist() == ["cook", "poet"]
+        np.testing.assert_array_equal(arrays["vectors"], found.data[50:])
 
 
 def test_rows_keep_their_columns(models, tmp_path):
