@@ -116,7 +116,8 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
 @click.option(
     "--label",
     metavar="NUMBER|NAME",
-    help="Class of the samples, for a model with classes; names come with the data.",
+    help="Class of the samples, for a model with classes; names come with the data. Of a table "
+    "that was learnt so, what they have in a column: sex=female.",
 )
 @click.option(
     "--out",
