@@ -142,12 +142,13 @@ class Ledger:
             raise ValueError(refusal)
         for split in splits:
             if not self.count(EXAMPLES, split):
-                rejected = found["rejected"]
+                rejected, same = found["rejected"], found["duplicates"]
                 bad = f", {rejected} of them bad: {_listed(self.rejected, rejected)}"
+                equal = f", {same} of them repeat another, and equal ones stay in one split"
                 raise ValueError(
                     f"split {split!r} has no examples out of {inputs} records"
-                    f"{bad if rejected else ''}; give it more data, or change "
-                    "data.eval_fraction or data.splits"
+                    f"{bad if rejected else ''}{equal if same else ''}; give it more data, or "
+                    "change data.eval_fraction or data.splits"
                 )
 
     def refusals(self, config: DataConfig) -> Iterator[str]:

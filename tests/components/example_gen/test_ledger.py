@@ -116,6 +116,11 @@ def test_accepted(found, options):
             "5 records were read, but 4 are accounted for",
         ),
         (Ledger({}), {}, "split 'train' has no examples out of 0 records"),
+        (
+            Ledger({"inputs/train": 30, "examples/train": 30, "noted/duplicate": 24}),
+            {},
+            "split 'eval' .* out of 30 records, 24 of them repeat another, and equal ones stay in",
+        ),
     ],
 )
 def test_refused_in_one_line(found, options, message):
