@@ -123,6 +123,8 @@ def inspect(
 
     seen = found.preview
     if found.columns:
+        if seen.repeated > ValidationConfig().max_duplicate_fraction:
+            options |= {"divide_by": "row", "on_leak": "keep"}
         data = validate(DataConfig, {**options, "columns": found.columns})
         label = found.label or "none"
         named = ", ".join(column.name for column in found.columns[:_NAMED])
@@ -194,10 +196,16 @@ def _write_schema(
     files.write(path, proposal.to_text(schema, inspected.statistics).encode())
     files.write(validation.reference_of(path), reference.SerializeToString())
     files.write(previews.path_beside(path), f"{shown}\n".encode())
+    limits = ValidationConfig(max_duplicate_fraction=1) if _is_coarse(data) else ValidationConfig()
     result = validation.check(
-        inspected, data, schema, ValidationConfig(), schema_path=path, reference=reference
+        inspected, data, schema, limits, schema_path=path, reference=reference
     )
     return result, inspected
+
+
+def _is_coarse(data: DataConfig) -> bool:
+    """Whether rows may well be equal."""
+    return data.divide_by == "row"
 
 
 def write_recipe(
@@ -273,6 +281,8 @@ def _recipe(suggestion: Suggestion, inspected: Inspection, out: str) -> str:
         image_shape=data.image_shape and _yaml(list(data.image_shape)),
         words=suggestion.summary,
         settings={key: _yaml(value) for key, value in suggestion.settings.items()},
+        coarse=_is_coarse(data),
+        several_numbers=sum(not column.kind.discrete for column in data.columns or ()) > 1,
         fit=data.fit,
         rejected=counts["rejected"],
         leaked=counts["leaked"],

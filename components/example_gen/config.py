@@ -116,6 +116,11 @@ class DataConfig(Config):
         le=0.999,
         description="fraction held out if the data have one split, in steps of 0.001",
     )
+    divide_by: Literal["content", "row"] = Field(
+        "content",
+        description="what decides the part of a record if one split is divided: its content, so "
+        "that equal ones stay together, or, of a table, its row, where rows may well be equal",
+    )
     splits: dict[str, str] | None = Field(
         default=None,
         description="glob patterns, relative to path, of train and eval, or of one split; by "
@@ -173,6 +178,8 @@ class DataConfig(Config):
             value = getattr(self, key)
             if value != type(self).model_fields[key].default:
                 raise ValueError(f"{key}: not used with columns, found {value!r}; leave it out")
+        if self.divide_by == "row" and not self.columns:
+            raise ValueError("divide_by: row is for tables; images are divided by their content")
         # Raises for options that the format does not use.
         self.reader()
         return self

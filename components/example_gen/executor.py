@@ -1,5 +1,6 @@
 """Files to prepared tf.Examples in splits, on Beam; every record is accounted for."""
 
+import hashlib
 import json
 import os
 import zlib
@@ -16,6 +17,7 @@ from components.example_gen import ledger
 from components.example_gen.config import DataConfig
 from components.example_gen.formats.reader import Reader
 from components.example_gen.ledger import Line
+from components.example_gen.paths import INSIDE
 from components.example_gen.prepare import BadRecordError, RawImage, RawRow
 
 # Additional outputs of the transforms below.
@@ -38,8 +40,8 @@ def buckets_of(config: DataConfig, splits: Sized) -> dict[str, int]:
     """Of 1000 hash buckets, how many each output split has.
 
     A single split is divided into train and eval, so that a record stays in its split when others
-    are added or removed, and equal records are in the same split. Several are kept as they are, and
-    so is one without `eval_fraction`; that is an empty dictionary.
+    are added or removed and, unless rows are divided, equal ones are in the same split. Several are
+    kept as they are, and so is one without `eval_fraction`; that is an empty dictionary.
     """
     if len(splits) > 1 or config.eval_fraction is None:
         return {}
@@ -101,7 +103,8 @@ def write_examples(
 
     buckets = buckets_of(config, splits)
     names = list(buckets or splits)
-    parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets)
+    by_row = config.divide_by == "row"
+    parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets, by_row)
     events = {"Prepare": found[_EVENTS], "Decide": decided[_EVENTS]}
     for name, part in zip(names, parts, strict=True):
         path = os.path.join(folder, SPLIT_FOLDER + name, write_split.DEFAULT_TF_RECORD_FILE_NAME)
@@ -220,7 +223,7 @@ class _ByDigest(beam.DoFn):
         self._buffers: dict[str, bytearray] = {}
 
     def process(self, element: Element) -> Iterator[tuple[str, bytes]]:
-        split, source, digest, _ = element
+        split, source, digest = element[:3]
         key = digest[:_GROUP_DIGITS]
         buffer = self._buffers.setdefault(key, bytearray())
         for field in (digest, split, source):
@@ -234,7 +237,13 @@ class _ByDigest(beam.DoFn):
         self._buffers = {}
 
 
-def _place(element: Element, _: int, names: list[str], buckets: dict[str, int]) -> int:
+def _place(
+    element: Element, _: int, names: list[str], buckets: dict[str, int], by_row: bool
+) -> int:
     """The index of the output split: that of the input, or a bucket of the hash."""
-    split, digest = element[0], element[2]
+    split, source, digest = element[:3]
+    if by_row:
+        # Its number in the file, not the file's name, which may change.
+        row = source.rpartition(INSIDE)[2]
+        digest = hashlib.sha256(f"{digest} {row}".encode()).hexdigest()
     return names.index(bucket_of(digest, buckets) if buckets else split)

@@ -59,6 +59,7 @@ class Preview:
       channels: 1 if all images are gray, else 3.
       classes: records by label, or by label and name.
       columns: of rows.
+      repeated: the share of the rows that equal an earlier one.
       bad: the records that cannot be read.
       first_bad: the first of them and what is wrong with it; None if there is none.
     """
@@ -70,6 +71,7 @@ class Preview:
     channels: int
     classes: Mapping[str, int]
     columns: Sequence[ColumnPreview]
+    repeated: float
     bad: int
     first_bad: str | None
 
@@ -126,6 +128,7 @@ def preview(reader: Reader, shards: Mapping[str, Sequence], where: str) -> Previ
         channels=max((shape.channels for shape in images), default=1),
         classes=Counter(filter(None, map(_class, sample))),
         columns=[_column(each, [row[each.name] for row in rows]) for each in reader.columns],
+        repeated=1 - len({tuple(row.values()) for row in rows}) / len(rows) if rows else 0.0,
         bad=len(bad),
         first_bad=reason,
     )

@@ -390,6 +390,22 @@ def test_a_table_of_every_type_from_new_to_validate(tmp_path):
         assert (f"column/{name}" in page) == named
 
 
+def test_a_table_of_few_different_rows_is_not_refused_for_it(tmp_path):
+    draw = random.Random(0)
+    rows = [f"{draw.choice('fm')},{draw.choice('abcde')},{draw.randrange(4)}" for _ in range(2000)]
+    (tmp_path / "a.csv").write_text("\n".join(["sex,job,kids", *rows, ""]))
+
+    result = invoke("new", tmp_path / "a.csv", "--out", tmp_path / "out")
+
+    assert result.exit_code == 0, result.output
+    assert "will refuse" not in result.output
+    recipe = config.load(str(tmp_path / "out" / "recipe.yaml"))
+    assert (recipe.data.divide_by, recipe.data.on_leak) == ("row", "keep")
+    assert recipe.validation.max_duplicate_fraction == 1
+    # There is one column of numbers, which correlates with no other.
+    assert set(recipe.evaluator.gate.bounds) == {"column_distance", "two_sample_accuracy"}
+
+
 @pytest.mark.parametrize(
     ("options", "fit"),
     [({}, "exact"), ({"image_shape": [8, 8, 1]}, "crop"), ({"fit": "stretch"}, "stretch")],

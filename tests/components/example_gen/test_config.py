@@ -41,6 +41,7 @@ def test_the_recipe_key_of_the_schema_is_schema():
         ("arrays", "stack", "IdxReader"),
         ("encoding", "cp1252", "IdxReader"),
         ("header", False, "IdxReader"),
+        ("divide_by", "row", "row is for tables"),
         ("shema", "x", "Extra inputs are not permitted"),
     ],
 )

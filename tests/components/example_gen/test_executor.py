@@ -300,6 +300,36 @@ def test_the_split_of_a_row_depends_on_its_numbers_alone(tmp_path, run_example_g
     assert held_out < more_held_out
 
 
+def values_by_row(artifact, split):
+    """The values of a, by the number of the row."""
+    found = {}
+    for record in tf.data.TFRecordDataset(split_files([artifact], split), "GZIP"):
+        feature = tf.train.Example.FromString(record.numpy()).features.feature
+        row = feature[vectors.SOURCE].bytes_list.value[0].decode().rpartition("#")[2]
+        found[row] = feature[vectors.COLUMN + "a"].float_list.value[0]
+    return found
+
+
+def test_equal_rows_may_be_divided_by_their_place(tmp_path, run_example_gen):
+    """They come into both splits, and stay there in another file, with rows behind them."""
+
+    def divided(name, count):
+        path = tmp_path / name
+        path.write_text("a\n" + "".join(f"{n % 3}\n" for n in range(count)))
+        config = DataConfig(path=str(path), columns=("a",), eval_fraction=0.3, divide_by="row")
+        artifact = run_example_gen(config, tmp_path / "out" / name)
+        return [values_by_row(artifact, split) for split in ("train", "eval")]
+
+    train, held_out = divided("once.csv", 300)
+    more_train, more_held_out = divided("again.csv", 350)
+
+    assert len(train) + len(held_out) == 300
+    assert 60 < len(held_out) < 120
+    assert set(train.values()) == set(held_out.values()) == {0, 1, 2}
+    assert train.items() < more_train.items()
+    assert held_out.items() < more_held_out.items()
+
+
 def test_16_bits_of_which_12_are_in_use(tmp_path, run_example_gen):
     pixels = np.random.default_rng(3).integers(0, 4096, (40, 8, 8)).astype(np.uint16)
     np.savez(tmp_path / "a.npz", images=pixels)
