@@ -37,7 +37,7 @@ _TEMPLATE = Path(__file__).with_name("recipe.yaml.jinja")
 _LARGEST_SIDE = 64
 _SIDES = (8, 16, 24, 32, 48, 64)
 _BATCH_OF_IMAGES, _BATCH_OF_ROWS = 32, 128
-_LATENT_DIM = 8
+_LATENT_DIM = 16
 # With fewer images, a discriminator memorises them (Zhao et al. 2020, arXiv:2006.10738).
 _FEW = 10_000
 # Images that a self-supervised extractor should see: 4 epochs of 5000 do (docs/extractors.md).
