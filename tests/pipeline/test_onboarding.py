@@ -295,7 +295,8 @@ def test_a_table_has_columns(tmp_path, monkeypatch, statistics_of):
     assert recipe["data"]["path"] == str(path)
     assert recipe["data"]["columns"] == ["wind", {"name": "température", "type": "integer"}]
     assert recipe["data"]["on_leak"] == "drop"
-    assert recipe["trainer"]["networks"] == {"generator": "mlp", "discriminator": "mlp"}
+    networks = {"generator": "mlp", "discriminator": "mlp", "width": 128}
+    assert recipe["trainer"]["networks"] == networks
     assert "feature_extractor" not in recipe
     assert set(recipe["evaluator"]["gate"]["bounds"]) == {
         "column_distance",
