@@ -52,7 +52,7 @@ _LARGEST_NUMBER = float(np.finfo(np.float32).max)
 # From here on numbers round to infinity in 32 bits; the largest's own text is a little larger.
 _OVERFLOW = 2.0**128 - 2.0**103
 # Up to here float64 holds every whole number.
-_LARGEST_INTEGER = 2**53
+LARGEST_INTEGER = 2**53
 _TRUE, _FALSE = "true", "false"
 
 COLUMN_TYPES: Registry["ColumnType"] = Registry("column type")
@@ -100,7 +100,7 @@ class _Number(ColumnType):
 
     def parse(self, column: "Column", cell: Cell) -> float:
         del column
-        number = _float(cell)
+        number = as_number(cell)
         # Also refuses NaN.
         if number is None or not abs(number) < _OVERFLOW:
             raise ValueError("expected a number (finite, 32 bits)")
@@ -117,8 +117,8 @@ class _Integer(ColumnType):
 
     def parse(self, column: "Column", cell: Cell) -> int:
         del column
-        number = _float(cell)
-        if number is None or not abs(number) <= _LARGEST_INTEGER or number != int(number):
+        number = as_number(cell)
+        if number is None or not abs(number) <= LARGEST_INTEGER or number != int(number):
             raise ValueError("expected a whole number (up to 2^53); or set its type to number")
         return int(number)
 
@@ -264,7 +264,8 @@ def values_of(
     return [None if math.isnan(code) else float(code) for code in codes]
 
 
-def _float(cell: Cell) -> float | None:
+def as_number(cell: Cell) -> float | None:
+    """The number that a cell is, possibly infinite or NaN; None if it is none."""
     if not isinstance(cell, str | int | float | decimal.Decimal) or isinstance(cell, bool):
         return None
     # Python reads 1_000 as a number.

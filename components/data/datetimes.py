@@ -5,7 +5,7 @@ import re
 
 DEFAULT = "%Y-%m-%d %H:%M:%S"
 
-# The directives that graphs can write too; see `components.trainer.data.table_values`.
+# The directives that graphs can write too; see `components.trainer.data.datetime_graphs`.
 DIRECTIVES = ("%Y", "%y", "%m", "%d", "%H", "%M", "%S", "%f", "%b", "%B", "%%")
 _DIRECTIVE = re.compile("%.?")
 _EPOCH = datetime.datetime(1970, 1, 1)

@@ -1,6 +1,7 @@
 """Rows of arrays that may be memory-mapped and larger than memory."""
 
 import mmap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,15 @@ def gather(rows: tf.data.Dataset, arrays: Any) -> tf.data.Dataset:  # noqa: ANN4
     def take(chosen: tf.Tensor) -> Any:  # noqa: ANN401
         return tf.nest.map_structure(lambda tensor: tf.gather(tensor, chosen), content)
 
+    return uncopied_map(rows, take)
+
+
+def uncopied_map(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
+    """`dataset.map(function)`, without copies of the tensors that the function captures."""
     # Optimizing a dataset copies every tensor that it uses.
     options = tf.data.Options()
     options.experimental_optimization.apply_default_optimizations = False
-    return rows.map(take, num_parallel_calls=tf.data.AUTOTUNE).with_options(options)
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE).with_options(options)
 
 
 def _tensor(array: np.ndarray) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """The numbers of the contract between exported generators and those who call them."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -105,3 +106,34 @@ def classes_in_words(class_shares: np.ndarray) -> str:
 def _ranges(numbers: np.ndarray) -> str:
     runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def whole(name: str, values: Any) -> np.ndarray:  # noqa: ANN401
+    """The values of an input as int64 [n]; raises ValueError for what that would change."""
+    found = np.asarray(values)
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iuO"):
+        raise ValueError(
+            f"{name}: {found.dtype} {list(found.shape)}, expected whole numbers, a list of them"
+        )
+    try:
+        exact = found.astype(np.int64)
+    except (OverflowError, TypeError, ValueError):
+        exact = None
+    if exact is None or (found.size and (exact != found).any()):
+        raise ValueError(f"{name}: expected whole numbers in [-2^63, 2^63)")
+    return exact
+
+
+def floats(name: str, values: Any, count: int) -> np.ndarray:  # noqa: ANN401
+    """Those of one of floats as float32 [n], from [n] or from one number for `count` rows.
+
+    Raises:
+      ValueError: for what are no numbers, or not in one dimension.
+    """
+    try:
+        found = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected numbers: {error}") from error
+    if found.ndim > 1:
+        raise ValueError(f"{name}: of shape {list(found.shape)}, expected one number or a list")
+    return found if found.ndim else np.full(count, found)

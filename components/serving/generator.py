@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from components.serving import rows
+from components.serving import contract, rows
 from components.serving.contract import MAX_ROWS, row_seeds
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ class Generator:
           ValueError: for labels of a generator without classes, or of classes that it does not
             have, for other bad values, and for a generator of contract 1.
         """
-        inputs = {"seeds": _whole("seeds", seeds)}
+        inputs = {"seeds": contract.whole("seeds", seeds)}
         if truncation is None:
             return self._sampled("sample", inputs, labels)
-        inputs["truncation"] = _floats("truncation", truncation, len(inputs["seeds"]))
+        inputs["truncation"] = contract.floats("truncation", truncation, len(inputs["seeds"]))
         return self._sampled("sample_truncated", inputs, labels)
 
     def rows(
@@ -162,8 +162,11 @@ class Generator:
         Raises:
           ValueError: as `sample`.
         """
-        inputs = {"seeds": _whole("seeds", seeds), "end_seeds": _whole("end_seeds", end_seeds)}
-        inputs["positions"] = _floats("positions", positions, len(inputs["seeds"]))
+        inputs = {
+            "seeds": contract.whole("seeds", seeds),
+            "end_seeds": contract.whole("end_seeds", end_seeds),
+        }
+        inputs["positions"] = contract.floats("positions", positions, len(inputs["seeds"]))
         return self._sampled("interpolate", inputs, labels)
 
     def draw_labels(self, seeds: Numbers) -> np.ndarray:
@@ -173,7 +176,7 @@ class Generator:
           ValueError: for a generator without classes, and for one of contract 1.
         """
         self._check_contract()
-        return self("draw_labels", seeds=_whole("seeds", seeds))["labels"]
+        return self("draw_labels", seeds=contract.whole("seeds", seeds))["labels"]
 
     def draw(
         self, count: int, seed: int = 0, label: int | None = None, batch_size: int = MAX_ROWS
@@ -284,7 +287,7 @@ class Generator:
         self._check_contract()
         if labels is not None:
             self._check_conditional(labels)
-            inputs = {**inputs, "labels": _whole("labels", labels)}
+            inputs = {**inputs, "labels": contract.whole("labels", labels)}
         # Or the rows of a longer input that are beyond the last call would be ignored.
         count = len(inputs["seeds"])
         for name, values in inputs.items():
@@ -331,30 +334,3 @@ class Generator:
         if signature not in self.signatures:
             found = ", ".join(sorted(self.signatures)) or "none"
             raise ValueError(f"{self.path}: no signature {signature!r}, found: {found}")
-
-
-def _whole(name: str, values: Any) -> np.ndarray:  # noqa: ANN401
-    """int64 [n]; raises ValueError for what a conversion would change."""
-    found = np.asarray(values)
-    if found.ndim != 1 or (found.size and found.dtype.kind not in "iuO"):
-        raise ValueError(
-            f"{name}: {found.dtype} {list(found.shape)}, expected whole numbers, a list of them"
-        )
-    try:
-        exact = found.astype(np.int64)
-    except (OverflowError, TypeError, ValueError):
-        exact = None
-    if exact is None or (found.size and (exact != found).any()):
-        raise ValueError(f"{name}: expected whole numbers in [-2^63, 2^63)")
-    return exact
-
-
-def _floats(name: str, values: Any, count: int) -> np.ndarray:  # noqa: ANN401
-    """float32 [n], from [n] or from one number for `count` rows."""
-    try:
-        found = np.asarray(values, np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected numbers: {error}") from error
-    if found.ndim > 1:
-        raise ValueError(f"{name}: of shape {list(found.shape)}, expected one number or a list")
-    return found if found.ndim else np.full(count, found)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from components.data import mapped
 from components.trainer.data.encoding import Encoding
 from components.trainer.data.sources import Source
 
@@ -56,11 +57,7 @@ class ByColumn(Source):
             places = tf.gather(starts, labels) + within
             return {"real": tf.gather(data, tf.gather(rows, places)), "labels": labels}
 
-        options = tf.data.Options()
-        # Optimizing a dataset copies every tensor that it uses.
-        options.experimental_optimization.apply_default_optimizations = False
-        steps = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
-        return steps.map(draw, num_parallel_calls=tf.data.AUTOTUNE).with_options(options)
+        return mapped.uncopied_map(tf.data.Dataset.range(first, np.iinfo(np.int64).max), draw)
 
 
 def by_column(vectors: np.ndarray, encoding: Encoding) -> ByColumn:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from components.trainer.networks import fused, spectral
@@ -71,18 +72,18 @@ class RowOutput(keras.layers.Layer):
         raw, noise = tf.cast(raw, tf.float32), tf.cast(noise, tf.float32)
         numbers = raw.shape[-1] - sum(self.groups)
         scores = (raw[:, numbers:] + _gumbel(noise)) / self.temperature
-        parts = [tf.tanh(raw[:, :numbers])]
-        asked = tf.zeros_like(scores)
-        if self.given and labels is not None:
-            asked = tf.one_hot(tf.gather(self.given, labels), sum(self.groups))
-        for group, wanted in zip(
-            tf.split(scores, self.groups, axis=1), tf.split(asked, self.groups, axis=1), strict=True
-        ):
+        parts = []
+        for group in tf.split(scores, self.groups, axis=1):
             soft = tf.nn.softmax(group)
             hard = tf.one_hot(tf.argmax(group, axis=1), group.shape[-1])
-            made = soft + tf.stop_gradient(hard - soft)
-            parts.append(made * (1.0 - tf.reduce_sum(wanted, axis=1, keepdims=True)) + wanted)
-        return tf.concat(parts, axis=1)
+            parts.append(soft + tf.stop_gradient(hard - soft))
+        chosen = tf.concat(parts, axis=1)
+        if self.given and labels is not None:
+            of_group = np.repeat(np.arange(len(self.groups)), self.groups)
+            given = tf.gather(self.given, labels)
+            replaced = tf.gather(of_group, given)[:, tf.newaxis] == of_group
+            chosen = tf.where(replaced, tf.one_hot(given, sum(self.groups)), chosen)
+        return tf.concat([tf.tanh(raw[:, :numbers]), chosen], axis=1)
 
 
 def _gumbel(normal: tf.Tensor) -> tf.Tensor:

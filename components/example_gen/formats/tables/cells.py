@@ -9,7 +9,7 @@ import reprlib
 from collections import Counter
 from typing import NamedTuple
 
-from components.data.columns import MISSING, Cell
+from components.data.columns import MISSING, Cell, as_number
 
 # A column is numeric although one of this many cells is not: such a row is a bad record.
 _ONE_IN = 10
@@ -153,17 +153,6 @@ def is_number(text: str) -> bool:
 def is_class(text: str) -> bool:
     """Whether text can be a class: anything except a number that is not whole."""
     return as_number(text) is None or text.lstrip("+-").isdigit()
-
-
-def as_number(text: str) -> float | None:
-    """The number that text is, possibly infinite or NaN; None if it is none."""
-    # Python reads 1_000 as a number.
-    if "_" in text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 @functools.lru_cache(_MOST_COUNTED)

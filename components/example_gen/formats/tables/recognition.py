@@ -4,16 +4,14 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from components.data.columns import COLUMN_TYPES, Cell, Column
+from components.data.columns import COLUMN_TYPES, LARGEST_INTEGER, Cell, Column, as_number
 from components.example_gen.formats.tables import dates
-from components.example_gen.formats.tables.cells import Cells, as_number
+from components.example_gen.formats.tables.cells import Cells
 
 # With fewer rows nothing is said of ids and constants.
 _ENOUGH = 20
 # A column of names has at most this many, and each twice on average.
 _MOST_NAMES = 500
-# Up to here float64 holds every whole number.
-_LARGEST_INTEGER = 2**53
 _ID = re.compile(r"(?i:(.*[\W_])?(id|uuid|guid|key|index))|.*[a-z](Id|ID)")
 _UNREAD_TIME = re.compile(r".*\d:\d\d.*( ?[AP]M|[+-]\d\d:?\d\d)", re.IGNORECASE)
 
@@ -74,7 +72,7 @@ def _is_integer(cells: Cells, there: Sequence[Cell]) -> bool:
     if not _is_number(cells, there):
         return False
     numbers = (as_number(str(cell)) for cell in there)
-    return all(n is None or (n.is_integer() and abs(n) <= _LARGEST_INTEGER) for n in numbers)
+    return all(n is None or (n.is_integer() and abs(n) <= LARGEST_INTEGER) for n in numbers)
 
 
 def _is_number(cells: Cells, there: Sequence[Cell]) -> bool:
@@ -98,7 +96,7 @@ def _number_id(name: str, cells: Cells, there: Sequence[Cell]) -> str:
         return ""
     if cells.increasing:
         return f"an id: the first {cells.total} rows hold different, increasing whole numbers"
-    if _ID.fullmatch(name) or max(abs(float(cell)) for cell in there) > _LARGEST_INTEGER:
+    if _ID.fullmatch(name) or max(abs(float(cell)) for cell in there) > LARGEST_INTEGER:
         return f"an id: the first {cells.total} rows hold different whole numbers"
     return ""
 
