@@ -215,12 +215,14 @@ def _columns(source: Generator | Dataset, others: Sequence[Dataset]) -> Sequence
     if isinstance(source, Generator):
         # One that tells no more than names makes numbers.
         return source.table or [Column(name=name) for name in source.columns or ()]
+    # A column that is not worth learning from fakes, such as a constant, may be one in real rows.
+    names = [column.name for column in source.columns or ()]
+    names += [each.name for each in others[0].columns or () if each.name in source.others]
     found = []
-    for column in source.columns or ():
-        same = [
-            each for other in others for each in other.columns or () if each.name == column.name
+    for name in names:
+        every = [
+            each for table in (*others, source) for each in table.columns or () if each.name == name
         ]
-        every = [*same, column]
         first = min(every, key=lambda each: _TYPES.index(each.type))
         missing = any(each.missing for each in every)
         found.append(first.model_copy(update={"missing": missing}))

@@ -46,6 +46,7 @@ class Dataset:
       splits: by split, the patterns of the latest span and version.
       columns: of rows; None for images.
       label: the column of labels of an inspected table.
+      others: the names of its columns that are left out.
       names: the files and folders that the path names, relative to `base`; None for all of them.
     """
 
@@ -56,6 +57,7 @@ class Dataset:
     splits: Mapping[str, str]
     columns: Sequence[Column] | None = None
     label: str | None = None
+    others: Sequence[str] = ()
     names: Sequence[str] | None = None
 
     @property
@@ -181,7 +183,8 @@ def inspect(
     reader = table.TableReader(columns=seen.columns, **reading)
     for line in seen.remarks:
         reader.remark(line)
-    return _find(path, reader, where, seen.columns, seen.label, splits=splits)
+    found = _find(path, reader, where, seen.columns, seen.label, splits=splits)
+    return dataclasses.replace(found, others=seen.others)
 
 
 def _find(
@@ -198,7 +201,7 @@ def _find(
     else:
         found = reader.splits(where.base, where.names)
         patterns = where.patterns(found)
-    return Dataset(path, reader, where.base, patterns, found, columns, label, where.names)
+    return Dataset(path, reader, where.base, patterns, found, columns, label, names=where.names)
 
 
 def _columns_of(file: str) -> dict[str, Column]:

@@ -544,3 +544,23 @@ def test_rows_of_every_type_are_read_as_the_same_columns(monkeypatch, tmp_path):
         out=str(tmp_path / "again"),
     )
     assert _values(kept) == _values(evaluation)
+
+
+def test_a_column_that_has_collapsed_is_compared_and_not_left_out(tmp_path):
+    def write(name, seed, kind):
+        draw = np.random.default_rng(seed)
+        rows = [f"{draw.normal():.4f},{kind(draw)},{kind(draw)}" for _ in range(200)]
+        (tmp_path / name).write_text("\n".join(["wind,kind,place", *rows]))
+        return str(tmp_path / name)
+
+    real = write("real.csv", 0, lambda draw: draw.choice(["a", "b"]))
+    # A generator that makes one kind only: `new` would leave the column out as a constant.
+    fakes = write("fakes.csv", 1, lambda draw: "a")
+
+    evaluation = standalone.evaluate(fakes, real, extractor="identity", out=str(tmp_path / "out"))
+
+    distances = {row.name: row.distance.value for row in evaluation.vectors.columns}
+    assert set(distances) == {"wind", "kind", "place"}
+    assert min(distances["kind"], distances["place"]) == pytest.approx(0.5, abs=0.1)
+    assert evaluation.scores["model"]["two_sample_accuracy"].value > 0.8
+    assert not evaluation.blessed

@@ -28,11 +28,13 @@ class Table:
     Attributes:
       columns: those to learn, with their types.
       label: that of the column of labels, if any.
+      others: the names of further columns that all files have.
       remarks: what is left out and why, and which columns have bad rows, a line each.
     """
 
     columns: tuple[Column, ...]
     label: str | None
+    others: tuple[str, ...] = ()
     remarks: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
 
@@ -72,7 +74,8 @@ def inspect(
         for path, file in zip(files, tables, strict=True):
             check_unique(path, file.names, keys)
         columns = [found.wanted(each) for each in wanted]
-        return Table(tuple(columns), label, tuple(found.remarks(columns, label)))
+        left, said = found.others(columns, label), found.remarks(columns, label)
+        return Table(tuple(columns), label, left, tuple(said))
     columns = found.learnable(label)
     remarks = [*found.remarks(columns, label), *found.left_out(columns, label)]
     if not columns:
@@ -81,7 +84,7 @@ def inspect(
         raise ValueError(f"{files[0]}: no column to learn; found {names or 'none'}{first}")
     for path, file in zip(files, tables, strict=True):
         check_unique(path, file.names, {each.name: "rename one of them" for each in columns})
-    return Table(tuple(columns), label, tuple(remarks))
+    return Table(tuple(columns), label, found.others(columns, label), tuple(remarks))
 
 
 class _Found:
@@ -158,6 +161,11 @@ class _Found:
         if recognised.column is None:
             raise ValueError(f"{self.sources[column]}: column {column!r}: {recognised.reason}")
         return recognised.column
+
+    def others(self, columns: Sequence[Column], label: str | None) -> tuple[str, ...]:
+        """The names of the columns that all files have but these."""
+        taken = {column.name for column in columns} | {label, ""}
+        return tuple(each for each in self.cells if each not in taken and each not in self.lacking)
 
     def remarks(self, columns: Sequence[Column], label: str | None) -> Iterator[str]:
         """What may not be as intended in columns that are read."""
