@@ -45,6 +45,9 @@ _LEARNT_FROM, _MOST_EPOCHS = 20_000, 12
 # Keys of the section `data` that can be given; those that readers need come first.
 _OF_READERS = ("arrays", "encoding", "header", "features")
 SETTINGS = (*_OF_READERS, "columns", "bits", "background", "filter", "max_pixels")
+# Rows of a table that repeat another, from which on they may well be equal; and what follows.
+_MOST_REPEATED = ValidationConfig().max_duplicate_fraction
+_COARSE = {"divide_by": "row", "on_leak": "keep"}
 # Columns that the summary of a table names.
 _NAMED = 20
 # Least size of the smallest class for a classifier to learn from.
@@ -123,8 +126,8 @@ def inspect(
 
     seen = found.preview
     if found.columns:
-        if seen.repeated > ValidationConfig().max_duplicate_fraction:
-            options |= {"divide_by": "row", "on_leak": "keep"}
+        if seen.repeated > _MOST_REPEATED:
+            options |= _COARSE
         data = validate(DataConfig, {**options, "columns": found.columns})
         label = found.label or "none"
         named = ", ".join(column.name for column in found.columns[:_NAMED])
@@ -185,12 +188,20 @@ def write_schema(suggestion: Suggestion, path: str, log: Callable[[str], None]) 
 
 def _write_schema(
     suggestion: Suggestion, path: str, log: Callable[[str], None]
-) -> tuple[ValidationResult, Inspection]:
+) -> tuple[ValidationResult, Inspection, Suggestion]:
     shown = previews.text(suggestion.found)
     for text in (suggestion.summary, shown):
         log(text)
     data = suggestion.data
     inspected = local.inspect(data, log)
+    counts = inspected.ledger.properties
+    repeated = counts["duplicates"] > _MOST_REPEATED * counts["examples"]
+    if data.columns and repeated and not _is_coarse(data):
+        # Of many rows, the preview has seen too few to tell.
+        log("many rows are equal: read again, to divide them by row and not by content")
+        data = data.model_copy(update=_COARSE)
+        suggestion = dataclasses.replace(suggestion, data=data)
+        inspected = local.inspect(data, log)
     schema = proposal.propose(inspected.statistics, data.spec)
     reference = proposal.compared(inspected.statistics[TRAIN_SPLIT], schema)
     files.write(path, proposal.to_text(schema, inspected.statistics).encode())
@@ -200,7 +211,7 @@ def _write_schema(
     result = validation.check(
         inspected, data, schema, limits, schema_path=path, reference=reference
     )
-    return result, inspected
+    return result, inspected, suggestion
 
 
 def _is_coarse(data: DataConfig) -> bool:
@@ -231,7 +242,9 @@ def write_recipe(
     """
     with files.atomic_folder(out) as folder:
         suggestion = inspect(path, **options)
-        result, inspected = _write_schema(suggestion, os.path.join(folder, SCHEMA_FILE), log)
+        result, inspected, suggestion = _write_schema(
+            suggestion, os.path.join(folder, SCHEMA_FILE), log
+        )
         text = _recipe(suggestion, inspected, out)
         recipe = os.path.join(folder, RECIPE_FILE)
         files.write(recipe, text.encode())

@@ -391,15 +391,28 @@ def test_a_table_of_every_type_from_new_to_validate(tmp_path):
         assert (f"column/{name}" in page) == named
 
 
-def test_a_table_of_few_different_rows_is_not_refused_for_it(tmp_path):
+@pytest.mark.parametrize(
+    ("rows", "largest"),
+    [
+        (2000, (2, 5, 4)),
+        # Of these, the rows that the preview looks at hardly ever repeat.
+        (6000, (20, 20, 20)),
+    ],
+)
+def test_a_table_whose_rows_may_be_equal_is_not_refused_for_it(tmp_path, rows, largest):
     draw = random.Random(0)
-    rows = [f"{draw.choice('fm')},{draw.choice('abcde')},{draw.randrange(4)}" for _ in range(2000)]
-    (tmp_path / "a.csv").write_text("\n".join(["sex,job,kids", *rows, ""]))
+    made = [
+        ",".join("abcdefghijklmnopqrst"[draw.randrange(most)] for most in largest[:2])
+        + f",{draw.randrange(largest[2])}"
+        for _ in range(rows)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["sex,job,kids", *made, ""]))
 
     result = invoke("new", tmp_path / "a.csv", "--out", tmp_path / "out")
 
     assert result.exit_code == 0, result.output
     assert "will refuse" not in result.output
+    assert ("read again" in result.output) == (rows > 5000)
     recipe = config.load(str(tmp_path / "out" / "recipe.yaml"))
     assert (recipe.data.divide_by, recipe.data.on_leak) == ("row", "keep")
     assert recipe.validation.max_duplicate_fraction == 1
