@@ -147,6 +147,32 @@ def _points(name, real, fake, **options):
     return seen[-1].numpy()
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"), [("r1", 16 / 2), ("r2", 16 / 2), ("gradient_penalty", (4 - 1) ** 2)]
+)
+def test_a_pack_has_one_slope(name, expected):
+    """Σ 2xᵢ of the four values in a pack of two has slope 4, that of one datum would be √8."""
+    data = _data(6, 2)
+
+    def score(data):
+        return 2 * tf.reduce_sum(tf.reshape(data, [-1, 4]), axis=1, keepdims=True)
+
+    assert float(_penalise(penalties.make(name), score, data)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_data_of_a_pack_lie_between_real_and_fake_at_the_same_share():
+    seen = []
+
+    def score(data):
+        seen.append(data)
+        return tf.reduce_sum(tf.reshape(data, [-1, 4]), axis=1, keepdims=True)
+
+    _penalise(penalties.make("gradient_penalty"), score, tf.ones([6, 2]), tf.zeros([6, 2]))
+    shares = seen[-1].numpy().reshape(3, 4)
+    assert (shares == shares[:, :1]).all()
+    assert len(np.unique(shares)) == 3
+
+
 def test_gradient_penalty_is_taken_at_random_points_between_real_and_fake():
     real, fake = tf.ones([4000, 3]), -tf.ones([4000, 3])
     points = _points("gradient_penalty", real, fake)
