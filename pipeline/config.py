@@ -9,6 +9,7 @@ import pydantic
 import yaml
 from pydantic import Field, field_validator
 
+from components.common import hardware
 from components.common.config import Config, validate
 from components.converter.config import ConverterConfig
 from components.data.examples import TRAIN_SPLIT
@@ -84,6 +85,13 @@ class Recipe(Config):
     def with_section(self, name: str, **values: object) -> "Recipe":
         """A copy with other values in the section `name`, which are not validated."""
         return self.model_copy(update={name: getattr(self, name).model_copy(update=values)})
+
+    def settled(self) -> "Recipe":
+        """With what the recipe leaves to this machine; call it before TensorFlow computes."""
+        trainer = self.trainer.settled()
+        if trainer.precision == "mixed_bfloat16":
+            hardware.share_cores()
+        return self.model_copy(update={"trainer": trainer})
 
     def to_yaml(self) -> str:
         """The resolved configuration."""

@@ -92,7 +92,11 @@ def assemble(
         generator,
         discriminator,
         options=options,
-        float32_discriminator=pair.float32_discriminator() if weighted else pair.discriminator,
+        float32_discriminator=(
+            pair.float32_discriminator()
+            if any(entry.float32 for entry in weighted)
+            else pair.discriminator
+        ),
         loss=loss,
         penalties=weighted,
         augment=augment,
@@ -157,7 +161,8 @@ def _penalties(
         penalty = penalties.make(config.name, **config.options)
         weight = penalty.default_weight if config.weight is None else config.weight
         variable = hyperparameters.add(f"{config.name}_weight", weight)
-        weighted.append(WeightedPenalty(config.name, penalty, variable, config.interval))
+        exact = config.precision == "float32"
+        weighted.append(WeightedPenalty(config.name, penalty, variable, config.interval, exact))
     return weighted
 
 

@@ -59,7 +59,7 @@ def GANTrainer(
       code_version: from `trainer_version`.
       extractor: features for the metrics measured during training; default: pixels.
     """
-    settings = TrainerConfig.model_validate_json(config)
+    settings = TrainerConfig.model_validate_json(config).settled()
     # Before TensorFlow is used for anything, or a cluster could not be joined any more.
     strategy = devices.strategy(settings.wait_for_workers_minutes)
     workers = Workers(strategy)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.common import plugins
+from components.common import hardware, plugins
 from components.common.config import Config, name_in
 from components.common.registry import Registry
 from components.trainer import networks
@@ -128,6 +128,11 @@ class PenaltyConfig(Config):
     interval: int = Field(
         1, ge=1, description="steps between computations; the weight is multiplied by it"
     )
+    precision: Literal["float32", "networks"] = Field(
+        "float32",
+        description="float32: of a copy of the discriminator that shares its weights; networks: as "
+        "the discriminator computes, which saves that copy's passes where `precision` is mixed",
+    )
     options: dict[str, Any] = Field({}, description="further options of the penalty")
 
     @model_validator(mode="after")
@@ -238,8 +243,10 @@ class TrainerConfig(TrainingConfig):
     images: int = Field(
         ge=1, description="length of training in images: generator updates times batch size"
     )
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        "float32", description="compute precision; weights, losses and the export are float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "auto",
+        description="compute precision; weights, losses and the export are float32; auto: "
+        "mixed_bfloat16 where that is faster, else float32",
     )
     numbers: Numbers = Field(
         "ranks",
@@ -249,6 +256,17 @@ class TrainerConfig(TrainingConfig):
     callbacks: tuple[Annotated[str, AfterValidator(_import_path)], ...] = Field(
         (), description="module:function of your own callbacks, called after the built-in ones"
     )
+
+    def settled(self) -> "TrainerConfig":
+        """With the precision that `auto` takes on this machine."""
+        if self.precision != "auto":
+            return self
+        named = (GENERATORS, self.networks.generator), (DISCRIMINATORS, self.networks.discriminator)
+        faster = hardware.has_bfloat16() and all(
+            name in registry.names() and registry.get(name).faster_in_bfloat16
+            for registry, name in named
+        )
+        return self.model_copy(update={"precision": "mixed_bfloat16" if faster else "float32"})
 
     @property
     def plugin_names(self) -> list[str]:

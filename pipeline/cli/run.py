@@ -23,7 +23,7 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     from pipeline import config, previews
 
     command.add_recipe_folder(recipe)
-    resolved = config.load(recipe, overrides)
+    resolved = config.load(recipe, overrides).settled()
     data = config.check_data(resolved)
     if dry_run:
         command.progress(previews.text(data))

@@ -93,13 +93,15 @@ class _ArraySource(Source):
         if self.labels is not None:
             columns["labels"] = self.labels
 
-        def order(epoch: tf.Tensor) -> tf.data.Dataset:
-            stream = tf.random.experimental.stateless_fold_in([seed, _ORDER_STREAM], epoch)
+        def order(index: tf.Tensor) -> tf.Tensor:
+            stream = tf.random.experimental.stateless_fold_in([seed, _ORDER_STREAM], index)
             shuffled = tf.random.experimental.stateless_shuffle(tf.range(count), stream)
-            return tf.data.Dataset.from_tensor_slices(shuffled)
+            return shuffled[tf.where(index == epoch, within, 0) :]
 
-        indices = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).flat_map(order).skip(within)
-        rows = indices.batch(size, drop_remainder=True).map(lambda indices: indices[own])
+        # Whole epochs are cut into batches: an element per index would cost as much as a small
+        # network's step.
+        orders = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).map(order)
+        rows = orders.rebatch(size, drop_remainder=True).map(lambda indices: indices[own])
         return mapped.gather(rows, columns)
 
 

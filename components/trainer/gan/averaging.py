@@ -17,7 +17,10 @@ def update_average(
     """
 
     def towards(average: tf.Variable, value: tf.Tensor) -> None:
-        average.assign_sub((1.0 - decay) * (average - value))
+        # One op less than assign_sub of the product.
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=average.handle, alpha=1.0 - decay, delta=average - value
+        )
 
     for averaged, weight in zip(average.weights, network.weights, strict=True):
         if weight.dtype == "float32":

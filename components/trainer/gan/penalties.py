@@ -18,6 +18,7 @@ from components.trainer.devices import mean_over_replicas
 from components.trainer.gan.rng import StatelessRng
 
 Score = Callable[[tf.Tensor], tf.Tensor]
+Slopes = Callable[[], tf.Tensor]
 
 # Keeps the gradient of the square root finite if the discriminator is flat.
 _EPSILON = 1e-12
@@ -30,12 +31,24 @@ class PenaltyBatch(NamedTuple):
       real: float32 data [n, ...] in [-1, 1].
       fake: float32 data of the same shape; no gradient flows to the generator.
       real_logits, fake_logits: the discriminator's logits for the augmented data.
+      real_slopes, fake_slopes: compute the gradient of the sum of these logits with respect to the
+        data, of the data's shape and dtype. They differentiate what the loss has computed already,
+        so a penalty that needs no other data costs no forward pass.
     """
 
     real: tf.Tensor
     fake: tf.Tensor
     real_logits: tf.Tensor
     fake_logits: tf.Tensor
+    real_slopes: Slopes
+    fake_slopes: Slopes
+
+    def rescored(self, score: Score) -> "PenaltyBatch":
+        """With the slopes of another discriminator, which are computed when they are asked for."""
+        return self._replace(
+            real_slopes=lambda: scored(score, self.real)[1](),
+            fake_slopes=lambda: scored(score, self.fake)[1](),
+        )
 
 
 class Penalty(tf.Module, abc.ABC):
@@ -65,9 +78,9 @@ class Penalty(tf.Module, abc.ABC):
         """The mean penalty of a batch, a float32 scalar; call it in a replica context.
 
         Args:
-          score: the discriminator in float32: maps float32 data [n, ...] to logits, updates no
-            state.
-          batch: the data, and the logits that enter the loss.
+          score: the discriminator for other data: maps float32 data [n, ...] to logits, updates
+            no state.
+          batch: the data, the logits that enter the loss, and their slopes.
           rng: random numbers of the step.
         """
 
@@ -87,8 +100,9 @@ def make(name: str, **options: Any) -> Penalty:  # noqa: ANN401
 
     D(x) = 3 x has a slope of 3 everywhere, so R1 is 3²/2:
 
-    >>> batch = PenaltyBatch(tf.ones([4, 1]), tf.zeros([4, 1]), tf.ones([4, 1]), tf.ones([4, 1]))
-    >>> float(make("r1")(lambda x: 3.0 * x, batch, StatelessRng(seed=0, step=0)))
+    >>> x = tf.ones([4, 1])
+    >>> batch = PenaltyBatch(x, x, 3 * x, 3 * x, lambda: 3 * x, lambda: 3 * x)
+    >>> float(make("r1")(lambda x: 3 * x, batch, StatelessRng(seed=0, step=0)))
     4.5
     """
     return PENALTIES.get(name)(check(name, **options))
@@ -102,19 +116,25 @@ def check(name: str, **options: Any) -> Config:  # noqa: ANN401
         raise ValueError(f"penalty {name!r}: {error}") from error
 
 
-def _squared_slopes(score: Score, data: tf.Tensor) -> tf.Tensor:
-    """||∇D||² at each datum or pack of data, [n]; differentiable with respect to D's weights."""
+def scored(score: Score, data: tf.Tensor) -> tuple[tf.Tensor, Slopes]:
+    """The logits of data, and what computes the gradient of their sum; see `PenaltyBatch`."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(data)
         logits = score(data)
-        total = tf.reduce_sum(logits)
-    slopes = tf.reshape(tape.gradient(total, data), [tf.shape(logits)[0], -1])
-    return tf.reduce_sum(tf.square(slopes), axis=1)
+        total = tf.reduce_sum(tf.cast(logits, tf.float32))
+    return logits, lambda: tape.gradient(total, data)
 
 
-def _slopes(score: Score, data: tf.Tensor) -> tf.Tensor:
+def _squared_norms(slopes: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """||∇D||² at each datum or pack of data, [n]; differentiable with respect to D's weights."""
+    flat = tf.reshape(tf.cast(slopes, tf.float32), [tf.shape(logits)[0], -1])
+    return tf.reduce_sum(tf.square(flat), axis=1)
+
+
+def _norms_at(score: Score, data: tf.Tensor) -> tf.Tensor:
     """||∇D|| at each datum or pack, [n]."""
-    return tf.sqrt(_squared_slopes(score, data) + _EPSILON)
+    logits, slopes = scored(score, data)
+    return tf.sqrt(_squared_norms(slopes(), logits) + _EPSILON)
 
 
 def _one_per_logit(rng: StatelessRng, batch: PenaltyBatch) -> tf.Tensor:
@@ -143,7 +163,7 @@ class GradientPenalty(Penalty):
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
         alpha = _one_per_logit(rng, batch)
         between = alpha * batch.real + (1.0 - alpha) * batch.fake
-        excess = _slopes(score, between) - self.options.target
+        excess = _norms_at(score, between) - self.options.target
         if self.options.one_sided:
             excess = tf.nn.relu(excess)
         return tf.reduce_mean(tf.square(excess))
@@ -159,7 +179,7 @@ class R1(Penalty):
     default_weight = 1.0
 
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
-        return 0.5 * tf.reduce_mean(_squared_slopes(score, batch.real))
+        return 0.5 * tf.reduce_mean(_squared_norms(batch.real_slopes(), batch.real_logits))
 
 
 @PENALTIES.register("r2")
@@ -169,7 +189,7 @@ class R2(Penalty):
     default_weight = 1.0
 
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
-        return 0.5 * tf.reduce_mean(_squared_slopes(score, batch.fake))
+        return 0.5 * tf.reduce_mean(_squared_norms(batch.fake_slopes(), batch.fake_logits))
 
 
 @PENALTIES.register("dragan")
@@ -193,7 +213,7 @@ class DRAGAN(Penalty):
         deviation = tf.sqrt(mean_over_replicas(tf.reduce_mean(tf.square(real - mean))))
         noise = self.options.noise_scale * deviation * rng.uniform(*real.shape)
         around = real + _one_per_logit(rng, batch) * noise
-        return tf.reduce_mean(tf.square(_slopes(score, around) - 1.0))
+        return tf.reduce_mean(tf.square(_norms_at(score, around) - 1.0))
 
 
 @PENALTIES.register("lecam")

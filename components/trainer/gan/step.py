@@ -11,10 +11,9 @@ import tensorflow as tf
 
 from components.data import examples
 from components.trainer import devices
-from components.trainer.gan import optimizers
+from components.trainer.gan import optimizers, penalties
 from components.trainer.gan.losses import Loss
 from components.trainer.gan.network_pair import logits_of, with_labels
-from components.trainer.gan.penalties import Penalty, PenaltyBatch, Score
 from components.trainer.gan.rng import StatelessRng
 
 if TYPE_CHECKING:
@@ -47,12 +46,14 @@ class WeightedPenalty(NamedTuple):
       penalty: computes it.
       weight: a number, or the variable that a schedule sets before each step.
       interval: the penalty is computed every `interval` steps, with its weight multiplied by it.
+      float32: whether it is computed in float32 even where the discriminator is not.
     """
 
     name: str
-    penalty: Penalty
+    penalty: penalties.Penalty
     weight: Any
     interval: int
+    float32: bool
 
 
 class _Batch(NamedTuple):
@@ -88,7 +89,7 @@ class Step:
     Args:
       generator, discriminator: the players.
       options: the training options.
-      float32_discriminator: computes the penalties, with the discriminator's weights; the
+      float32_discriminator: computes penalties in float32, with the discriminator's weights; the
         discriminator itself if that computes in float32.
       loss: the adversarial loss.
       penalties: added to the discriminator's loss.
@@ -134,12 +135,21 @@ class Step:
         fake = tf.stop_gradient(fakes.data)
         with tf.GradientTape() as tape:
             # Two passes: batch statistics of reals and fakes must not mix.
-            real_logits, real_classes = self._score(batch.real, batch.labels, rng)
-            fake_logits, fake_classes = self._score(fake, batch.labels, rng)
-            data = PenaltyBatch(batch.real, fake, real_logits, fake_logits)
+            classes: list[tf.Tensor | None] = []
+
+            def score(values: tf.Tensor) -> tf.Tensor:
+                logits, of_classes = self._score(values, batch.labels, rng)
+                classes.append(of_classes)
+                return logits
+
+            real_logits, real_slopes = penalties.scored(score, batch.real)
+            fake_logits, fake_slopes = penalties.scored(score, fake)
+            data = penalties.PenaltyBatch(
+                batch.real, fake, real_logits, fake_logits, real_slopes, fake_slopes
+            )
             terms = [
                 _Term("discriminator_loss", self._loss.discriminator(real_logits, fake_logits)),
-                *self._class_loss("discriminator", batch.labels, real_classes, fake_classes),
+                *self._class_loss("discriminator", batch.labels, *classes),
                 *self._penalise(data, batch.labels, rng, due),
             ]
             loss = self._replica_loss(self._discriminator, terms)
@@ -256,28 +266,33 @@ class Step:
 
     def _penalise(
         self,
-        data: PenaltyBatch,
+        data: penalties.PenaltyBatch,
         labels: tf.Tensor | None,
         rng: StatelessRng,
         due: tuple[bool, ...],
     ) -> Iterator[_Term]:
         """The penalties that are due."""
-        for (name, penalty, weight, interval), is_due in zip(self._penalties, due, strict=True):
+        computed = {False: (self._stateless(self._discriminator.network, labels, rng), data)}
+        computed[True] = computed[False]
+        if self._float32_discriminator is not self._discriminator.network:
+            score = self._stateless(self._float32_discriminator, labels, rng)
+            computed[True] = (score, data.rescored(score))
+        for entry, is_due in zip(self._penalties, due, strict=True):
             if is_due:
-                value = penalty(self._float32_score(labels, rng), data, rng)
-                yield _Term(name, value, interval * weight)
+                value = entry.penalty(*computed[entry.float32], rng)
+                yield _Term(entry.name, value, entry.interval * entry.weight)
 
-    def _float32_score(self, labels: tf.Tensor | None, rng: StatelessRng) -> Score:
-        """The discriminator in float32, as a stateless function."""
-        network = self._discriminator.network
-        trainable = [tf.convert_to_tensor(variable) for variable in network.trainable_variables]
-        fixed = [tf.convert_to_tensor(variable) for variable in network.non_trainable_variables]
+    def _stateless(
+        self, network: keras.Model, labels: tf.Tensor | None, rng: StatelessRng
+    ) -> penalties.Score:
+        """The discriminator, or a copy of it, as a function that updates no state."""
+        weights = self._discriminator.network
+        trainable = [tf.convert_to_tensor(variable) for variable in weights.trainable_variables]
+        fixed = [tf.convert_to_tensor(variable) for variable in weights.non_trainable_variables]
 
         def score(values: tf.Tensor) -> tf.Tensor:
             inputs = self._discriminator_inputs(values, labels, rng)
-            outputs, _ = self._float32_discriminator.stateless_call(
-                trainable, fixed, inputs, training=True
-            )
+            outputs, _ = network.stateless_call(trainable, fixed, inputs, training=True)
             return logits_of(outputs)[0]
 
         return score

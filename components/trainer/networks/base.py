@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.common import hardware
 from components.common.registry import Registry, nearest
 from components.trainer.networks import fused, layers, maps, spectral
 
@@ -44,6 +45,8 @@ class Network(keras.Model, abc.ABC):
     kind: str
     supports: frozenset[str] = frozenset()
     images_only = False
+    # Where the hardware has bfloat16; what `precision: auto` takes.
+    faster_in_bfloat16 = True
     # Set by Generator and Discriminator.
     registry: Registry
     conditionings: tuple[str, ...]
@@ -61,6 +64,8 @@ class Network(keras.Model, abc.ABC):
         dtype: str = "float32",
     ) -> None:
         super().__init__(dtype=dtype)
+        if self.compute_dtype == "bfloat16":
+            hardware.share_cores()
         self.data_shape = tuple(int(size) for size in data_shape)
         self.num_classes = num_classes
         self.conditioning = conditioning or self.conditionings[0]
@@ -113,7 +118,7 @@ class Network(keras.Model, abc.ABC):
 
     def leaky_relu(self) -> keras.layers.Layer:
         """LeakyReLU with a slope of 0.2."""
-        return keras.layers.LeakyReLU(0.2, dtype=self.dtype_policy)
+        return fused.LeakyReLU(0.2, dtype=self.dtype_policy)
 
     def attention(self) -> keras.layers.Layer:
         """A block of self-attention."""

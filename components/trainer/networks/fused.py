@@ -4,6 +4,9 @@ Keras 3 implements batch normalisation and Adam with dozens of small ops, which 
 much as a convolution. The classes here compute the same values behind the same interfaces.
 """
 
+import functools
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -84,9 +87,9 @@ class BatchNormalization(keras.layers.Layer):
         self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         # The op expects images, so pass a vector as an image of one pixel.
-        flat = inputs.shape.rank == 2
+        flat, channels = inputs.shape.rank == 2, inputs.shape[-1]
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs[:, tf.newaxis, tf.newaxis, :] if flat else inputs,
+            x=tf.reshape(inputs, [-1, 1, 1, channels]) if flat else inputs,
             scale=gamma,
             offset=beta,
             mean=[] if training else tf.convert_to_tensor(self.moving_mean),
@@ -94,7 +97,7 @@ class BatchNormalization(keras.layers.Layer):
             epsilon=self.epsilon,
             is_training=training,
         )
-        return (outputs[:, 0, 0, :] if flat else outputs), mean, variance
+        return (tf.reshape(outputs, [-1, channels]) if flat else outputs), mean, variance
 
     def _across_replicas(
         self,
@@ -119,6 +122,35 @@ class BatchNormalization(keras.layers.Layer):
 
     def get_config(self) -> dict[str, object]:
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable("tfx_gan")
+class LeakyReLU(keras.layers.LeakyReLU):
+    """max(x, negative_slope x), with a gradient that is fast in bfloat16 too."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """A tensor with the shape and dtype of `inputs`."""
+        if not _SLOW_GRADIENT or inputs.dtype != tf.bfloat16:
+            return tf.nn.leaky_relu(inputs, self.negative_slope)
+        return _leaky_relu(self.negative_slope)(inputs)
+
+
+# TensorFlow's own gradient in bfloat16 was a fifth of a DCGAN's step on a CPU before it was
+# vectorised: 19 ms for 128×28×28×64 with 2.16, against 1.9 ms compiled by XLA and 3.1 ms with 2.21.
+_SLOW_GRADIENT = tuple(int(part) for part in tf.__version__.split(".")[:2]) < (2, 17)
+
+
+@functools.cache
+def _leaky_relu(negative_slope: float) -> Callable[[tf.Tensor], tf.Tensor]:
+    @tf.function(jit_compile=True, autograph=False)
+    def gradient(inputs: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+        return tf.where(inputs > 0, slopes, tf.cast(negative_slope, slopes.dtype) * slopes)
+
+    @tf.custom_gradient
+    def activate(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        return tf.nn.leaky_relu(inputs, negative_slope), lambda slopes: gradient(inputs, slopes)
+
+    return activate
 
 
 @keras.saving.register_keras_serializable("tfx_gan")

@@ -14,6 +14,8 @@ class MLPGenerator(base.Generator):
     """Latents → Dense 64 → Dense 128 → Dense d, tanh or, of rows, `RowOutput`; any data shape."""
 
     kind = "mlp"
+    # Its operations are so short that casts cost more than they save.
+    faster_in_bfloat16 = False
 
     def make_layers(self) -> list[keras.layers.Layer]:
         width = self.width or _WIDTH
@@ -34,6 +36,7 @@ class MLPDiscriminator(base.Discriminator):
     """Flatten → Dense 128 → Dense 64; any data shape."""
 
     kind = "mlp"
+    faster_in_bfloat16 = False
     supports = frozenset({base.SPECTRAL_NORM})
 
     def make_layers(self) -> list[keras.layers.Layer]:

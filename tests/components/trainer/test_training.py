@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.common import hardware
 from components.common.config import validate
 from components.trainer import GANTrainer
 from components.trainer.callbacks import callback, quality
@@ -142,6 +143,70 @@ def test_a_lazy_penalty_is_computed_every_interval_with_its_weight_multiplied(
     trainer.train(images=64, folder=str(tmp_path))
     lines = (tmp_path / "log" / "log.jsonl").read_text().splitlines()
     assert ["r1" in json.loads(line) for line in lines] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision", "passes"),
+    [
+        # Reals and fakes for each player's update (the generator's loss needs no reals): the
+        # slopes are those of the same passes, unless a copy in float32 computes them.
+        ("float32", "float32", 3),
+        ("mixed_bfloat16", "networks", 3),
+        ("mixed_bfloat16", "float32", 5),
+    ],
+)
+def test_r1_and_r2_differentiate_the_logits_of_the_loss(
+    make_trainer, monkeypatch, dtype, precision, passes
+):
+    called = []
+    network = DISCRIMINATORS.get("mlp")
+    call = network.call
+
+    def counting(self, *args, **kwargs):
+        called.append(self.compute_dtype)
+        return call(self, *args, **kwargs)
+
+    both = [{"name": name, "precision": precision} for name in ("r1", "r2")]
+    trainer = make_trainer(dtype=dtype, penalties=both)
+    monkeypatch.setattr(network, "call", counting)
+    line = trainer.train(images=16)
+
+    assert len(called) == passes, called
+    assert called.count("float32") == (2 if passes == 5 else passes * (dtype == "float32"))
+    assert line["r1"] > 0 and line["r2"] > 0
+
+
+@pytest.mark.parametrize(
+    ("networks", "has", "expected"),
+    [
+        ({"generator": "dcgan", "discriminator": "dcgan"}, True, "mixed_bfloat16"),
+        ({"generator": "dcgan", "discriminator": "dcgan"}, False, "float32"),
+        ({"generator": "mlp", "discriminator": "mlp"}, True, "float32"),
+        ({"generator": "dcgan", "discriminator": "mlp"}, True, "float32"),
+        # Of your own networks nothing is known.
+        ({"generator": "users:make", "discriminator": "dcgan"}, True, "float32"),
+    ],
+)
+def test_auto_takes_what_is_faster(monkeypatch, networks, has, expected):
+    monkeypatch.setattr(hardware, "has_bfloat16", lambda: has)
+    config = TrainerConfig(images=1, networks=networks)
+
+    assert config.precision == "auto"
+    assert config.settled().precision == expected
+    chosen = config.model_copy(update={"precision": "mixed_float16"})
+    assert chosen.settled() is chosen
+
+
+@pytest.mark.parametrize("name", ["r1", "r2"])
+def test_in_bfloat16_a_penalty_is_about_that_in_float32(make_trainer, name):
+    values = {
+        precision: make_trainer(
+            dtype="mixed_bfloat16", penalties=[{"name": name, "precision": precision}]
+        ).train(images=16)[name]
+        for precision in ("float32", "networks")
+    }
+    assert values["networks"] == pytest.approx(values["float32"], rel=0.02)
+    assert values["networks"] != values["float32"]
 
 
 def test_weight_clipping_bounds_the_discriminator(make_trainer):

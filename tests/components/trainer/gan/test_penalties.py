@@ -14,9 +14,21 @@ def _data(*shape, seed=0):
 
 
 def _penalise(penalty, score, real, fake=None, seed=0):
-    """Calls a penalty like the trainer, with the logits of the loss."""
-    fake = real if fake is None else fake
-    return penalty(score, PenaltyBatch(real, fake, score(real), score(fake)), StatelessRng(seed, 0))
+    """Calls a penalty like the trainer, with the logits of the loss and their slopes."""
+    return penalty(
+        score, _batch(score, real, real if fake is None else fake), StatelessRng(seed, 0)
+    )
+
+
+def _batch(score, real, fake):
+    real_logits, real_slopes = penalties.scored(score, real)
+    fake_logits, fake_slopes = penalties.scored(score, fake)
+    return PenaltyBatch(real, fake, real_logits, fake_logits, real_slopes, fake_slopes)
+
+
+def _logits(real, fake):
+    """A batch for a penalty of the logits alone."""
+    return PenaltyBatch(None, None, real, fake, None, None)
 
 
 def _linear(weights):
@@ -141,9 +153,8 @@ def _points(name, real, fake, **options):
         seen.append(data)
         return tf.reduce_sum(data, axis=1)
 
-    penalties.make(name, **options)(
-        score, PenaltyBatch(real, fake, score(real), None), StatelessRng(5, 7)
-    )
+    batch = _batch(score, real, real if fake is None else fake)
+    penalties.make(name, **options)(score, batch, StatelessRng(5, 7))
     return seen[-1].numpy()
 
 
@@ -213,7 +224,7 @@ def test_the_same_draws_give_the_same_penalty():
 
 def _lecam(penalty, real_logits, fake_logits):
     logits = tf.convert_to_tensor(real_logits), tf.convert_to_tensor(fake_logits)
-    return penalty(None, PenaltyBatch(None, None, *logits), None)
+    return penalty(None, _logits(*logits), None)
 
 
 def test_lecam_by_hand():
@@ -233,7 +244,7 @@ def test_lecam_has_no_gradient_through_its_averages():
     penalty = penalties.make("lecam")
     real, fake = tf.Variable([1.0, 3.0]), tf.Variable([-3.0, 1.0])
     with tf.GradientTape() as tape:
-        value = penalty(None, PenaltyBatch(None, None, real, fake), None)
+        value = penalty(None, _logits(real, fake), None)
     to_real, to_fake = tape.gradient(value, [real, fake])
 
     np.testing.assert_allclose(to_real, [2.0, 4.0])
@@ -259,7 +270,7 @@ def test_lecam_is_float32_whatever_the_logits(dtype):
     # 600² is beyond float16.
     value = penalties.make("lecam")(
         None,
-        PenaltyBatch(None, None, tf.constant([300.0], dtype), tf.constant([-300.0], dtype)),
+        _logits(tf.constant([300.0], dtype), tf.constant([-300.0], dtype)),
         None,
     )
     assert value.dtype == tf.float32
@@ -330,7 +341,7 @@ def test_two_devices_are_penalised_like_one(two_devices, name):
         def replica(real, fake):
             index = tf.distribute.get_replica_context().replica_id_in_sync_group
             rng = StatelessRng(3, tf.constant(11, tf.int64), index, count)
-            return penalty(score, PenaltyBatch(real, fake, score(real), score(fake)), rng)
+            return penalty(score, _batch(score, real, fake), rng)
 
         @tf.function
         def step(real, fake):

@@ -78,6 +78,32 @@ def test_second_order_gradients_are_those_of_the_formula():
     np.testing.assert_allclose(ours, _penalty_gradient(formula, inputs, gamma), rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("slow", [False, True])
+def test_leaky_relu_is_that_of_tensorflow_up_to_second_order(monkeypatch, dtype, slow):
+    monkeypatch.setattr(fused, "_SLOW_GRADIENT", slow)
+    layer = fused.LeakyReLU(0.2, dtype=dtype)
+    inputs = tf.cast(_values((4, 5)) - 1.5, dtype)
+    factor = tf.constant(3.0, dtype)
+
+    def both_orders(activate):
+        with tf.GradientTape() as outer:
+            outer.watch(factor)
+            with tf.GradientTape() as inner:
+                inner.watch(inputs)
+                outputs = activate(factor * inputs)
+            first = inner.gradient(outputs, inputs)
+        return outputs, first, outer.gradient(first, factor)
+
+    ours = tf.function(lambda: both_orders(layer))()
+    theirs = tf.function(lambda: both_orders(lambda x: tf.nn.leaky_relu(x, 0.2)))()
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.dtype == dtype
+        np.testing.assert_allclose(
+            tf.cast(a, tf.float32), tf.cast(b, tf.float32), rtol=0 if dtype == "float32" else 0.02
+        )
+
+
 @pytest.mark.parametrize(
     ("make", "shape", "labelled"),
     [
