@@ -5,7 +5,7 @@ ROOT ?= runs/fashion-mnist
 PYTEST_ARGS ?=
 ARGS ?=
 
-.PHONY: help run test lint lock bench-data bench-corpora bench-intervals bench-planted clean
+.PHONY: help run test lint lock bench bench-compare bench-data bench-corpora bench-intervals bench-planted clean
 help:  ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
@@ -29,6 +29,12 @@ lint: .venv/.ready  ## style, the arrows of docs/design.md, types
 
 lock: .venv/.ready  ## pin every dependency of both lanes, with hashes, in requirements.txt
 	@.ci/lock
+
+bench: .venv/.ready  ## a training step beside a tutorial's loop and PyTorch (ARGS=)
+	@PYTHONPATH=. .venv/bin/python -W ignore benchmarks/speed.py $(ARGS)
+
+bench-compare: .venv/.ready  ## the same against the stored figures (ARGS=)
+	@PYTHONPATH=. .venv/bin/python -W ignore benchmarks/speed.py --compare benchmarks/speed.json $(ARGS)
 
 bench-data: .venv/.ready  ## speed and memory of reading data and of training input (ARGS=)
 	@.venv/bin/python benchmarks/data.py $(ARGS)

@@ -183,6 +183,7 @@ def test_r1_and_r2_differentiate_the_logits_of_the_loss(
         ({"generator": "dcgan", "discriminator": "dcgan"}, False, "float32"),
         ({"generator": "mlp", "discriminator": "mlp"}, True, "float32"),
         ({"generator": "dcgan", "discriminator": "mlp"}, True, "float32"),
+        ({"generator": "r3gan", "discriminator": "r3gan"}, True, "float32"),
         # Of your own networks nothing is known.
         ({"generator": "users:make", "discriminator": "dcgan"}, True, "float32"),
     ],
