@@ -20,7 +20,8 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     Exit codes: 0 blessed and pushed; 1 failed; 2 wrong usage; 3 the gate refused the model;
     75 stopped by SIGTERM while training: the same command resumes.
     """
-    from pipeline import config, previews
+    with command.importing():
+        from pipeline import config, previews
 
     command.add_recipe_folder(recipe)
     resolved = config.load(recipe, overrides)
@@ -33,7 +34,8 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     click.echo(resolved.to_yaml())
     if dry_run:
         return
-    from pipeline.runners import local
+    with command.importing():
+        from pipeline.runners import local
 
     outcome = local.run(resolved, root, command.progress, use_cache=not no_cache)
     table = Table("metric", "value")
