@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
@@ -105,7 +106,7 @@ def write_examples(
     names = list(buckets or splits)
     by_row = config.divide_by == "row"
     parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets, by_row)
-    events = {"Prepare": found[_EVENTS], "Decide": decided[_EVENTS]}
+    events = [found[_EVENTS], decided[_EVENTS]]
     for name, part in zip(names, parts, strict=True):
         path = os.path.join(folder, SPLIT_FOLDER + name, write_split.DEFAULT_TF_RECORD_FILE_NAME)
         (
@@ -114,7 +115,7 @@ def write_examples(
             | f"Write[{name}]" >> beam.io.WriteToTFRecord(path, file_name_suffix=".gz")
         )
         event = f"{ledger.EXAMPLES}/{name}"
-        events[name] = part | f"Event[{name}]" >> beam.Map(lambda _, event=event: event)
+        events.append(part | f"Event[{name}]" >> beam.ParDo(_CountAs(event)))
     rejected, notes = [found[_LINES], decided.dropped], [found[_NOTES], decided[_NOTES]]
     for kind, lines in ((ledger.REJECTED_FILE, rejected), (ledger.NOTES_FILE, notes)):
         (
@@ -123,12 +124,8 @@ def write_examples(
             | f"ToJson[{kind}]" >> beam.Map(lambda line: line.to_json())
             | f"Write[{kind}]" >> _one_file(folder, kind)
         )
-    # Counted before they are flattened: one number per kind, not a string per record.
     (
-        [
-            each | f"Count[{name}]" >> beam.combiners.Count.PerElement()
-            for name, each in events.items()
-        ]
+        events
         | "AllCounts" >> beam.Flatten()
         | "SumCounts" >> beam.CombinePerKey(sum)
         | "Counts" >> beam.combiners.ToList()
@@ -159,7 +156,34 @@ def _read(numbered: tuple[int, Iterable[tuple[str, Any]]], reader: Reader) -> It
             yield split, raw
 
 
-class _Prepare(beam.DoFn):
+class _Counting(beam.DoFn):
+    """Counts events by path, and hands on a number per path and bundle, not a string per event."""
+
+    # The output that numbers go to; None for the main one.
+    _output: str | None = _EVENTS
+
+    def start_bundle(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for counted in self._counts.items():
+            value = GlobalWindows.windowed_value(counted)
+            yield value if self._output is None else pvalue.TaggedOutput(self._output, value)
+
+
+class _CountAs(_Counting):
+    """Counts elements as one event."""
+
+    _output = None
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+
+    def process(self, element: Element) -> None:
+        self._counts[self._event] += 1
+
+
+class _Prepare(_Counting):
     """Raw records to elements, lines of REJECTED_FILE and NOTES_FILE, and events."""
 
     def __init__(self, config: DataConfig) -> None:
@@ -169,25 +193,25 @@ class _Prepare(beam.DoFn):
     # Not annotated more precisely: Beam takes the annotation as the type of the main output.
     def process(self, found: tuple[str, RawImage | RawRow]) -> Iterator[Any]:
         split, raw = found
-        yield _event(ledger.INPUTS, split)
+        self._counts[f"{ledger.INPUTS}/{split}"] += 1
         try:
             prepared = self._prepare(raw)
         except BadRecordError as error:
-            yield _event("rejected", split)
+            self._counts[f"rejected/{split}"] += 1
             line = Line(split, raw.source, ledger.BAD, str(error))
             yield pvalue.TaggedOutput(_LINES, line)
             return
         for kind in prepared.notes:
-            yield _event("noted", kind)
+            self._counts[f"noted/{kind}"] += 1
             yield pvalue.TaggedOutput(_NOTES, Line(split, raw.source, kind, kind))
         if prepared.bits:
-            yield _event(ledger.BITS, str(prepared.bits))
+            self._counts[f"{ledger.BITS}/{prepared.bits}"] += 1
         record = prepared.record
         serialized = self._spec.to_example(record).SerializeToString(deterministic=True)
         yield split, record.source, record.digest, serialized
 
 
-class _Decide(beam.DoFn):
+class _Decide(_Counting):
     """From groups of digests with a common prefix to dropped records, notes and events."""
 
     def __init__(self, drop_duplicates: bool, on_leak: str) -> None:
@@ -205,15 +229,11 @@ class _Decide(beam.DoFn):
                 records, drop_duplicates=self._drop_duplicates, on_leak=self._on_leak
             )
             for line in decision.dropped:
-                yield _event("dropped", line.kind)
+                self._counts[f"dropped/{line.kind}"] += 1
                 yield line
             for line in decision.noted:
-                yield _event("noted", line.kind)
+                self._counts[f"noted/{line.kind}"] += 1
                 yield pvalue.TaggedOutput(_NOTES, line)
-
-
-def _event(*path: str) -> pvalue.TaggedOutput:
-    return pvalue.TaggedOutput(_EVENTS, "/".join(path))
 
 
 class _ByDigest(beam.DoFn):
