@@ -124,7 +124,7 @@ def png(image: np.ndarray) -> bytes:
     rows[:, 1 : 1 + channels] = flat[:, :channels]
     np.subtract(flat[:, channels:], flat[:, :-channels], out=rows[:, 1 + channels :])
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
-    content = zlib.compress(rows, _LEVEL)
+    content = zlib.compress(rows.data, _LEVEL)
     return b"".join((_PNG, _chunk(b"IHDR", header), _chunk(b"IDAT", content), _chunk(b"IEND", b"")))
 
 
