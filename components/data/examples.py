@@ -6,15 +6,14 @@ not decode; an example that is marked so nevertheless (`image/decode_ok` 0) is a
 
 import dataclasses
 import hashlib
-import io
 import math
-import numbers
+import struct
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 ENCODED = "image/encoded"
 HEIGHT = "image/height"
@@ -40,6 +39,12 @@ BLACK, WHITE, PLAIN, NOT_BLANK = "black", "white", "plain", "no"
 # The label of an example without one.
 NO_LABEL = -1
 _HASH_DIGITS = 16
+# PNG (RFC 2083): its signature, colour types by number of channels, a filter, and zlib's fastest
+# level, which takes a third of the time of the default one and a few per cent more bytes.
+_PNG = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPES = {1: 0, 3: 2}
+_SUB_FILTER = 1
+_LEVEL = 1
 # Size of the decoded images written at a time.
 _BATCH_BYTES = 2**24
 _FEATURES = {
@@ -91,21 +96,41 @@ def from_array(
     if image.ndim == 2:
         image = image[..., np.newaxis]
     height, width, channels = image.shape
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if channels == 1 else image).save(buffer, format="PNG")
+    # As NumPy's mean and std compute them, to the last bit.
+    mean = np.add.reduce(image, axis=None, dtype=np.float64) / image.size
+    apart = image - mean
+    variance = np.add.reduce(np.multiply(apart, apart, out=apart), axis=None) / image.size
     return ImageRecord(
-        buffer.getvalue(),
+        png(image),
         height,
         width,
         channels,
         source,
         label,
         class_name,
-        mean=float(image.mean() / 255),
-        contrast=float(image.std() / 255),
+        mean=float(mean / 255),
+        contrast=math.sqrt(variance) / 255,
         blank=_blank(image),
         digest=hashlib.sha256(image.tobytes()).hexdigest()[:_HASH_DIGITS],
     )
+
+
+def png(image: np.ndarray) -> bytes:
+    """A uint8 array [height, width, 1 or 3] as a PNG file of gray or RGB, made to be made fast."""
+    height, width, channels = image.shape
+    flat = image.reshape(height, width * channels)
+    rows = np.empty((height, 1 + width * channels), np.uint8)
+    rows[:, 0] = _SUB_FILTER
+    rows[:, 1 : 1 + channels] = flat[:, :channels]
+    np.subtract(flat[:, channels:], flat[:, :-channels], out=rows[:, 1 + channels :])
+    header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
+    content = zlib.compress(rows.data, _LEVEL)
+    return b"".join((_PNG, _chunk(b"IHDR", header), _chunk(b"IDAT", content), _chunk(b"IEND", b"")))
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)))
 
 
 def _blank(image: np.ndarray) -> str:
@@ -138,14 +163,15 @@ def to_example(record: ImageRecord) -> tf.train.Example:
 def example_of(values: Mapping[str, bytes | str | int | float | None]) -> tf.train.Example:
     """A tf.Example with one value per feature, of the value's type, without those that are None."""
     example = tf.train.Example()
+    feature = example.features.feature
     for name, value in values.items():
-        if isinstance(value, numbers.Integral):
-            example.features.feature[name].int64_list.value.append(value)
-        elif isinstance(value, numbers.Real):
-            example.features.feature[name].float_list.value.append(value)
-        elif value is not None:
+        if isinstance(value, str | bytes):
             content = value.encode() if isinstance(value, str) else value
-            example.features.feature[name].bytes_list.value.append(content)
+            feature[name].bytes_list.value.append(content)
+        elif isinstance(value, int | np.integer):
+            feature[name].int64_list.value.append(value)
+        elif value is not None:
+            feature[name].float_list.value.append(value)
     return example
 
 

@@ -20,7 +20,7 @@ from tfx.types.standard_artifacts import (
 )
 from tfx.utils import path_utils
 
-from components.common import artifact_files, files, saved_models, tfx
+from components.common import artifact_files, costs, files, saved_models, tfx
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, Split
 from components.data.spec import DataSpec
 from components.evaluator import evaluate, protocol
@@ -211,7 +211,17 @@ def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
     for name in _DATA_PROPERTIES:
         if given["examples"].has_custom_property(name):
             lineage[f"data {name}"] = given["examples"].get_int_custom_property(name)
-    return lineage
+    properties = (each.get_string_custom_property(costs.PROPERTY) for each in given.values())
+    run = os.environ.get(costs.RUN)
+    stages = {
+        stage: {
+            "seconds": cost.seconds,
+            "peak_gb": cost.peak_gb,
+            "cached": bool(run and cost.run and cost.run != run),
+        }
+        for stage, cost in costs.read(properties).items()
+    }
+    return {**lineage, **({"stages": stages} if stages else {})}
 
 
 def _bless(blessing: types.Artifact, model: types.Artifact, verdicts: Sequence[Verdict]) -> None:

@@ -183,7 +183,8 @@ class Evaluation:
         and `kid`); may be empty.
       data: about the data: `shape`, `eval examples`, `eval examples by class`, …
       protocol: `protocol.describe`'s: extractor, counts, settings, versions.
-      lineage: where the candidate comes from: data span, schema, code versions, artifact ids.
+      lineage: where the candidate comes from: data span, schema, code versions, artifact ids;
+        `stages`, if known, has `seconds`, `peak_gb` and `cached` of the stages before, by name.
       config: the recipe's sections that the candidate was trained and measured with.
     """
 

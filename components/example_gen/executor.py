@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 from apache_beam.transforms.window import GlobalWindows
 from tfx.components.example_gen import write_split
 
@@ -18,7 +21,7 @@ from components.example_gen.config import DataConfig
 from components.example_gen.formats.reader import Reader
 from components.example_gen.ledger import Line
 from components.example_gen.paths import INSIDE
-from components.example_gen.prepare import BadRecordError, RawImage, RawRow
+from components.example_gen.prepare import BadRecordError, Prepared, RawImage, RawRow
 
 # Additional outputs of the transforms below.
 _LINES, _NOTES, _EVENTS = "lines", "notes", "events"
@@ -31,6 +34,10 @@ _GROUP_DIGITS = 3
 _PACKED_BYTES = 2048
 
 _BUCKETS = 1000
+
+# Records that are prepared together, and the bytes of files among them that end such a batch.
+_BATCH, _BATCH_BYTES = 64, 2**24
+_LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner")
 
 # A prepared record: input split, source, digest and serialized tf.Example.
 Element = tuple[str, str, str, bytes]
@@ -69,6 +76,7 @@ def write_examples(
     reader = config.reader()
     shards = reader.shards(base, splits)
     pieces = [(split, shard) for split, found in shards.items() for shard in found]
+    threads = _threads(pipeline)
 
     def prepared(once: str) -> pvalue.DoOutputsTuple:
         # Numbered so that a single process always reads in the same order.
@@ -78,7 +86,9 @@ def write_examples(
             | f"Spread{once}" >> beam.GroupByKey()
             | f"Read{once}" >> beam.FlatMap(_read, reader)
             | f"Prepare{once}"
-            >> beam.ParDo(_Prepare(config)).with_outputs(_LINES, _NOTES, _EVENTS, main="elements")
+            >> beam.ParDo(_Prepare(config, threads)).with_outputs(
+                _LINES, _NOTES, _EVENTS, main="elements"
+            )
         )
 
     found = prepared("")
@@ -105,7 +115,7 @@ def write_examples(
     names = list(buckets or splits)
     by_row = config.divide_by == "row"
     parts = elements | "Divide" >> beam.Partition(_place, len(names), names, buckets, by_row)
-    events = {"Prepare": found[_EVENTS], "Decide": decided[_EVENTS]}
+    events = [found[_EVENTS], decided[_EVENTS]]
     for name, part in zip(names, parts, strict=True):
         path = os.path.join(folder, SPLIT_FOLDER + name, write_split.DEFAULT_TF_RECORD_FILE_NAME)
         (
@@ -114,7 +124,7 @@ def write_examples(
             | f"Write[{name}]" >> beam.io.WriteToTFRecord(path, file_name_suffix=".gz")
         )
         event = f"{ledger.EXAMPLES}/{name}"
-        events[name] = part | f"Event[{name}]" >> beam.Map(lambda _, event=event: event)
+        events.append(part | f"Event[{name}]" >> beam.ParDo(_CountAs(event)))
     rejected, notes = [found[_LINES], decided.dropped], [found[_NOTES], decided[_NOTES]]
     for kind, lines in ((ledger.REJECTED_FILE, rejected), (ledger.NOTES_FILE, notes)):
         (
@@ -123,12 +133,8 @@ def write_examples(
             | f"ToJson[{kind}]" >> beam.Map(lambda line: line.to_json())
             | f"Write[{kind}]" >> _one_file(folder, kind)
         )
-    # Counted before they are flattened: one number per kind, not a string per record.
     (
-        [
-            each | f"Count[{name}]" >> beam.combiners.Count.PerElement()
-            for name, each in events.items()
-        ]
+        events
         | "AllCounts" >> beam.Flatten()
         | "SumCounts" >> beam.CombinePerKey(sum)
         | "Counts" >> beam.combiners.ToList()
@@ -152,42 +158,110 @@ def bucket_of(digest: str, buckets: dict[str, int]) -> str:
     raise AssertionError(f"{place} lies beyond {buckets}")
 
 
+def _threads(pipeline: beam.Pipeline) -> int:
+    """How many threads decode images: one a core where Beam runs in this process alone."""
+    options = pipeline.options
+    alone = (
+        options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
+        and options.view_as(DirectOptions).direct_num_workers == 1
+    )
+    return len(os.sched_getaffinity(0)) if alone else 1
+
+
 def _read(numbered: tuple[int, Iterable[tuple[str, Any]]], reader: Reader) -> Iterator[Any]:
-    """The raw records of shards, each with its input split."""
+    """The raw records of shards, in batches, each with their input split."""
     for split, shard in numbered[1]:
+        batch: list[RawImage | RawRow] = []
+        size = 0
         for raw in reader.records(shard):
-            yield split, raw
+            batch.append(raw)
+            if isinstance(raw, RawImage) and isinstance(raw.content, bytes):
+                size += len(raw.content)
+            if len(batch) == _BATCH or size >= _BATCH_BYTES:
+                yield split, batch
+                batch, size = [], 0
+        if batch:
+            yield split, batch
 
 
-class _Prepare(beam.DoFn):
+class _Counting(beam.DoFn):
+    """Counts events by path, and hands on a number per path and bundle, not a string per event."""
+
+    # The output that numbers go to; None for the main one.
+    _output: str | None = _EVENTS
+
+    def start_bundle(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for counted in self._counts.items():
+            value = GlobalWindows.windowed_value(counted)
+            yield value if self._output is None else pvalue.TaggedOutput(self._output, value)
+
+
+class _CountAs(_Counting):
+    """Counts elements as one event."""
+
+    _output = None
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+
+    def process(self, element: Element) -> None:
+        self._counts[self._event] += 1
+
+
+class _Prepare(_Counting):
     """Raw records to elements, lines of REJECTED_FILE and NOTES_FILE, and events."""
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, config: DataConfig, threads: int) -> None:
         self._prepare = config.preparation
         self._spec = config.spec
+        self._threads = threads
+
+    def setup(self) -> None:
+        # Threads decode at the same time, as Pillow lets go of Python's lock.
+        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+
+    def teardown(self) -> None:
+        if self._pool:
+            self._pool.shutdown()
 
     # Not annotated more precisely: Beam takes the annotation as the type of the main output.
-    def process(self, found: tuple[str, RawImage | RawRow]) -> Iterator[Any]:
-        split, raw = found
-        yield _event(ledger.INPUTS, split)
+    def process(self, found: tuple[str, Sequence[RawImage | RawRow]]) -> Iterator[Any]:
+        split, batch = found
+        self._counts[f"{ledger.INPUTS}/{split}"] += len(batch)
+        # Arrays and rows take less time than it takes to hand them to a thread.
+        files = isinstance(batch[0], RawImage) and isinstance(batch[0].content, bytes)
+        each: Callable = self._pool.map if self._pool and files else map
+        for raw, prepared in zip(batch, each(self._try, batch), strict=True):
+            yield from self._outputs(split, raw, prepared)
+
+    def _try(self, raw: RawImage | RawRow) -> Prepared | BadRecordError:
         try:
-            prepared = self._prepare(raw)
+            return self._prepare(raw)
         except BadRecordError as error:
-            yield _event("rejected", split)
-            line = Line(split, raw.source, ledger.BAD, str(error))
+            return error
+
+    def _outputs(
+        self, split: str, raw: RawImage | RawRow, prepared: Prepared | BadRecordError
+    ) -> Iterator[Any]:
+        if isinstance(prepared, BadRecordError):
+            self._counts[f"rejected/{split}"] += 1
+            line = Line(split, raw.source, ledger.BAD, str(prepared))
             yield pvalue.TaggedOutput(_LINES, line)
             return
         for kind in prepared.notes:
-            yield _event("noted", kind)
+            self._counts[f"noted/{kind}"] += 1
             yield pvalue.TaggedOutput(_NOTES, Line(split, raw.source, kind, kind))
         if prepared.bits:
-            yield _event(ledger.BITS, str(prepared.bits))
+            self._counts[f"{ledger.BITS}/{prepared.bits}"] += 1
         record = prepared.record
         serialized = self._spec.to_example(record).SerializeToString(deterministic=True)
         yield split, record.source, record.digest, serialized
 
 
-class _Decide(beam.DoFn):
+class _Decide(_Counting):
     """From groups of digests with a common prefix to dropped records, notes and events."""
 
     def __init__(self, drop_duplicates: bool, on_leak: str) -> None:
@@ -205,15 +279,11 @@ class _Decide(beam.DoFn):
                 records, drop_duplicates=self._drop_duplicates, on_leak=self._on_leak
             )
             for line in decision.dropped:
-                yield _event("dropped", line.kind)
+                self._counts[f"dropped/{line.kind}"] += 1
                 yield line
             for line in decision.noted:
-                yield _event("noted", line.kind)
+                self._counts[f"noted/{line.kind}"] += 1
                 yield pvalue.TaggedOutput(_NOTES, line)
-
-
-def _event(*path: str) -> pvalue.TaggedOutput:
-    return pvalue.TaggedOutput(_EVENTS, "/".join(path))
 
 
 class _ByDigest(beam.DoFn):

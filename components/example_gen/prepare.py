@@ -35,6 +35,7 @@ _FORMAT_OF = {
 }
 _ALPHA_MODES = ("RGBA", "LA", "PA")
 _BITS = 16
+_CHANNELS = (1, 3)
 # Place of the number of bits of a sample in a PNG file.
 _PNG_DEPTH = 24
 # What files that are not images begin with, and where.
@@ -144,6 +145,8 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
     """
     if raw.error is not None:
         raise BadRecordError(raw.error)
+    if isinstance(raw.content, np.ndarray) and _is_ready(raw.content, how):
+        return Prepared(examples.from_array(raw.content, raw.source, raw.label, raw.class_name))
     notes: list[str] = []
     if isinstance(raw.content, bytes):
         image, bits = _decoded(raw.content, raw.source, how, notes)
@@ -155,6 +158,13 @@ def prepare(raw: RawImage, how: Preparation) -> Prepared[examples.ImageRecord]:
         image = _fitted(image, (width, height), how)
     record = examples.from_array(np.asarray(image), raw.source, raw.label, raw.class_name)
     return Prepared(record, tuple(notes), bits)
+
+
+def _is_ready(array: np.ndarray, how: Preparation) -> bool:
+    """Whether an array has the wanted values and shape already, and `prepare` would return it."""
+    if how.image_shape is None or array.dtype != np.uint8 or how.image_shape[2] not in _CHANNELS:
+        return False
+    return array.shape == how.image_shape or (*array.shape, 1) == how.image_shape
 
 
 def prepare_row(raw: RawRow, columns: Sequence[Column]) -> Prepared[VectorRecord]:

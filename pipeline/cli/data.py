@@ -88,7 +88,8 @@ def new(data: tuple[str, ...], out: str, **options: Any) -> None:  # noqa: ANN40
 
     DATA is a folder, a file or a glob of any format in docs/data.md, or several of these.
     """
-    from pipeline import onboarding, validation
+    with command.importing():
+        from pipeline import onboarding, validation
 
     result = onboarding.write_recipe(data, out, command.progress, **options)
     command.console().print(validation.table(result))
@@ -124,7 +125,8 @@ def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: A
 
     To compare later data with these statistics, name them in a recipe's validation.reference.
     """
-    from pipeline import onboarding, previews, validation
+    with command.importing():
+        from pipeline import onboarding, previews, validation
 
     written = (out, validation.reference_of(out), previews.path_beside(out))
     for path in written:
@@ -159,7 +161,8 @@ def validate(data: str, recipe: str | None, out: str | None, **options: Any) -> 
 
     Exit codes: 0 no anomalies; 1 failed; 2 wrong usage; 3 anomalies: a run would refuse DATA.
     """
-    from pipeline import config, validation
+    with command.importing():
+        from pipeline import config, validation
 
     result = validation.validate(
         data,

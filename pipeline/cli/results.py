@@ -93,7 +93,8 @@ def evaluate(out: str, recipe: str | None, **arguments: Any) -> None:  # noqa: A
 
     Exit codes: 0 the model passes the gate; 1 failed; 2 wrong usage; 3 the gate refuses it.
     """
-    from pipeline import config, standalone
+    with command.importing():
+        from pipeline import config, standalone
 
     if recipe:
         command.add_recipe_folder(recipe)

@@ -20,7 +20,8 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     Exit codes: 0 blessed and pushed; 1 failed; 2 wrong usage; 3 the gate refused the model;
     75 stopped by SIGTERM while training: the same command resumes.
     """
-    from pipeline import config, previews
+    with command.importing():
+        from pipeline import config, previews
 
     command.add_recipe_folder(recipe)
     resolved = config.load(recipe, overrides).settled()
@@ -33,13 +34,21 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     click.echo(resolved.to_yaml())
     if dry_run:
         return
-    from pipeline.runners import local
+    with command.importing():
+        from pipeline.runners import local
 
     outcome = local.run(resolved, root, command.progress, use_cache=not no_cache)
-    table = Table("metric", "value")
+    stages = Table("stage")
+    for head in ("seconds", "peak GB"):
+        stages.add_column(head, justify="right")
+    for name, cost in outcome.costs.items():
+        words = (f"{cost.seconds:.1f}", f"{cost.peak_gb:.2f}") if cost else ("cached", "")
+        stages.add_row(name, *words)
+    metrics = Table("metric", "value")
     for name, value in sorted(outcome.metrics.items()):
-        table.add_row(name, f"{value:.4g}")
-    command.console().print(table)
+        metrics.add_row(name, f"{value:.4g}")
+    for table in (stages, metrics):
+        command.console().print(table)
     click.echo("blessed" if outcome.blessed else f"refused: {outcome.reasons}")
     click.echo(f"model   {outcome.pushed or 'not pushed'}")
     click.echo(f"report  {outcome.report}")

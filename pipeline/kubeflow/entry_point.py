@@ -21,13 +21,15 @@ from typing import Any
 
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
-from components.common import artifact_files, files, tfx
+from components.common import artifact_files, costs, files, tfx
 from components.common.code_version import code_version
+from components.common.costs import Cost
 from components.feature_extractor.component import extractor_version
 from components.feature_extractor.config import FeatureExtractorConfig
 from components.outcome import record
 from components.trainer.component import trainer_version
 from components.trainer.config import TrainerConfig
+from pipeline.meter import Meter
 
 # Where the launcher stages what lies at a URI.
 _STAGED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
@@ -37,7 +39,7 @@ _WRAPPERS = ("struct", "list")
 SETTING, SEPARATOR = "set__", "__"
 
 # Variables: the stage, the folder of all runs' records, the run's id.
-STAGE, OUTCOMES, RUN = "TFX_GAN_STAGE", "TFX_GAN_OUTCOMES", "TFX_GAN_RUN"
+STAGE, OUTCOMES, RUN = "TFX_GAN_STAGE", "TFX_GAN_OUTCOMES", costs.RUN
 
 # The stages whose code is more than their folder, by their parameter `config`.
 _VERSIONS: Mapping[str, Callable[[str], str]] = {
@@ -127,6 +129,7 @@ def run(arguments: Sequence[str]) -> None:
         has no place in the stage's configuration.
       Exception: whatever the stage raises.
     """
+    meter = Meter()
     command = Command.of(arguments)
     shown = translate(command)
     check_code(command)
@@ -134,6 +137,9 @@ def run(arguments: Sequence[str]) -> None:
     path = command.given["outputs"]["outputFile"]
     with open(path, encoding="utf-8") as file:
         result = json.load(file)
+    # Of several workers none is the stage, and their variables do not name it.
+    if stage := os.environ.get(STAGE):
+        note_cost(command, result, stage, meter.read(os.environ.get(RUN, "")))
     report(result, shown)
     # The launcher reads it once this process has ended, so it need not be replaced atomically.
     with open(path, "w", encoding="utf-8") as file:
@@ -191,6 +197,17 @@ def report(result: dict[str, Any], shown: Mapping[str, Any]) -> None:
         metadata = show(path, result)
         listed = {"uri": artifact["uri"], "metadata": metadata}
         result["artifacts"][name] = {"artifacts": [listed]}
+
+
+def note_cost(command: Command, result: dict[str, Any], stage: str, cost: Cost) -> None:
+    """Puts what a stage and those before it took, in place, into TFX's executor output."""
+    before = costs.read(
+        artifact["metadata"].get(costs.PROPERTY, "")
+        for _, artifact in artifacts(command.given["inputs"])
+    )
+    text = costs.write({**before, stage: cost})
+    for _, artifact in artifacts(result):
+        artifact.setdefault("metadata", {})[costs.PROPERTY] = text
 
 
 def check_code(command: Command) -> None:

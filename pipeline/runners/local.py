@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import glob
 import hashlib
 import logging
@@ -17,7 +18,8 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from components.common import artifact_files, files
+from components.common import artifact_files, costs, files
+from components.common.costs import Cost
 from components.data import notes
 from components.data.examples import SPLIT_FOLDER, TRAIN_SPLIT
 from components.data_validator import statistics
@@ -26,6 +28,7 @@ from components.example_gen import ledger
 from components.example_gen.config import DataConfig
 from components.example_gen.ledger import Ledger
 from pipeline import config
+from pipeline.meter import Meter
 from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
 from pipeline.runs import lock, metadata
 
@@ -49,6 +52,7 @@ class Outcome:
       report: the HTML report.
       samples: a PNG file of images, or a CSV file of vectors.
       page: the generator as a page that runs in a browser, or None.
+      costs: by stage, in the order in which they ran; None for one that was cached.
     """
 
     metrics: dict[str, float]
@@ -58,6 +62,7 @@ class Outcome:
     report: str
     samples: str
     page: str | None
+    costs: Mapping[str, Cost | None]
 
 
 def run(
@@ -93,9 +98,9 @@ def run(
             enable_cache=use_cache,
             metadata_connection_config=connection,
         )
-        with _stage_lines(recipe.name, connection, log):
+        with _stage_lines(recipe.name, connection, log) as stages:
             LocalDagRunner().run(pipeline)
-        return _outcome(recipe.name, connection)
+        return _outcome(recipe.name, connection, stages)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +181,11 @@ def _check_writable_by_beam(name: str, folder: str) -> None:
             )
 
 
-def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outcome:
+def _outcome(
+    name: str,
+    connection: metadata_store_pb2.ConnectionConfig,
+    stages: Mapping[str, Cost | None],
+) -> Outcome:
     def outputs(stage: str) -> dict[str, metadata.Artifact]:
         return metadata.last_execution(connection, name, stage).outputs
 
@@ -201,6 +210,7 @@ def _outcome(name: str, connection: metadata_store_pb2.ConnectionConfig) -> Outc
         report=os.path.join(evaluation.uri, artifact_files.REPORT),
         samples=samples,
         page=page if os.path.exists(page) else None,
+        costs=stages,
     )
 
 
@@ -239,35 +249,53 @@ def log_to_file(root: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _stage_lines(
     name: str, connection: metadata_store_pb2.ConnectionConfig, log: Callable[[str], None]
-) -> Iterator[None]:
-    """Calls `log` as stages start and end.
+) -> Iterator[Mapping[str, Cost | None]]:
+    """Calls `log` as stages start and end, and notes and yields their costs, as in `Outcome`.
 
     LocalDagRunner has no hook for this, but its log messages are the same on both lanes.
     """
-    running: dict[str, float] = {}
+    run = datetime.datetime.now().isoformat()
+    running: dict[str, Meter] = {}
+    ended: dict[str, Cost | None] = {}
 
     def watch(record: logging.LogRecord) -> bool:
         match = _STAGE_MESSAGE.fullmatch(record.getMessage())
         if match and match[2] == "running":
-            running[match[1]] = time.monotonic()
+            running[match[1]] = Meter()
             log(f"{match[1]} …")
         elif match:
-            seconds = time.monotonic() - running.pop(match[1])
-            cached = metadata.last_execution(connection, name, match[1]).cached
-            log(f"{match[1]} {'cached' if cached else 'done'}, {seconds:.1f} s")
+            cost = running.pop(match[1]).read(run)
+            noted = metadata.note_cost(connection, name, match[1], cost)
+            ended[match[1]] = cost if noted else None
+            log(f"{match[1]} {f'done, {cost}' if noted else 'cached'}")
         return True
 
     logger = absl.logging.get_absl_logger()
     logger.addFilter(watch)
     try:
-        yield
+        with _variable(costs.RUN, run):
+            yield ended
     except BaseException as error:
         how = "failed" if isinstance(error, Exception) else "stopped"
-        for stage, started in running.items():
-            log(f"{stage} {how}, {time.monotonic() - started:.1f} s")
+        for stage, meter in running.items():
+            log(f"{stage} {how}, {meter.read()}")
         raise
     finally:
         logger.removeFilter(watch)
+
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Sets a variable of the environment, which tells stages what they are in a pod too."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def pinned(recipe: config.Recipe, root: str) -> config.Recipe:

@@ -42,6 +42,7 @@ class Comparison:
       metrics: by name, the scores `a` and `b` as in metrics.json (`value` and, with an interval,
         `low` and `high`) and the `difference` of their values, b - a; None if a run has none.
       not_compared: why the metrics are not compared; empty if they are.
+      stages: by name, as in `history.Row`, (in a, in b); None if a run has not got to it.
       config: by dotted key, (value in a, value in b), if they differ; None if a run has no value.
     """
 
@@ -49,6 +50,7 @@ class Comparison:
     b: str
     metrics: dict[str, dict[str, Any]]
     not_compared: list[str]
+    stages: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]]
     config: dict[str, tuple[Any, Any]]
 
 
@@ -66,7 +68,9 @@ def compare(a: Run, b: Run) -> Comparison:
         reasons = _protocols_differ(*(content.get("protocol", {}) for content in contents))
     if not reasons:
         metrics = _metric_differences(*(content["metrics"] for content in contents))
-    return Comparison(a.id, b.id, metrics, reasons, differences(_config(a), _config(b)))
+    ran = history.stages(a), history.stages(b)
+    stages = {name: (ran[0].get(name), ran[1].get(name)) for name in {**ran[0], **ran[1]}}
+    return Comparison(a.id, b.id, metrics, reasons, stages, differences(_config(a), _config(b)))
 
 
 def short(value: object) -> str:

@@ -36,6 +36,8 @@ class Row:
       blessed: by the gate and the infra validation; None before either has run.
       reasons: why it was refused.
       pushed: version that the run pushed, or that was already there; None if there is none.
+      stages: by name, in the order of their start: the `state` as of `Execution`, and of a stage
+        that was not cached the `seconds` that it took and the `peak_gb` of memory.
       lineage: by output key (`examples`, `schema`, `extractor`, `model`, `evaluation`): the
         artifact's `id` and `uri`, its stage's `code_version`, and, if known, the `span`, `version`
         of its data and the `content`, a hash, of a schema.
@@ -49,6 +51,7 @@ class Row:
     blessed: bool | None
     reasons: str
     pushed: str | None
+    stages: dict[str, dict[str, Any]]
     lineage: dict[str, dict[str, Any]]
 
 
@@ -130,8 +133,20 @@ def _row(run: Run, *, in_use: bool) -> Row:
         pushed=str(pushed.properties["pushed_version"])
         if pushed and pushed.properties.get("pushed")
         else None,
+        stages=stages(run),
         lineage=_lineage(run),
     )
+
+
+def stages(run: Run) -> dict[str, dict[str, Any]]:
+    """The stages of a run, as in `Row`."""
+    found: dict[str, dict[str, Any]] = {}
+    for stage, execution in run.executions.items():
+        found[stage] = {"state": execution.state}
+        if execution.cost:
+            found[stage]["seconds"] = round(execution.cost.seconds, 3)
+            found[stage]["peak_gb"] = round(execution.cost.peak_gb, 3)
+    return found
 
 
 def state(run: Run, *, in_use: bool) -> str:

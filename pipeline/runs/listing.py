@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from components.common.costs import Cost
 from components.common.registry import nearest
 from pipeline.runs.comparison import NOTHING, Comparison, short
 from pipeline.runs.history import Row
@@ -20,16 +21,20 @@ _DEFAULT_METRICS = ("fid", "kid", "precision", "recall", "coverage")
 _VERSION_LENGTH = 7
 # Widths in characters: of a table with five metrics, and of a pushed version.
 _WIDE = 106
+_STAGES_WIDTH = 36
 _GATE_WIDTH = 10
 
 
 def table(listed: Sequence[Row], names: Sequence[str] = (), width: int = _WIDE) -> Table:
     """The table of `tfx-gan runs`; lineage is `<artifact> <id>@<version of code or schema>`.
 
+    Stages are those that were not cached, with their seconds and peak memory.
+
     Args:
       listed: the runs.
       names: metrics to show; by default FID, KID, precision, recall and coverage.
-      width: of the terminal, in characters; on a narrow one, the metrics share a column.
+      width: of the terminal, in characters; on a narrow one, the metrics share a column, and
+        stages stand below the run.
 
     Raises:
       ValueError: if one of the metrics is in no run.
@@ -44,6 +49,9 @@ def table(listed: Sequence[Row], names: Sequence[str] = (), width: int = _WIDE) 
     made.add_column("run", no_wrap=True)
     for head in heads:
         made.add_column(head, justify="right", no_wrap=True)
+    beside = width >= _WIDE + _STAGES_WIDTH
+    if beside:
+        made.add_column("stages", no_wrap=True)
     made.add_column("gate", min_width=_GATE_WIDTH)
     made.add_column("lineage", no_wrap=True)
     for row in listed:
@@ -51,10 +59,12 @@ def table(listed: Sequence[Row], names: Sequence[str] = (), width: int = _WIDE) 
         if heads != shown:
             values = ["\n".join(map(" ".join, zip(shown, values, strict=True)))]
         local = datetime.datetime.fromisoformat(row.started).astimezone()
-        words = (row.id, row.pipeline, f"started {local:%Y-%m-%d %H:%M}", row.state)
+        words = [row.id, row.pipeline, f"started {local:%Y-%m-%d %H:%M}", row.state]
+        stages = _stages_words(row.stages)
         made.add_row(
-            Text("\n".join(filter(None, words))),
+            Text("\n".join(filter(None, words if beside else [*words, stages]))),
             *values,
+            *([Text(stages or NOTHING)] if beside else []),
             Text(_gate_words(row)),
             Text(_lineage_words(row.lineage)),
             end_section=True,
@@ -79,6 +89,11 @@ def tables(comparison: Comparison) -> RenderableType:
                 number(scores["difference"], "+"),
             )
         parts.append(made)
+    if comparison.stages:
+        made = Table("stage", "a", "b")
+        for name, found in comparison.stages.items():
+            made.add_row(name, *(Text(stage(each)) for each in found))
+        parts.append(made)
     if comparison.config:
         made = Table("configuration", "a", "b")
         for key, values in comparison.config.items():
@@ -97,6 +112,15 @@ def to_json(content: Any) -> str:  # noqa: ANN401
 def number(value: float | None, sign: str = "") -> str:
     """Four significant digits, or a dash for None."""
     return NOTHING if value is None else f"{value:{sign}.4g}"
+
+
+def stage(content: Mapping[str, Any] | None) -> str:
+    """A stage of a row: what it took, or else its state; a dash for None."""
+    if content is None:
+        return NOTHING
+    if "seconds" not in content:
+        return str(content["state"])
+    return str(Cost(content["seconds"], content["peak_gb"]))
 
 
 def score(content: Mapping[str, Any] | None) -> str:
@@ -129,6 +153,12 @@ def _gate_words(row: Row) -> str:
         return NOTHING
     words = "blessed" if row.blessed else f"refused: {row.reasons.partition('; ')[0]}"
     return f"{words}\npushed {row.pushed}" if row.pushed else words
+
+
+def _stages_words(stages: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = [f"{name} {stage(each)}" for name, each in stages.items() if "seconds" in each]
+    cached = sum(each["state"] == "cached" for each in stages.values())
+    return "\n".join([*lines, *([f"{cached} cached"] if cached else [])])
 
 
 def _lineage_words(lineage: Mapping[str, Mapping[str, Any]]) -> str:

@@ -14,9 +14,13 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from components.common import costs
+from components.common.costs import Cost
+
 DATABASE = "metadata.sqlite"
 
 _OUTPUT_EVENTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
+_INPUT_EVENTS = (pb.Event.INPUT, pb.Event.DECLARED_INPUT)
 
 Properties = dict[str, str | int | float]
 
@@ -39,11 +43,13 @@ class Execution:
         `running` (also if it was killed), or another of ML Metadata's states.
       properties: the parameters of the stage.
       outputs: by output key; stages of this project have one artifact per key.
+      cost: None of a stage that was cached, has not ended, or ended before costs were noted.
     """
 
     state: str
     properties: Properties
     outputs: dict[str, Artifact]
+    cost: Cost | None = None
 
     @property
     def cached(self) -> bool:
@@ -149,12 +155,47 @@ def runs(path: str) -> list[Run]:
 def last_execution(config: pb.ConnectionConfig, pipeline: str, stage: str) -> Execution:
     """The newest execution of a stage; raises LookupError if there is none."""
     store = mlmd.MetadataStore(config)
+    (execution,) = _executions(store, [_last(store, pipeline, stage)])
+    return execution
+
+
+def note_cost(config: pb.ConnectionConfig, pipeline: str, stage: str, cost: Cost) -> bool:
+    """Enters what the newest execution of a stage took, unless its outputs came from the cache.
+
+    Its outputs get it too, with the costs of all stages before them: of its inputs. It must be
+    called before another stage reads the outputs, whose properties are part of TFX's cache keys.
+
+    Returns:
+      Whether it was entered.
+
+    Raises:
+      LookupError: for a stage that has not run.
+    """
+    store = mlmd.MetadataStore(config)
+    execution = _last(store, pipeline, stage)
+    if execution.last_known_state == pb.Execution.CACHED:
+        return False
+    events = store.get_events_by_execution_ids([execution.id])
+    given, made = (
+        store.get_artifacts_by_id([event.artifact_id for event in events if event.type in kinds])
+        for kinds in (_INPUT_EVENTS, _OUTPUT_EVENTS)
+    )
+    before = costs.read(each.custom_properties[costs.PROPERTY].string_value for each in given)
+    text = costs.write({**before, stage: cost})
+    for artifact in made:
+        artifact.custom_properties[costs.PROPERTY].string_value = text
+    execution.custom_properties[costs.PROPERTY].string_value = costs.write({stage: cost})
+    store.put_artifacts(made)
+    store.put_executions([execution])
+    return True
+
+
+def _last(store: mlmd.MetadataStore, pipeline: str, stage: str) -> pb.Execution:
     node = store.get_context_by_type_and_name("node", f"{pipeline}.{stage}")
     executions = store.get_executions_by_context(node.id) if node else []
     if not executions:
         raise LookupError(f"{stage} of {pipeline} has not run yet")
-    (execution,) = _executions(store, [max(executions, key=lambda found: found.id)])
-    return execution
+    return max(executions, key=lambda found: found.id)
 
 
 def _unreadable(path: str, error: sqlite3.DatabaseError) -> ValueError:
@@ -190,6 +231,7 @@ def _executions(store: mlmd.MetadataStore, found: Sequence[pb.Execution]) -> lis
     }
     return [
         Execution(
+            cost=_cost(execution),
             state=pb.Execution.State.Name(execution.last_known_state).lower(),
             properties=_properties(execution),
             outputs={
@@ -202,11 +244,17 @@ def _executions(store: mlmd.MetadataStore, found: Sequence[pb.Execution]) -> lis
     ]
 
 
+def _cost(execution: pb.Execution) -> Cost | None:
+    found = costs.read([execution.custom_properties[costs.PROPERTY].string_value])
+    return next(iter(found.values()), None)
+
+
 def _properties(described: pb.Artifact | pb.Execution) -> Properties:
     return {
         name: getattr(value, value.WhichOneof("value"))
         for values in (described.properties, described.custom_properties)
         for name, value in values.items()
+        if name != costs.PROPERTY
     }
 
 

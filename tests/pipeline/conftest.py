@@ -37,10 +37,20 @@ class Root:
         (context_id,) = self.store.put_contexts([pb.Context(type_id=type_id, name=name)])
         return self.store.get_contexts_by_id([context_id])[0]
 
-    def stage(self, run, stage, state="COMPLETE", pipeline="digits", properties=None, outputs=None):
+    def stage(
+        self,
+        run,
+        stage,
+        state="COMPLETE",
+        pipeline="digits",
+        properties=None,
+        outputs=None,
+        inputs=None,
+    ):
         """Enters an execution; returns the ids of its outputs.
 
-        `outputs` maps a key to an artifact's properties, or to the id of one that is there.
+        `outputs` maps a key to an artifact's properties, or to the id of one that is
+        there, and `inputs` to such an id.
         """
         execution = pb.Execution(
             type_id=self.store.put_execution_type(pb.ExecutionType(name=f"components.{stage}")),
@@ -54,8 +64,12 @@ class Root:
             self.context("node", f"{pipeline}.{stage}"),
         ]
         pairs = [self._output(key, output) for key, output in (outputs or {}).items()]
+        for key, given in (inputs or {}).items():
+            artifact, event = self._output(key, given)
+            event.type = pb.Event.INPUT
+            pairs.append((artifact, event))
         _, artifact_ids, _ = self.store.put_execution(execution, pairs, contexts)
-        return dict(zip(outputs or {}, artifact_ids, strict=True))
+        return dict(zip(outputs or {}, artifact_ids, strict=False))
 
     def _output(self, key, output):
         if isinstance(output, int):

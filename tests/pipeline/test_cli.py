@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import re
@@ -381,3 +382,11 @@ BEAM = "train.gz: cut off after 3 of 9 images"
 )
 def test_reasons_are_one_line(error, line):
     assert command.reason(error) == line
+
+
+def test_garbage_is_collected_again_after_imports_that_fail_too():
+    with pytest.raises(ImportError), command.importing():
+        assert not gc.isenabled()
+        raise ImportError
+
+    assert gc.isenabled()

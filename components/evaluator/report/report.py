@@ -74,7 +74,10 @@ def render(evaluation: Evaluation, page: str | None = None) -> str:
         "curves": plots.curves(evaluation.log),
         "data": _facts(evaluation.data),
         "protocol": _facts(evaluation.protocol),
-        "lineage": _facts(evaluation.lineage),
+        "stages": evaluation.lineage.get("stages", {}),
+        "lineage": _facts(
+            {name: each for name, each in evaluation.lineage.items() if name != "stages"}
+        ),
         "config": _yaml(evaluation.config),
     }
     template = templates.load(
@@ -152,6 +155,7 @@ def _sections(
         "data": ("Data", content["data"]),
         "protocol": ("Protocol", content["protocol"]),
         "lineage": ("Lineage", content["lineage"]),
+        "stages": ("Stages", content["stages"]),
         "configuration": ("Configuration", content["config"]),
     }
     return {name: title for name, (title, shown) in sections.items() if shown}

@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import io
 import resource
 import tempfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from components.data import examples
 from components.example_gen.formats.idx import read_idx
@@ -88,6 +90,16 @@ def test_a_full_disk_is_named_with_what_it_takes(records, written, tmp_path, mon
             examples.read_images(files, (8, 8, 1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 1), (1, 1, 3), (5, 7, 3), (64, 48, 3)])
+def test_png_files_hold_the_pixels(shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+    with Image.open(io.BytesIO(examples.png(image))) as read:
+        read.load()
+        assert read.mode == {1: "L", 3: "RGB"}[shape[2]]
+        np.testing.assert_array_equal(np.asarray(read).reshape(shape), image)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3)])

@@ -364,9 +364,11 @@ def test_equal_records_meet_however_they_are_packed():
     assert len(packed) > 1
     packed += [each.value for each in packing.finish_bundle()]
     assert {key for key, _ in packed} == {"000"}
+    deciding = executor._Decide(False, "keep")
+    deciding.start_bundle()
     noted = [
         output.value.source
-        for output in executor._Decide(False, "keep").process(("000", [part for _, part in packed]))
+        for output in deciding.process(("000", [part for _, part in packed]))
         if output.tag == "notes"
     ]
     assert sorted(noted) == [source for _, source, _, _ in records[50:]]

@@ -8,8 +8,9 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
 
-from components.common import tfx
+from components.common import costs, tfx
 from components.common.code_version import code_version
+from components.common.costs import Cost
 from components.outcome import record
 from components.trainer import rendezvous
 from pipeline.kubeflow import entry_point
@@ -140,6 +141,20 @@ def test_no_local_path_and_no_null_is_recorded(in_pod):
     result = {"artifacts": {"blessing": {"artifacts": [artifact]}}}
     entry_point.report(result, {})
     assert artifact == {"uri": uri, "metadata": {"current_model": "s3://b/model"}}
+
+
+def test_what_a_stage_took_goes_on_with_the_stages_before_it():
+    before = costs.write({"ImageExampleGen": Cost(12.0, 1.5, "run")})
+    given = command({costs.PROPERTY: before})
+    result = {"artifacts": {"model": {"artifacts": [{"uri": "s3://b/model"}]}}}
+
+    entry_point.note_cost(given, result, "GANTrainer", Cost(60.0, 2.0, "run"))
+
+    (model,) = result["artifacts"]["model"]["artifacts"]
+    assert costs.read([model["metadata"][costs.PROPERTY]]) == {
+        "ImageExampleGen": Cost(12.0, 1.5, "run"),
+        "GANTrainer": Cost(60.0, 2.0, "run"),
+    }
 
 
 def test_the_ui_gets_the_report_the_scores_and_the_outcome(in_pod):

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import math
@@ -28,8 +29,25 @@ def test_metrics_can_be_chosen_and_an_unknown_one_is_named(root):
         listing.table(listed, ["densty"])
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_stages_are_listed_with_what_they_took_unless_they_were_cached(root, width):
+    root.complete("run", {"fid": 13.5})
+    (row,) = history.rows(str(root.path))
+    stages = {
+        "FindData": {"state": "cached"},
+        "GANTrainer": {"state": "complete", "seconds": 72.04, "peak_gb": 1.499},
+        "Pusher": {"state": "cached"},
+    }
+    row = dataclasses.replace(row, stages=stages)
+
+    shown = _shown(listing.table([row], width=width))
+    assert "GANTrainer 72.0 s, 1.50 GB" in shown
+    assert "2 cached" in shown
+    assert "FindData" not in shown
+
+
 def test_json_has_null_for_what_json_cannot_say():
-    row = history.Row("run", "", "", "complete", {"fid": math.inf}, None, "", None, {})
+    row = history.Row("run", "", "", "complete", {"fid": math.inf}, None, "", None, {}, {})
 
     assert json.loads(listing.to_json([row]))[0]["metrics"] == {"fid": None}
     assert json.loads(listing.to_json([math.nan, (1.5, "a")])) == [None, [1.5, "a"]]

@@ -5,6 +5,8 @@ import sqlite3
 import pytest
 from ml_metadata.metadata_store import metadata_store
 
+from components.common import costs
+from components.common.costs import Cost
 from pipeline.runs import metadata
 
 
@@ -32,6 +34,33 @@ def test_the_last_execution_is_that_of_the_last_run(root):
     assert not execution.cached
     assert execution.outputs["model"].id == made["model"]
     assert execution.outputs["model"].properties == {"note": "new", "share": 0.5}
+
+
+def test_what_a_stage_took_is_noted_with_the_stages_before_it(root):
+    config = metadata.connection_config(str(root.database))
+    ids = root.stage("run", "Maker", outputs={"examples": {}})
+    assert metadata.note_cost(config, "digits", "Maker", Cost(1.5, 0.25, "run"))
+    root.stage("run", "Learner", outputs={"model": {}}, inputs={"examples": ids["examples"]})
+    assert metadata.note_cost(config, "digits", "Learner", Cost(60.0, 1.0, "run"))
+    root.stage("run", "Cached", state="CACHED", outputs={"model": ids["examples"]})
+    assert not metadata.note_cost(config, "digits", "Cached", Cost(0.1, 1.0, "run"))
+
+    (run,) = metadata.runs(str(root.database))
+    found = {stage: execution.cost for stage, execution in run.executions.items()}
+    assert found == {
+        "Maker": Cost(1.5, 0.25, "run"),
+        "Learner": Cost(60.0, 1.0, "run"),
+        "Cached": None,
+    }
+    assert not run.executions["Learner"].properties
+    written = [
+        costs.read([artifact.custom_properties[costs.PROPERTY].string_value])
+        for artifact in root.store.get_artifacts()
+    ]
+    assert written == [
+        {"Maker": Cost(1.5, 0.25, "run")},
+        {"Maker": Cost(1.5, 0.25, "run"), "Learner": Cost(60.0, 1.0, "run")},
+    ]
 
 
 def test_runs_come_in_order_with_their_stages_parameters_and_outputs(root):

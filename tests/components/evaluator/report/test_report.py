@@ -177,7 +177,14 @@ def full(clothes):
             "counts": {"eval": 1000, "model": 1000},
             "settings": {"seed": 0, "kid_subsets": 100},
         },
-        lineage={"span": 3, "artifacts": {"model": {"id": 6, "uri": "/a"}, "data": {"id": 1}}},
+        lineage={
+            "span": 3,
+            "artifacts": {"model": {"id": 6, "uri": "/a"}, "data": {"id": 1}},
+            "stages": {
+                "ImageExampleGen": {"seconds": 31.25, "peak_gb": 1.5, "cached": True},
+                "GANTrainer": {"seconds": 60.04, "peak_gb": 2.125, "cached": False},
+            },
+        },
         config={"trainer": {"images": 150_000}, "evaluator": {"gate": {"bounds": {"fid": 60}}}},
     )
 
@@ -399,7 +406,7 @@ def test_missing_and_non_finite_numbers_are_shown_as_they_are(bare, change):
         ({"verdicts": []}, ["gate"]),
         ({"log": [{"images": 1, "generator_loss": math.nan}]}, []),
         ({"classes": []}, ["classes"]),
-        ({"data": {}, "lineage": {}}, ["data", "lineage"]),
+        ({"data": {}, "lineage": {}}, ["data", "lineage", "stages"]),
         ({"protocol": {}, "config": {}}, ["protocol", "configuration"]),
     ],
     ids=lambda value: ",".join(value),
@@ -409,6 +416,13 @@ def test_empty_sections_are_left_out(plain, full_page, change, without):
 
     left_out = ["training", "columns", *without]
     assert page.sections() == [name for name in full_page.sections() if name not in left_out]
+
+
+def test_stages_are_listed_with_what_they_took(full_page):
+    rows = [text.split() for tag, _, text in full_page.elements if tag == "tr" and "GB" not in text]
+
+    assert ["ImageExampleGen", "31.2", "1.50", "cached"] in rows
+    assert ["GANTrainer", "60.0", "2.12"] in rows
 
 
 @pytest.mark.parametrize("protocol", [{}, {"seed": 0}], ids=["without protocol", "with protocol"])
