@@ -59,8 +59,8 @@ class Yardstick:
       seed: of the classifier.
     """
 
-    def __init__(self, data: Data, seed: int = 1234, epochs: int = 8) -> None:
-        config = FeatureExtractorConfig(epochs=epochs, seed=seed)
+    def __init__(self, data: Data, seed: int = 1234) -> None:
+        config = FeatureExtractorConfig(seed=seed)
         self._model, report = classifier.train(data.train, data.test, config)
         self.accuracy = report.eval_accuracy
         self._real = self._features(data.test.data[:_COUNT])

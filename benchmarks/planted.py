@@ -97,7 +97,7 @@ class Clothes:
         make(
             folder,
             {"train": self._train, "eval": self._held_out},
-            FeatureExtractorConfig(epochs=4),
+            FeatureExtractorConfig(images=16_000),
             "clothes",
         )
         self.extractor = Extractor(folder)

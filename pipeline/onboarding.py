@@ -40,8 +40,6 @@ _BATCH_OF_IMAGES, _BATCH_OF_ROWS = 32, 128
 _LATENT_DIM = 16
 # With fewer images, a discriminator memorises them (Zhao et al. 2020, arXiv:2006.10738).
 _FEW = 10_000
-# Images that a self-supervised extractor should see: 4 epochs of 5000 do (docs/extractors.md).
-_LEARNT_FROM, _MOST_EPOCHS = 20_000, 12
 # Keys of the section `data` that can be given; those that readers need come first.
 _OF_READERS = ("arrays", "encoding", "header", "features")
 SETTINGS = (*_OF_READERS, "columns", "bits", "background", "filter", "max_pixels")
@@ -304,7 +302,6 @@ def _recipe(suggestion: Suggestion, inspected: Inspection, out: str) -> str:
         network=_network(data.image_shape[:2]) if data.image_shape else None,
         few=counts["examples"] < _FEW,
         extractor=_extractor(train),
-        epochs=max(1, min(_MOST_EPOCHS, _LEARNT_FROM // there)),
     )
 
 

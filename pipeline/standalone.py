@@ -272,7 +272,7 @@ def _extractor(
     if section.kind != name:
         section = validate(FeatureExtractorConfig, {"kind": name})
     if train is None:
-        if "epochs" in find(name).options:
+        if "images" in find(name).options:
             raise ValueError(
                 f"--extractor {name}: learns from training data, but there are none; give "
                 "--train, or the folder of an extractor"

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.data import examples, mapped
-from components.feature_extractor import base, network
+from components.feature_extractor import base, fitting, network
 from components.feature_extractor.config import FeatureExtractorConfig
 
 
@@ -45,13 +45,22 @@ def train(
     _refuse_one_class(eval_labels)
     num_classes = 1 + int(max(train_labels.max(), eval_labels.max()))
     keras.utils.set_random_seed(config.seed)
-    extractor = network.build(train_split.data.shape[1:], num_classes, config.feature_dim)
-    steps = config.epochs * -(-len(train_split) // config.batch_size)
-    classifier = network.learner(extractor, config, steps)
-    shown = _labelled(train_split, config.batch_size, shuffled=True)
-    classifier.fit(shown, epochs=config.epochs, verbose=0)
-    held_out = _labelled(eval_split, config.batch_size, shuffled=False)
-    probabilities = classifier.predict(held_out, verbose=0)
+    shape = train_split.data.shape[1:]
+    extractor, learner = (
+        network.build(shape, num_classes, config.feature_dim, dtype)
+        for dtype in ("float32", network.learning_dtype())
+    )
+    rows, kept = fitting.held_out_rows(len(train_split), config.seed)
+    fitting.fit(
+        extractor,
+        learner,
+        _labelled(train_split, config.batch_size, rows, shuffled=True),
+        _labelled(train_split, network.EVAL_BATCH, kept, shuffled=False),
+        config,
+    )
+    every = np.arange(len(eval_split))
+    held_out = _labelled(eval_split, network.EVAL_BATCH, every, shuffled=False)
+    probabilities = network.predict(extractor, held_out)[0]
     of_own = probabilities[np.arange(len(eval_labels)), eval_labels]
     found = probabilities.argmax(axis=1)
     skill = network.checked_skill(
@@ -60,23 +69,25 @@ def train(
         chance=_chance(eval_labels, found, num_classes),
         counts=(len(train_split), len(eval_split)),
         config=config,
-        train_accuracy=lambda: classifier.evaluate(
-            _labelled(train_split, config.batch_size, shuffled=False), verbose=0
-        )[1],
+        train_accuracy=lambda: network.accuracy(
+            extractor, _labelled(train_split, network.EVAL_BATCH, rows, shuffled=False)
+        ),
         remedies=(
             f"it has learnt its {len(train_split)} images by heart; label more images, or set "
             "feature_extractor.kind to self_supervised",
-            "train for more feature_extractor.epochs or check the labels, or, if the classes are "
+            "train for more feature_extractor.images or check the labels, or, if the classes are "
             "hard to tell apart, lower min_skill",
         ),
     )
     return extractor, skill
 
 
-def _labelled(split: examples.Split, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
-    """Batches of (images, labels)."""
+def _labelled(
+    split: examples.Split, batch_size: int, chosen: np.ndarray, *, shuffled: bool
+) -> tf.data.Dataset:
+    """Batches of (images, labels) of the chosen rows."""
     # Keras would copy the arrays to memory, which a memory-mapped file may not fit in.
-    rows = network.in_batches(len(split), batch_size, shuffled=shuffled)
+    rows = network.in_batches(chosen, batch_size, shuffled=shuffled)
     return mapped.gather(rows, (split.data, split.labels)).prefetch(tf.data.AUTOTUNE)
 
 

@@ -33,10 +33,14 @@ class FeatureExtractorConfig(Config):
         description="classifier, self_supervised, inception_v3, identity, or module:function that "
         "returns a Keras model; default: classifier for images, identity for vectors",
     )
-    epochs: int = Field(12, ge=1, description="passes over the train split")
-    batch_size: int = Field(128, ge=1, description="images per step")
+    images: int = Field(
+        240_000,
+        ge=1,
+        description="length of training at most; it ends early when held-out images gain nothing",
+    )
+    batch_size: int = Field(64, ge=1, description="images per step")
     learning_rate: float = Field(
-        2e-3, gt=0, lt=1, description="Adam's initial learning rate, with cosine decay to 0"
+        3e-3, gt=0, lt=1, description="Adam's initial learning rate, with cosine decay to 0"
     )
     feature_dim: int = Field(
         64, ge=2, le=4096, description="size of a classifier's feature vectors"

@@ -6,23 +6,28 @@ import math
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 from scipy import stats
 
+from components.common import hardware
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 
 OPTIONS = frozenset(
-    {"epochs", "batch_size", "learning_rate", "feature_dim", "min_skill", "seed"},
+    {"images", "batch_size", "learning_rate", "feature_dim", "min_skill", "seed"},
 )
 
 # The layer with the last maps, at most [n, 4, 4, 128].
 MAPS = "maps"
 
+# Images a call without gradients.
+EVAL_BATCH = 512
+
 _SMALLEST_MAP = 4
 _FIRST_FILTERS = 16
 _MOST_FILTERS = 128
-_DROPOUT = 0.3
+_DROPOUT = 0.2
 # Refuse a network only if one of just enough skill would do this badly on so few eval images less
 # often than in one of a hundred runs.
 _SURE = 0.01
@@ -53,49 +58,88 @@ class Skill:
     seed: int
 
 
-def build(image_shape: tuple[int, ...], num_classes: int, feature_dim: int) -> keras.Model:
+@keras.saving.register_keras_serializable("tfx_gan_extractor")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras's layer for images, as TensorFlow's one op instead of dozens of small ones."""
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Normalises [n, height, width, channels] of any float dtype; statistics are float32."""
+        del mask
+        moving = [tf.convert_to_tensor(x) for x in (self.moving_mean, self.moving_variance)]
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.convert_to_tensor(self.gamma),
+            offset=tf.convert_to_tensor(self.beta),
+            mean=[] if training else moving[0],
+            variance=[] if training else moving[1],
+            epsilon=self.epsilon,
+            is_training=bool(training),
+        )
+        if training:
+            self.moving_mean.assign(moving[0] * self.momentum + mean * (1 - self.momentum))
+            self.moving_variance.assign(moving[1] * self.momentum + variance * (1 - self.momentum))
+        return outputs
+
+
+def build(
+    image_shape: tuple[int, ...], num_classes: int, feature_dim: int, dtype: str = "float32"
+) -> keras.Model:
     """A convolutional classifier of uint8 images [n, height, width, channels].
 
     Blocks halve the height and width until the larger is at most 4. Returns a model with outputs
     `features` float32 [n, feature_dim], the activations before the last layer, and `probabilities`
-    float32 [n, num_classes].
+    float32 [n, num_classes]; with another `dtype`, a Keras policy, `features` have its compute
+    dtype.
     """
     layers = keras.layers
     images = base.inputs(image_shape)
-    hidden = layers.Rescaling(base.SCALE, base.OFFSET)(images)
+    hidden = layers.Rescaling(base.SCALE, base.OFFSET, dtype=dtype)(images)
     size, filters, strides = max(image_shape[:2]), _FIRST_FILTERS, 1
     while True:
-        hidden = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(hidden)
-        # The default momentum, 0.99, needs more steps than a few epochs on a small dataset have.
-        hidden = layers.BatchNormalization(momentum=0.9)(hidden)
-        hidden = layers.ReLU()(hidden)
+        hidden = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, dtype=dtype)(
+            hidden
+        )
+        # The default momentum, 0.99, needs more steps than a short training has.
+        hidden = BatchNormalization(momentum=0.9, dtype=dtype)(hidden)
+        hidden = layers.ReLU(dtype=dtype)(hidden)
         if size <= _SMALLEST_MAP:
             break
         size, filters, strides = -(-size // 2), min(2 * filters, _MOST_FILTERS), 2
-    hidden = layers.Identity(name=MAPS)(hidden)
-    hidden = layers.Dropout(_DROPOUT)(layers.Flatten()(hidden))
-    features = layers.Dense(feature_dim, activation="relu", name="features")(hidden)
-    hidden = layers.Dropout(_DROPOUT)(features)
-    probabilities = layers.Dense(num_classes, activation="softmax", name="probabilities")(hidden)
+    hidden = layers.Identity(name=MAPS, dtype=dtype)(hidden)
+    hidden = layers.Dropout(_DROPOUT, dtype=dtype)(layers.Flatten(dtype=dtype)(hidden))
+    features = layers.Dense(feature_dim, activation="relu", name="features", dtype=dtype)(hidden)
+    hidden = layers.Dropout(_DROPOUT, dtype=dtype)(features)
+    probabilities = layers.Dense(
+        num_classes, activation="softmax", name="probabilities", dtype="float32"
+    )(hidden)
     return keras.Model(images, {"features": features, "probabilities": probabilities})
 
 
-def learner(extractor: keras.Model, config: FeatureExtractorConfig, steps: int) -> keras.Model:
-    """The classifier of `build`'s model, compiled for a fit of `steps` steps."""
-    classifier = keras.Model(extractor.input, extractor.output["probabilities"])
-    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    classifier.compile(
-        keras.optimizers.Adam(schedule),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    return classifier
+def learning_dtype() -> str:
+    """The Keras policy to train with: bfloat16 where the hardware multiplies it."""
+    return "mixed_bfloat16" if hardware.has_bfloat16() else "float32"
 
 
-def in_batches(count: int, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
-    """Batches of row indices, int64 [batch_size]; an epoch is a permutation of [0, count)."""
-    rows = tf.data.Dataset.range(count)
-    return (rows.shuffle(count) if shuffled else rows).batch(batch_size)
+def in_batches(rows: np.ndarray, batch_size: int, *, shuffled: bool) -> tf.data.Dataset:
+    """Batches of `rows`, int64 [batch_size]; an epoch is a permutation of them."""
+    chosen = tf.data.Dataset.from_tensor_slices(rows)
+    return (chosen.shuffle(len(rows)) if shuffled else chosen).batch(batch_size)
+
+
+def predict(extractor: keras.Model, batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities float32 [n, classes] and labels [n] of batches of (images, labels)."""
+    call = tf.function(lambda images: extractor(images, training=False), reduce_retracing=True)
+    found = [(call(images)["probabilities"].numpy(), of.numpy()) for images, of in batches]
+    probabilities, labels = (np.concatenate(each) for each in zip(*found, strict=True))
+    return probabilities, labels
+
+
+def accuracy(extractor: keras.Model, batches: tf.data.Dataset) -> float:
+    """The share of (images, labels) that is classified correctly."""
+    probabilities, labels = predict(extractor, batches)
+    return float(np.mean(probabilities.argmax(axis=1) == labels))
 
 
 def checked_skill(

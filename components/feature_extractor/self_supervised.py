@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.data import examples, mapped
-from components.feature_extractor import base, network
+from components.feature_extractor import base, fitting, network
 from components.feature_extractor.config import FeatureExtractorConfig
 
 
@@ -39,7 +39,7 @@ def train(
 ) -> tuple[keras.Model, network.Skill]:
     """Trains the network on one split and evaluates it on the other; ignores labels.
 
-    An epoch shows every image in all rotations; `config.batch_size` counts rotated images. Seeds
+    `config.images` and `config.batch_size` count rotated images. Seeds
     Python's, NumPy's and TensorFlow's global generators. Returns the extractor, with `features` as
     its only output, and its skill.
 
@@ -48,26 +48,38 @@ def train(
     """
     turns = quarter_turns(train_split.data.shape)
     keras.utils.set_random_seed(config.seed)
-    whole = network.build(train_split.data.shape[1:], len(turns), config.feature_dim)
-    batch_size = max(1, config.batch_size // len(turns))
-    steps = config.epochs * -(-len(train_split) // batch_size)
-    classifier = network.learner(whole, config, steps)
-    shown = rotated_batches(train_split.data, turns, batch_size, shuffled=True)
-    classifier.fit(shown, epochs=config.epochs, verbose=0)
-    held_out = rotated_batches(eval_split.data, turns, batch_size, shuffled=False)
-    loss, accuracy = classifier.evaluate(held_out, verbose=0)
+    shape = train_split.data.shape[1:]
+    whole, learner = (
+        network.build(shape, len(turns), config.feature_dim, dtype)
+        for dtype in ("float32", network.learning_dtype())
+    )
+    rows, kept = fitting.held_out_rows(len(train_split), config.seed)
+
+    def rotated(split: examples.Split, chosen: np.ndarray, *, shuffled: bool) -> tf.data.Dataset:
+        shown = config.batch_size if shuffled else network.EVAL_BATCH
+        size = max(1, shown // len(turns))
+        return rotated_batches(split.data, turns, size, chosen, shuffled=shuffled)
+
+    fitting.fit(
+        whole,
+        learner,
+        rotated(train_split, rows, shuffled=True),
+        rotated(train_split, kept, shuffled=False),
+        config,
+    )
+    held_out = rotated(eval_split, np.arange(len(eval_split)), shuffled=False)
+    probabilities, labels = network.predict(whole, held_out)
+    of_own = probabilities[np.arange(len(labels)), labels]
     skill = network.checked_skill(
-        accuracy,
-        loss,
+        accuracy=float(np.mean(probabilities.argmax(axis=1) == labels)),
+        loss=float(-np.mean(np.log(np.maximum(of_own, keras.backend.epsilon())))),
         chance=1 / len(turns),
         counts=(len(train_split), len(eval_split)),
         config=config,
-        train_accuracy=lambda: classifier.evaluate(
-            rotated_batches(train_split.data, turns, batch_size, shuffled=False), verbose=0
-        )[1],
+        train_accuracy=lambda: network.accuracy(whole, rotated(train_split, rows, shuffled=False)),
         remedies=(
             f"it has learnt its {len(train_split)} images by heart; add images, or lower min_skill",
-            "train for more feature_extractor.epochs, or, if the images look the same in every "
+            "train for more feature_extractor.images, or, if the images look the same in every "
             "turn, choose another feature_extractor.kind",
         ),
     )
@@ -83,16 +95,21 @@ def quarter_turns(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def rotated_batches(
-    images: np.ndarray, turns: tuple[int, ...], batch_size: int, *, shuffled: bool
+    images: np.ndarray,
+    turns: tuple[int, ...],
+    batch_size: int,
+    chosen: np.ndarray,
+    *,
+    shuffled: bool,
 ) -> tf.data.Dataset:
-    """Batches of (`batch_size` images in every rotation, index of the rotation)."""
+    """Batches of (`batch_size` chosen images in every rotation, index of the rotation)."""
 
     # Rotated batch by batch, because all rotations together are four times the data.
     def turn(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shown = [tf.image.rot90(batch, count) for count in turns]
         return tf.concat(shown, axis=0), tf.repeat(tf.range(len(turns)), tf.shape(batch)[0])
 
-    rows = network.in_batches(len(images), batch_size, shuffled=shuffled)
+    rows = network.in_batches(chosen, batch_size, shuffled=shuffled)
     batches = mapped.gather(rows, images)
     return batches.map(turn, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 

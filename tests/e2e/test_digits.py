@@ -20,7 +20,7 @@ NO_STANDARDS = ", ".join(f"{name}: null" for name in METRICS.names() if name != 
 QUICK = {
     "trainer.images": 30_000,
     "trainer.checkpoint_every_images": 6_400,
-    "feature_extractor.epochs": 6,
+    "feature_extractor.images": 10_000,
     "evaluator.gate": f"{{bounds: {{{NO_STANDARDS}, fid: null}}, "
     "not_worse_than_blessed: {fid: 100}}",
 }

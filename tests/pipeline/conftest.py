@@ -121,7 +121,7 @@ class Root:
         self.stage(
             run,
             "FeatureExtractor",
-            properties={"config": '{"epochs": 20}', "code_version": code_version},
+            properties={"config": '{"images": 30000}', "code_version": code_version},
             outputs={"extractor": {"id": "0123456789abcdef"}},
         )
         self.stage(

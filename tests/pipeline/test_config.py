@@ -58,8 +58,8 @@ WRONG = {
         r"feature_extractor\.kind: unknown extractor .*did you mean .classifier",
     ),
     "option of another kind": (
-        "feature_extractor={kind: identity, epochs: 3}",
-        r"feature_extractor: epochs: an option of kind classifier, self_supervised; kind identity",
+        "feature_extractor={kind: identity, images: 3}",
+        r"feature_extractor: images: an option of kind classifier, self_supervised; kind identity",
     ),
     "unknown metric": ("evaluator.gate.bounds.fidd.max=3", "unknown metric 'fidd'.*'fid'"),
     "bad name": ("name=My Pipeline", "name: .*found 'My Pipeline'"),

@@ -7,7 +7,7 @@ from components.data.examples import Split
 from components.feature_extractor import classifier, network
 from components.feature_extractor.config import FeatureExtractorConfig
 
-QUICK = FeatureExtractorConfig(epochs=3, batch_size=32, feature_dim=8, min_skill=0)
+QUICK = FeatureExtractorConfig(images=1200, batch_size=32, feature_dim=8, min_skill=0)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_useless_classifier_is_refused(digits):
         r"FeatureExtractor: .* skill .*min_skill is 0\.2.*train split is 0\..*: train for more"
     )
     with pytest.raises(ValueError, match=message):
-        classifier.train(shuffled, digits["eval"], FeatureExtractorConfig(epochs=2))
+        classifier.train(shuffled, digits["eval"], FeatureExtractorConfig(images=3000))
 
 
 def test_always_naming_the_largest_class_is_no_skill(some):

@@ -117,7 +117,7 @@ def run(split_examples, tmp_path):
             {"examples": [split_examples], "anomalies": [anomalies]},
             {"extractor": [extractor]},
             {
-                "config": json.dumps(section or {"epochs": 4, "seed": 3}),
+                "config": json.dumps(section or {"images": 6000, "seed": 3}),
                 "data": DataSpec(image_shape=(8, 8, 1)).model_dump_json(),
                 "data_name": "digits",
                 "code_version": "0",

@@ -7,7 +7,7 @@ from components.feature_extractor import EXTRACTORS
 from components.feature_extractor.config import FeatureExtractorConfig
 
 SECTIONS = {
-    "classifier": {"epochs": 3, "feature_dim": 8, "min_skill": 0.1, "seed": 2},
+    "classifier": {"images": 3, "feature_dim": 8, "min_skill": 0.1, "seed": 2},
     "self_supervised": {"batch_size": 64, "learning_rate": 0.01},
     "inception_v3": {"weights": "inception.weights.h5"},
     "identity": {},
@@ -17,7 +17,7 @@ SECTIONS = {
 
 def test_a_section_without_a_kind_is_a_classifiers():
     assert FeatureExtractorConfig().kind == "classifier"
-    assert FeatureExtractorConfig(epochs=20).epochs == 20
+    assert FeatureExtractorConfig(images=20).images == 20
 
 
 @pytest.mark.parametrize(("kind", "options"), SECTIONS.items())
@@ -37,14 +37,15 @@ WRONG = {
     "unknown kind": ({"kind": "clasifier"}, "kind: unknown extractor.*did you mean 'classifier'"),
     "no function": ({"kind": "features:"}, "kind: .*not of the form module:function"),
     "no identifier": ({"kind": "my-features:make"}, "kind: .*not of the form module:function"),
-    "unknown option": ({"epoch": 3}, "epoch: unknown key; did you mean 'epochs'"),
+    "unknown option": ({"image": 3}, "image: unknown key; did you mean 'images'"),
     "the classifier has no weights": (
         {"weights": "x.h5"},
-        "^weights: an option of kind inception_v3; .*kind classifier.* batch_size, epochs, ",
+        "^weights: an option of kind inception_v3; .*kind classifier.* batch_size, feature_dim, "
+        "images, ",
     ),
     "inception does not learn": (
-        {"kind": "inception_v3", "epochs": 3},
-        "^epochs: an option of kind classifier, self_supervised; .*kind inception_v3.* weights$",
+        {"kind": "inception_v3", "images": 3},
+        "^images: an option of kind classifier, self_supervised; .*kind inception_v3.* weights$",
     ),
     "identity has no options": (
         {"kind": "identity", "seed": 3},
@@ -70,7 +71,7 @@ def test_wrong_sections_are_errors_of_one_line(section, message):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("epochs", 0), ("batch_size", 0), ("learning_rate", 0), ("feature_dim", 1)]
+    [("images", 0), ("batch_size", 0), ("learning_rate", 0), ("feature_dim", 1)]
     + [("min_skill", -0.1), ("min_skill", 1.1), ("seed", -1)],
 )
 def test_impossible_values_are_refused(key, value):

@@ -13,7 +13,7 @@ from components.data.examples import Split
 from components.feature_extractor import base, making, network
 from components.feature_extractor.config import FeatureExtractorConfig
 
-LEARN = {"epochs": 1, "batch_size": 16, "min_skill": 0}
+LEARN = {"images": 32, "batch_size": 16, "min_skill": 0}
 OWN = """
 import keras
 

@@ -8,7 +8,7 @@ import pytest
 from components.feature_extractor import network
 from components.feature_extractor.config import FeatureExtractorConfig
 
-REMEDIES = ("more images", "more epochs")
+REMEDIES = ("more images", "more training images")
 
 
 def check(accuracy, chance, eval_count, train_accuracy=0.0, loss=1.0, **section):
@@ -62,7 +62,7 @@ def test_none_right_of_ten_is_sure_enough_if_most_should_be():
 
 
 @pytest.mark.parametrize(
-    ("train_accuracy", "remedy"), [(0.99, "more images"), (0.2, "more epochs")]
+    ("train_accuracy", "remedy"), [(0.99, "more images"), (0.2, "more training images")]
 )
 def test_the_remedy_depends_on_the_accuracy_on_the_train_split(train_accuracy, remedy):
     message = rf"accuracy on the train split is {train_accuracy}.*: {remedy}$"
