@@ -27,7 +27,7 @@ from rich.table import Table
 
 FOLDER = Path(__file__).parent
 
-TORCH = "torch==2.13.0"
+TORCH = "torch==2.14.1"
 PLAIN, R1 = [], [{"name": "r1"}]
 GP = [{"name": "gradient_penalty"}]
 # Multiply-adds count twice; forward and backward passes of one update of each player, per image.
