@@ -59,9 +59,12 @@ def main() -> None:
     parser.add_argument("--torch", default=os.path.expanduser("~/.cache/tfx-gan/torch"))
     parser.add_argument("--out", help="JSON file; default: none")
     parser.add_argument("--compare", help="JSON file of an earlier run")
-    parser.add_argument("--worker", choices=PRECISIONS, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=(*PRECISIONS, "both"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
+        if arguments.worker == "both":
+            route()
+            return
         if arguments.worker == "bfloat16":
             # As networks in bfloat16 and `tfx-gan run` do, before TensorFlow computes anything.
             from components.common import hardware
@@ -80,17 +83,13 @@ def main() -> None:
 def measure(arguments: argparse.Namespace) -> dict:
     """The rounds: {"machine", "peak": GFLOP/s of a matrix product by precision, "ms": by row}."""
     script = str(FOLDER / "speed.py")
-    ours = [sys.executable, "-W", "ignore", script, "--worker"]
-    lanes = [ours]
+    lanes = [Worker([sys.executable, script, "--worker", "both"])]
     if arguments.also:
-        lanes.append([*shlex.split(arguments.also), "benchmarks/speed.py", "--worker"])
-    # Of each precision a process, because how cores are shared holds for a whole process.
-    workers = [
-        (precision, Worker([*lane, precision])) for lane in lanes for precision in PRECISIONS
-    ]
+        command = [*shlex.split(arguments.also), "benchmarks/speed.py", "--worker", "both"]
+        lanes.append(Worker(command))
     torch = Worker([_torch(arguments.torch), str(FOLDER / "speed_torch.py")])
-    workers += [(precision, torch) for precision in PRECISIONS]
-    names = [worker.ask({"version": True}) for _, worker in workers]
+    workers = [(each, worker) for worker in (*lanes, torch) for each in PRECISIONS]
+    names = [worker.ask({"version": True, "precision": each}) for each, worker in workers]
     peak = {precision: torch.ask({"peak": precision}) for precision in PRECISIONS}
     rows: dict[str, list[float]] = {}
     for case, (network, width, batch, shape, penalties, ours_only) in CASES.items():
@@ -99,7 +98,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         turns = []
         for name, (precision, worker) in zip(names, workers, strict=True):
             loops = ["ours"] if worker is not torch else [] if ours_only else ["eager"]
-            if worker is workers[0][1] and case == "dcgan 32, batch 32":
+            if worker is lanes[0] and precision == "float32" and case == "dcgan 32, batch 32":
                 loops.append("tutorial")
             for loop in loops:
                 subject = {
@@ -116,9 +115,9 @@ def measure(arguments: argparse.Namespace) -> dict:
         for _ in range(arguments.rounds + 1):
             for row, worker, subject in turns:
                 rows.setdefault(row, []).append(worker.ask(subject))
-        for _, worker in workers:
-            worker.ask({"forget": True})
-    for _, worker in workers[:-1]:
+        for precision, worker in workers:
+            worker.ask({"forget": True, "precision": precision})
+    for worker in (*lanes, torch):
         worker.end()
     # The first round builds, traces and warms up.
     spread = {row: [float(v) for v in np.quantile(ms[1:], [0.5, 0, 1])] for row, ms in rows.items()}
@@ -227,6 +226,17 @@ def serve(make: Callable[[dict], Any]) -> None:
             loop, steps = loops[line]
             answer = 1e3 * loop(steps)
         print(f"={json.dumps(answer)}", flush=True)
+
+
+def route() -> None:
+    """A lane's side: each precision has a process, as cores are shared for a whole process."""
+    script = str(FOLDER / "speed.py")
+    workers = {each: Worker([sys.executable, script, "--worker", each]) for each in PRECISIONS}
+    for line in sys.stdin:
+        question = json.loads(line)
+        print(f"={json.dumps(workers[question['precision']].ask(question))}", flush=True)
+    for worker in workers.values():
+        worker.end()
 
 
 def timed(step: Callable[[], Any]) -> Loop:
