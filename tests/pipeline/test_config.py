@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.common import hardware
 from pipeline import config
 
 DATA = Path(__file__).parents[2] / "data"
@@ -218,3 +219,17 @@ def test_tables_that_do_not_fit_are_found_before_anything_runs(overrides, messag
     loaded = config.load(str(DATA / "weather" / "recipe.yaml"), overrides)
     with pytest.raises(ValueError, match=message):
         config.check_data(loaded)
+
+
+@pytest.mark.parametrize(("has", "expected"), [(True, "mixed_bfloat16"), (False, "float32")])
+def test_a_run_records_the_precision_that_auto_takes_here(recipe, monkeypatch, has, expected):
+    shared = []
+    monkeypatch.setattr(hardware, "has_bfloat16", lambda: has)
+    monkeypatch.setattr(hardware, "share_cores", lambda: shared.append(True))
+
+    networks = "trainer.networks={generator: resnet, discriminator: resnet}"
+    settled = config.load(recipe, [networks]).settled()
+    assert f"precision: {expected}\n" in settled.to_yaml()
+    assert shared == [True] * has
+    chosen = config.load(recipe, [networks, "trainer.precision=float32"])
+    assert chosen.settled() == chosen
