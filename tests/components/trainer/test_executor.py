@@ -149,8 +149,8 @@ def test_leaves_model_log_configuration_grids_and_the_untrained_generator(run):
     recorded = TrainerConfig.model_validate_json(configuration)
     # 64 pixels are compared on 50 images.
     assert recorded.quality.select_by == "kid"
-    resolved = CONFIG.settled().quality.model_copy(update={"select_by": "kid"})
-    assert recorded == CONFIG.model_copy(update={"quality": resolved})
+    resolved = CONFIG.quality.model_copy(update={"select_by": "kid"})
+    assert recorded == CONFIG.settled().model_copy(update={"quality": resolved})
     for path in (model / "Format-Serving", model_run / "untrained"):
         assert Generator(str(path)).sample([3]).shape == (1, 8, 8, 1)
 
