@@ -15,17 +15,12 @@ import platform
 import shlex
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-
-FOLDER = Path(__file__).parent
+from speed_turns import PRECISIONS, Worker
 
 TORCH = "torch==2.14.1"
 PLAIN, R1 = [], [{"name": "r1"}]
@@ -47,7 +42,6 @@ CASES = {
     "dcgan 64, batch 32": ("dcgan", 64, 32, (28, 28, 1), PLAIN, True),
     "dcgan 32, batch 32, 56×56": ("dcgan", 32, 32, (56, 56, 1), PLAIN, True),
 }
-PRECISIONS = ("float32", "bfloat16")
 
 
 def main() -> None:
@@ -59,19 +53,7 @@ def main() -> None:
     parser.add_argument("--torch", default=os.path.expanduser("~/.cache/tfx-gan/torch"))
     parser.add_argument("--out", help="JSON file; default: none")
     parser.add_argument("--compare", help="JSON file of an earlier run")
-    parser.add_argument("--worker", choices=(*PRECISIONS, "both"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.worker:
-        if arguments.worker == "both":
-            route()
-            return
-        if arguments.worker == "bfloat16":
-            # As networks in bfloat16 and `tfx-gan run` do, before TensorFlow computes anything.
-            from components.common import hardware
-
-            hardware.share_cores()
-        serve(_tensorflow_subject)
-        return
     results = measure(arguments)
     show(results)
     if arguments.out:
@@ -82,12 +64,10 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace) -> dict:
     """The rounds: {"machine", "peak": GFLOP/s of a matrix product by precision, "ms": by row}."""
-    script = str(FOLDER / "speed.py")
-    lanes = [Worker([sys.executable, script, "--worker", "both"])]
-    if arguments.also:
-        command = [*shlex.split(arguments.also), "benchmarks/speed.py", "--worker", "both"]
-        lanes.append(Worker(command))
-    torch = Worker([_torch(arguments.torch), str(FOLDER / "speed_torch.py")])
+    script = "benchmarks/speed_tensorflow.py"
+    starts = [[sys.executable], *([shlex.split(arguments.also)] if arguments.also else [])]
+    lanes = [Worker([*start, script]) for start in starts]
+    torch = Worker([_torch(arguments.torch), "benchmarks/speed_torch.py"])
     workers = [(each, worker) for worker in (*lanes, torch) for each in PRECISIONS]
     names = [worker.ask({"version": True, "precision": each}) for each, worker in workers]
     peak = {precision: torch.ask({"peak": precision}) for precision in PRECISIONS}
@@ -168,205 +148,12 @@ def compare(now: dict, before: dict) -> None:
             print(f"{row}: {change}")
 
 
-class Worker:
-    """A process that answers one line of JSON with another."""
-
-    def __init__(self, command: list[str]) -> None:
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(FOLDER.parent)}
-        pipe = subprocess.PIPE
-        # Progress bars and TensorFlow's notes, which count only if the process fails.
-        self._notes = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            command,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=self._notes,
-            text=True,
-            env=environment,
-            cwd=FOLDER.parent,
-        )
-
-    def ask(self, question: dict) -> float:
-        print(json.dumps(question), file=self._process.stdin, flush=True)
-        for line in self._process.stdout:
-            if line.startswith("="):
-                return json.loads(line[1:])
-        status = self._process.wait()
-        self._notes.seek(0)
-        sys.exit(f"{self._notes.read()}\n{shlex.join(self._process.args)}: ended with {status}")
-
-    def end(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
-
-
-Loop = Callable[[int], float]
-
-
-def serve(make: Callable[[dict], Any]) -> None:
-    """A worker's side: loops are made once, and take a turn at each further question.
-
-    Args:
-      make: of a question, its answer, or the loop to time: called with a number of steps, it
-        returns the seconds of one.
-    """
-    loops: dict[str, tuple[Loop, int]] = {}
-    for line in sys.stdin:
-        question = json.loads(line)
-        if "forget" in question:
-            loops.clear()
-            answer = 0
-        elif "loop" not in question:
-            answer = make(question)
-        else:
-            if line not in loops:
-                loop = make(question)
-                loop(3)
-                loops[line] = loop, max(3, round(question["seconds"] / loop(3)))
-            loop, steps = loops[line]
-            answer = 1e3 * loop(steps)
-        print(f"={json.dumps(answer)}", flush=True)
-
-
-def route() -> None:
-    """A lane's side: each precision has a process, as cores are shared for a whole process."""
-    script = str(FOLDER / "speed.py")
-    workers = {each: Worker([sys.executable, script, "--worker", each]) for each in PRECISIONS}
-    for line in sys.stdin:
-        question = json.loads(line)
-        print(f"={json.dumps(workers[question['precision']].ask(question))}", flush=True)
-    for worker in workers.values():
-        worker.end()
-
-
-def timed(step: Callable[[], Any]) -> Loop:
-    """The loop that calls `step`."""
-
-    def loop(steps: int) -> float:
-        started = time.perf_counter()
-        for _ in range(steps):
-            step()
-        return (time.perf_counter() - started) / steps
-
-    return loop
-
-
-def _tensorflow_subject(question: dict) -> str | Loop:
-    import tensorflow as tf
-
-    if "version" in question:
-        return f"TensorFlow {'.'.join(tf.__version__.split('.')[:2])}"
-    width, batch, shape = question["width"], question["batch"], tuple(question["shape"])
-    data = np.random.default_rng(0).integers(0, 256, (4096, *shape), dtype=np.uint8)
-    if question["loop"] == "tutorial":
-        return _tutorial(data, width, batch)
-    from components.trainer import GANTrainer, networks
-    from components.trainer.callbacks.callback import Callback
-
-    class Clock(Callback):
-        def __init__(self) -> None:
-            self.ends: list[float] = []
-
-        def step_end(self, trainer: GANTrainer, step: Any) -> None:  # noqa: ANN401
-            self.ends.append(time.perf_counter())
-
-    precision = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[question["precision"]]
-    options, network, clock = {"width": width, "dtype": precision}, question["network"], Clock()
-    trainer = GANTrainer(
-        networks.resolve(network, networks.GENERATORS)(100, shape, **options),
-        networks.resolve(network, networks.DISCRIMINATORS)(shape, seed=1, **options),
-        data,
-        batch_size=batch,
-        penalties=question["penalties"],
-        loss="relativistic_pairing" if network == "r3gan" else "non_saturating",
-        quality={"every_images": None},
-        callbacks=[clock],
-    )
-
-    def loop(steps: int) -> float:
-        clock.ends.clear()
-        # The first step's end is the start: what `train` sets up is not a step.
-        trainer.train(trainer.images_seen + (steps + 1) * batch)
-        return (clock.ends[-1] - clock.ends[0]) / steps
-
-    return loop
-
-
-def _tutorial(data: np.ndarray, width: int, batch: int) -> Loop:
-    """The DCGAN loop of TensorFlow's tutorial: Keras's layers and optimizers, two tapes."""
-    import keras
-    import tensorflow as tf
-
-    layers = keras.layers
-
-    def upscale(filters: int, strides: int, **options: Any) -> keras.layers.Layer:  # noqa: ANN401
-        return layers.Conv2DTranspose(
-            filters, 5, strides=strides, padding="same", use_bias=False, **options
-        )
-
-    generator = keras.Sequential(
-        [
-            layers.Dense(49 * 4 * width, use_bias=False),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(),
-            layers.Reshape((7, 7, 4 * width)),
-            upscale(2 * width, 1),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(),
-            upscale(width, 2),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(),
-            upscale(1, 2, activation="tanh"),
-        ]
-    )
-    discriminator = keras.Sequential(
-        [
-            layers.Conv2D(width, 5, strides=2, padding="same"),
-            layers.LeakyReLU(),
-            layers.Conv2D(2 * width, 5, strides=2, padding="same"),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(),
-            layers.Flatten(),
-            layers.Dense(1),
-        ]
-    )
-    optimizers = [keras.optimizers.Adam(2e-4, 0.5) for _ in range(2)]
-    dataset = tf.data.Dataset.from_tensor_slices((data / 127.5 - 1).astype(np.float32))
-    batches = iter(dataset.shuffle(len(data)).repeat().batch(batch).prefetch(2))
-    generator(tf.zeros([2, 100])), discriminator(tf.zeros([2, 28, 28, 1]))
-    for optimizer, network in zip(optimizers, (generator, discriminator), strict=True):
-        optimizer.build(network.trainable_variables)
-
-    @tf.function
-    def step(real: tf.Tensor) -> None:
-        latents = tf.random.normal([batch, 100])
-        with tf.GradientTape() as first, tf.GradientTape() as second:
-            fake = generator(latents, training=True)
-            of_real, of_fake = (
-                discriminator(real, training=True),
-                discriminator(fake, training=True),
-            )
-            generator_loss = tf.reduce_mean(tf.nn.softplus(-of_fake))
-            discriminator_loss = tf.reduce_mean(tf.nn.softplus(-of_real) + tf.nn.softplus(of_fake))
-        for optimizer, network, tape, loss in zip(
-            optimizers,
-            (generator, discriminator),
-            (first, second),
-            (generator_loss, discriminator_loss),
-            strict=True,
-        ):
-            variables = network.trainable_variables
-            optimizer.apply(tape.gradient(loss, variables), variables)
-
-    return timed(lambda: step(next(batches)))
-
-
 def _torch(folder: str) -> str:
     """Python in an environment with PyTorch alone, made the first time."""
     python = os.path.join(folder, "bin", "python")
     if not os.path.exists(os.path.join(folder, ".ready")):
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", TORCH, "numpy", "rich"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", TORCH, "numpy"], check=True)
         Path(folder, ".ready").touch()
     return python
 

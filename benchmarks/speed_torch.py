@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import torch
-from speed import Loop, serve, timed
+from speed_turns import Loop, serve, timed
 from torch import nn
 from torch.nn import functional
 

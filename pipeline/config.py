@@ -9,7 +9,6 @@ import pydantic
 import yaml
 from pydantic import Field, field_validator
 
-from components.common import hardware
 from components.common.config import Config, validate
 from components.converter.config import ConverterConfig
 from components.data.examples import TRAIN_SPLIT
@@ -88,10 +87,7 @@ class Recipe(Config):
 
     def settled(self) -> "Recipe":
         """With what the recipe leaves to this machine; call it before TensorFlow computes."""
-        trainer = self.trainer.settled()
-        if trainer.precision == "mixed_bfloat16":
-            hardware.share_cores()
-        return self.model_copy(update={"trainer": trainer})
+        return self.model_copy(update={"trainer": self.trainer.settled()})
 
     def to_yaml(self) -> str:
         """The resolved configuration."""

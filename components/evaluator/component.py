@@ -152,6 +152,7 @@ def GANEvaluator(
             **{f"{name} uri": path for name, path in others.items()},
             **_conversions(model_dir),
         },
+        stages=_stages(inputs),
         recipe={"trainer": json.loads(_read(model_run.uri, artifact_files.CONFIGURATION))},
     )
     for verdict in result.verdicts:
@@ -211,9 +212,18 @@ def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
     for name in _DATA_PROPERTIES:
         if given["examples"].has_custom_property(name):
             lineage[f"data {name}"] = given["examples"].get_int_custom_property(name)
-    properties = (each.get_string_custom_property(costs.PROPERTY) for each in given.values())
+    return lineage
+
+
+def _stages(inputs: Mapping[str, types.Artifact | None]) -> dict[str, dict[str, Any]]:
+    """What the stages before this one took, as `Evaluation` has it."""
+    properties = [
+        artifact.get_string_custom_property(costs.PROPERTY)
+        for artifact in inputs.values()
+        if artifact
+    ]
     run = os.environ.get(costs.RUN)
-    stages = {
+    return {
         stage: {
             "seconds": cost.seconds,
             "peak_gb": cost.peak_gb,
@@ -221,7 +231,6 @@ def _lineage(inputs: Mapping[str, types.Artifact | None]) -> dict[str, Any]:
         }
         for stage, cost in costs.read(properties).items()
     }
-    return {**lineage, **({"stages": stages} if stages else {})}
 
 
 def _bless(blessing: types.Artifact, model: types.Artifact, verdicts: Sequence[Verdict]) -> None:

@@ -34,6 +34,7 @@ def evaluate(
     references: Mapping[str, Source] | None = None,
     log: Sequence[Mapping[str, Any]] = (),
     lineage: Mapping[str, Any] | None = None,
+    stages: Mapping[str, Mapping[str, Any]] | None = None,
     recipe: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Scores the candidate beside its references and judges it.
@@ -50,7 +51,7 @@ def evaluate(
       best: the best blessed generator, likewise; None if it is the last one.
       references: further generators to put beside it, such as the untrained one.
       log: lines of the training's log.
-      lineage, recipe: as `Evaluation` has them.
+      lineage, stages, recipe: as `Evaluation` has them.
 
     Raises:
       ValueError: for data that a metric cannot be computed from, naming subject and metric; for
@@ -105,6 +106,7 @@ def evaluate(
             extractor.description, real_id, counts, real.data.shape[1:], config
         ),
         lineage=lineage or {},
+        stages=stages or {},
         config={**(recipe or {}), "evaluator": config.model_dump(mode="json", exclude_none=True)},
     )
 

@@ -183,8 +183,8 @@ class Evaluation:
         and `kid`); may be empty.
       data: about the data: `shape`, `eval examples`, `eval examples by class`, …
       protocol: `protocol.describe`'s: extractor, counts, settings, versions.
-      lineage: where the candidate comes from: data span, schema, code versions, artifact ids;
-        `stages`, if known, has `seconds`, `peak_gb` and `cached` of the stages before, by name.
+      lineage: where the candidate comes from: data span, schema, code versions, artifact ids.
+      stages: `seconds`, `peak_gb` and `cached` of the stages before this one, by name.
       config: the recipe's sections that the candidate was trained and measured with.
     """
 
@@ -199,6 +199,7 @@ class Evaluation:
     data: Mapping[str, Any]
     protocol: Mapping[str, Any]
     lineage: Mapping[str, Any]
+    stages: Mapping[str, Mapping[str, Any]]
     config: Mapping[str, Any]
 
     @property
@@ -224,4 +225,5 @@ class Evaluation:
             "data": dict(self.data),
             "protocol": dict(self.protocol),
             "lineage": dict(self.lineage),
+            "stages": dict(self.stages),
         }

@@ -165,7 +165,7 @@ def _threads(pipeline: beam.Pipeline) -> int:
         options.view_as(StandardOptions).runner in _LOCAL_RUNNERS
         and options.view_as(DirectOptions).direct_num_workers == 1
     )
-    return len(os.sched_getaffinity(0)) if alone else 1
+    return (os.cpu_count() or 1) if alone else 1
 
 
 def _read(numbered: tuple[int, Iterable[tuple[str, Any]]], reader: Reader) -> Iterator[Any]:

@@ -58,9 +58,9 @@ def train(
         _labelled(train_split, network.EVAL_BATCH, kept, shuffled=False),
         config,
     )
-    every = np.arange(len(eval_split))
+    call, every = network.caller(extractor), np.arange(len(eval_split))
     held_out = _labelled(eval_split, network.EVAL_BATCH, every, shuffled=False)
-    probabilities = network.predict(extractor, held_out)[0]
+    probabilities = network.predict(call, held_out)[0]
     of_own = probabilities[np.arange(len(eval_labels)), eval_labels]
     found = probabilities.argmax(axis=1)
     skill = network.checked_skill(
@@ -70,7 +70,7 @@ def train(
         counts=(len(train_split), len(eval_split)),
         config=config,
         train_accuracy=lambda: network.accuracy(
-            extractor, _labelled(train_split, network.EVAL_BATCH, rows, shuffled=False)
+            call, _labelled(train_split, network.EVAL_BATCH, rows, shuffled=False)
         ),
         remedies=(
             f"it has learnt its {len(train_split)} images by heart; label more images, or set "

@@ -1,12 +1,13 @@
 """Trains a small classifier: a number of images, stopped early on rows held out from training."""
 
 import logging
-import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from components.compute import fused
+from components.feature_extractor import network
 from components.feature_extractor.config import FeatureExtractorConfig
 
 # Looks at the held-out rows in the budget; and how many in a row without a better accuracy end the
@@ -16,7 +17,6 @@ _ROUNDS, _PATIENCE = 12, 3
 # Of the average of the weights, which is what is kept.
 _HALF_LIFE_IMAGES = 10_000
 _HELD_OUT_SHARE, _MOST_HELD_OUT = 10, 2000
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 
 _log = logging.getLogger(__name__)
 
@@ -56,10 +56,11 @@ def fit(
     each = -(-steps // _ROUNDS)
     fitting = _Fitting(extractor, learner, config, steps)
     batches = iter(shown.repeat())
+    call = network.caller(extractor)
     best, chosen, since = -1.0, extractor.get_weights(), 0
     for start in range(0, steps, each):
         fitting.run(batches, tf.constant(min(each, steps - start)))
-        accuracy = fitting.accuracy(held_out)
+        accuracy = network.accuracy(call, held_out)
         since = 0 if accuracy > best else since + 1
         if accuracy >= best:
             best, chosen = accuracy, extractor.get_weights()
@@ -80,19 +81,18 @@ class _Fitting:
         config: FeatureExtractorConfig,
         steps: int,
     ) -> None:
-        self._extractor, self._learner, self._steps = extractor, learner, steps
-        self._rate = config.learning_rate
+        self._learner = learner
+        self._variables = learner.trainable_variables
+        self._optimizer = fused.Adam(
+            keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        )
+        self._optimizer.build(self._variables)
         self._decay = 0.5 ** (config.batch_size / _HALF_LIFE_IMAGES)
-        self._variables = [weight.value for weight in learner.trainable_variables]
-        self._moments = [
-            [tf.Variable(tf.zeros_like(variable)) for variable in self._variables] for _ in range(2)
-        ]
         self._pairs = [
             (average.value, weight.value)
             for average, weight in zip(extractor.weights, learner.weights, strict=True)
             if weight.dtype == "float32"
         ]
-        self._step = tf.Variable(0, dtype=tf.int64)
 
     @tf.function
     def run(self, batches: tf.data.Iterator, steps: tf.Tensor) -> None:
@@ -101,45 +101,14 @@ class _Fitting:
             images, labels = next(batches)
             self._update(images, labels)
 
-    def accuracy(self, batches: tf.data.Dataset) -> float:
-        """The average's, on all rows of `batches`."""
-        right, count = 0, 0
-        for images, labels in batches:
-            right += int(self._right(images, labels))
-            count += len(labels)
-        return right / count
-
-    @tf.function(reduce_retracing=True)
-    def _right(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        found = tf.argmax(self._extractor(images, training=False)["probabilities"], axis=1)
-        return tf.math.count_nonzero(found == tf.cast(labels, found.dtype))
-
     def _update(self, images: tf.Tensor, labels: tf.Tensor) -> None:
+        done = tf.cast(self._optimizer.iterations, tf.float32)
         with tf.GradientTape() as tape:
             probabilities = self._learner(images, training=True)["probabilities"]
             losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
             loss = tf.reduce_mean(losses)
-        gradients = tape.gradient(loss, self._variables)
-        done = tf.cast(self._step, tf.float32)
-        rate = self._rate * 0.5 * (1 + tf.cos(math.pi * done / self._steps))
-        # Keras's Adam is dozens of ops a variable; this is one.
-        for variable, gradient, first, second in zip(
-            self._variables, gradients, *self._moments, strict=True
-        ):
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=first.handle,
-                v=second.handle,
-                beta1_power=_BETA_1 ** (done + 1),
-                beta2_power=_BETA_2 ** (done + 1),
-                lr=rate,
-                beta1=_BETA_1,
-                beta2=_BETA_2,
-                epsilon=_EPSILON,
-                grad=gradient,
-            )
+        self._optimizer.apply(tape.gradient(loss, self._variables), self._variables)
         # The first weights, which know nothing, are forgotten at once.
         kept = tf.minimum(self._decay, (1 + done) / (10 + done))
         for average, weight in self._pairs:
             average.assign(average * kept + weight * (1 - kept))
-        self._step.assign_add(1)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from components.common import hardware
+from components.compute import fused, hardware
 from components.feature_extractor import base
 from components.feature_extractor.config import FeatureExtractorConfig
 
@@ -23,6 +23,8 @@ MAPS = "maps"
 
 # Images a call without gradients.
 EVAL_BATCH = 512
+
+Call = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 _SMALLEST_MAP = 4
 _FIRST_FILTERS = 16
@@ -58,31 +60,6 @@ class Skill:
     seed: int
 
 
-@keras.saving.register_keras_serializable("tfx_gan_extractor")
-class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras's layer for images, as TensorFlow's one op instead of dozens of small ones."""
-
-    def call(
-        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Normalises [n, height, width, channels] of any float dtype; statistics are float32."""
-        del mask
-        moving = [tf.convert_to_tensor(x) for x in (self.moving_mean, self.moving_variance)]
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=tf.convert_to_tensor(self.gamma),
-            offset=tf.convert_to_tensor(self.beta),
-            mean=[] if training else moving[0],
-            variance=[] if training else moving[1],
-            epsilon=self.epsilon,
-            is_training=bool(training),
-        )
-        if training:
-            self.moving_mean.assign(moving[0] * self.momentum + mean * (1 - self.momentum))
-            self.moving_variance.assign(moving[1] * self.momentum + variance * (1 - self.momentum))
-        return outputs
-
-
 def build(
     image_shape: tuple[int, ...], num_classes: int, feature_dim: int, dtype: str = "float32"
 ) -> keras.Model:
@@ -101,8 +78,7 @@ def build(
         hidden = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, dtype=dtype)(
             hidden
         )
-        # The default momentum, 0.99, needs more steps than a short training has.
-        hidden = BatchNormalization(momentum=0.9, dtype=dtype)(hidden)
+        hidden = fused.BatchNormalization(dtype=dtype)(hidden)
         hidden = layers.ReLU(dtype=dtype)(hidden)
         if size <= _SMALLEST_MAP:
             break
@@ -128,17 +104,21 @@ def in_batches(rows: np.ndarray, batch_size: int, *, shuffled: bool) -> tf.data.
     return (chosen.shuffle(len(rows)) if shuffled else chosen).batch(batch_size)
 
 
-def predict(extractor: keras.Model, batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+def caller(extractor: keras.Model) -> Call:
+    """`extractor` as a function of images, traced once."""
+    return tf.function(lambda images: extractor(images, training=False), reduce_retracing=True)
+
+
+def predict(call: Call, batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities float32 [n, classes] and labels [n] of batches of (images, labels)."""
-    call = tf.function(lambda images: extractor(images, training=False), reduce_retracing=True)
     found = [(call(images)["probabilities"].numpy(), of.numpy()) for images, of in batches]
     probabilities, labels = (np.concatenate(each) for each in zip(*found, strict=True))
     return probabilities, labels
 
 
-def accuracy(extractor: keras.Model, batches: tf.data.Dataset) -> float:
+def accuracy(call: Call, batches: tf.data.Dataset) -> float:
     """The share of (images, labels) that is classified correctly."""
-    probabilities, labels = predict(extractor, batches)
+    probabilities, labels = predict(call, batches)
     return float(np.mean(probabilities.argmax(axis=1) == labels))
 
 

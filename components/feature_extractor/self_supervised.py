@@ -68,7 +68,8 @@ def train(
         config,
     )
     held_out = rotated(eval_split, np.arange(len(eval_split)), shuffled=False)
-    probabilities, labels = network.predict(whole, held_out)
+    call = network.caller(whole)
+    probabilities, labels = network.predict(call, held_out)
     of_own = probabilities[np.arange(len(labels)), labels]
     skill = network.checked_skill(
         accuracy=float(np.mean(probabilities.argmax(axis=1) == labels)),
@@ -76,7 +77,7 @@ def train(
         chance=1 / len(turns),
         counts=(len(train_split), len(eval_split)),
         config=config,
-        train_accuracy=lambda: network.accuracy(whole, rotated(train_split, rows, shuffled=False)),
+        train_accuracy=lambda: network.accuracy(call, rotated(train_split, rows, shuffled=False)),
         remedies=(
             f"it has learnt its {len(train_split)} images by heart; add images, or lower min_skill",
             "train for more feature_extractor.images, or, if the images look the same in every "

@@ -19,7 +19,12 @@ from components.trainer.callbacks.progress_bar import ProgressBar
 from components.trainer.callbacks.sample_grids import SampleGrids
 from components.trainer.callbacks.tensorboard import TensorBoard
 from components.trainer.callbacks.terminate_on_nan import TerminateOnNaN
-from components.trainer.config import ConditioningConfig, TrainerConfig, TrainingConfig
+from components.trainer.config import (
+    ConditioningConfig,
+    TrainerConfig,
+    TrainingConfig,
+    check_penalties,
+)
 from components.trainer.data.encoding import Encoding
 from components.trainer.data.sources import Source
 from components.trainer.gan import losses, optimizers, penalties
@@ -85,18 +90,13 @@ def assemble(
         _player(name, pair, options, given, learning_rate_factor, hyperparameters)
         for name in ("generator", "discriminator")
     )
-    weighted = _penalties(options, hyperparameters)
+    weighted = _penalties(options, pair, hyperparameters)
     augment, adaptive = _augmentation(options, pair, hyperparameters)
     loss = losses.get(options.loss, options.label_smoothing)
     step = Step(
         generator,
         discriminator,
         options=options,
-        float32_discriminator=(
-            pair.float32_discriminator()
-            if any(entry.float32 for entry in weighted)
-            else pair.discriminator
-        ),
         loss=loss,
         penalties=weighted,
         augment=augment,
@@ -154,15 +154,19 @@ def _player(
 
 
 def _penalties(
-    options: TrainingConfig, hyperparameters: ScheduledHyperparameters
+    options: TrainingConfig, pair: Pair, hyperparameters: ScheduledHyperparameters
 ) -> list[WeightedPenalty]:
-    weighted = []
+    check_penalties(options.penalties, networks.compute_dtypes(pair.discriminator))
+    weighted: list[WeightedPenalty] = []
+    # One copy for all.
+    exact = any(config.precision == "float32" for config in options.penalties)
+    float32 = pair.float32_discriminator() if exact else None
     for config in options.penalties:
         penalty = penalties.make(config.name, **config.options)
         weight = penalty.default_weight if config.weight is None else config.weight
         variable = hyperparameters.add(f"{config.name}_weight", weight)
-        exact = config.precision == "float32"
-        weighted.append(WeightedPenalty(config.name, penalty, variable, config.interval, exact))
+        network = float32 if config.precision == "float32" else pair.discriminator
+        weighted.append(WeightedPenalty(config.name, penalty, variable, config.interval, network))
     return weighted
 
 
@@ -199,7 +203,7 @@ def make_networks(
     common: dict[str, Any] = {
         "width": named.width,
         "self_attention": named.self_attention,
-        "dtype": config.precision,
+        "dtype": config.settled().precision,
     }
     if conditioning:
         common["num_classes"] = conditioning.num_classes or source.num_classes

@@ -1,13 +1,14 @@
 """The recipe's `trainer` section."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.common import hardware, plugins
+from components.common import plugins
 from components.common.config import Config, name_in
 from components.common.registry import Registry
+from components.compute import hardware
 from components.trainer import networks
 from components.trainer.callbacks.collapse import WatchConfig
 from components.trainer.callbacks.quality import QualityConfig
@@ -141,6 +142,21 @@ class PenaltyConfig(Config):
         return self
 
 
+def check_penalties(penalties: Iterable[PenaltyConfig], compute_dtypes: Iterable[str]) -> None:
+    """Raises ValueError for penalties that are to be computed in float16.
+
+    There, gradients of gradients vanish or overflow, which takes the loss scaling down with them.
+    """
+    if "float16" not in compute_dtypes:
+        return
+    for penalty in penalties:
+        if penalty.precision != "float32":
+            raise ValueError(
+                f"penalties: {penalty.name}: precision {penalty.precision} would be float16, in "
+                "which slopes vanish or overflow; use float32"
+            )
+
+
 class AugmentationConfig(Config):
     """Random transforms of everything that the discriminator sees."""
 
@@ -258,15 +274,22 @@ class TrainerConfig(TrainingConfig):
     )
 
     def settled(self) -> "TrainerConfig":
-        """With the precision that `auto` takes on this machine."""
-        if self.precision != "auto":
-            return self
+        """With the precision that `auto` takes on this machine, which is set up for it.
+
+        Call it before TensorFlow computes anything: see `hardware.share_cores`.
+        """
+        precision = self._faster() if self.precision == "auto" else self.precision
+        if precision == "mixed_bfloat16":
+            hardware.share_cores()
+        return self.model_copy(update={"precision": precision})
+
+    def _faster(self) -> str:
         named = (GENERATORS, self.networks.generator), (DISCRIMINATORS, self.networks.discriminator)
         faster = hardware.has_bfloat16() and all(
             name in registry.names() and registry.get(name).faster_in_bfloat16
             for registry, name in named
         )
-        return self.model_copy(update={"precision": "mixed_bfloat16" if faster else "float32"})
+        return "mixed_bfloat16" if faster else "float32"
 
     @property
     def plugin_names(self) -> list[str]:
@@ -275,10 +298,11 @@ class TrainerConfig(TrainingConfig):
         return [name for name in names if plugins.is_import_path(name)]
 
     @model_validator(mode="after")
-    def _packs_fill_a_batch(self) -> "TrainerConfig":
+    def _sections_fit_each_other(self) -> "TrainerConfig":
         size, pac = self.batch_size // self.gradient_accumulation, self.networks.pac
         if size % pac:
             raise ValueError(f"networks.pac: {pac} does not divide the batch of {size}")
+        check_penalties(self.penalties, [self.precision.removeprefix("mixed_")])
         return self
 
     def check_shape(self, data_shape: Sequence[int]) -> None:

@@ -130,7 +130,6 @@ class GANTrainer:
         encoding: Encoding | None = None,
     ) -> "GANTrainer":
         """The trainer described by a recipe's `trainer` section."""
-        config = config.settled()
         strategy = strategy or devices.strategy(config.wait_for_workers_minutes)
         source = sources.open_source(dataset)
         with strategy.scope():

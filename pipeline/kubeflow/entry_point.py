@@ -23,13 +23,12 @@ from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
 from components.common import artifact_files, costs, files, tfx
 from components.common.code_version import code_version
-from components.common.costs import Cost
+from components.common.costs import Cost, Meter
 from components.feature_extractor.component import extractor_version
 from components.feature_extractor.config import FeatureExtractorConfig
 from components.outcome import record
 from components.trainer.component import trainer_version
 from components.trainer.config import TrainerConfig
-from pipeline.meter import Meter
 
 # Where the launcher stages what lies at a URI.
 _STAGED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}

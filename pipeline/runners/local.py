@@ -19,7 +19,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from components.common import artifact_files, costs, files
-from components.common.costs import Cost
+from components.common.costs import Cost, Meter
 from components.data import notes
 from components.data.examples import SPLIT_FOLDER, TRAIN_SPLIT
 from components.data_validator import statistics
@@ -28,7 +28,6 @@ from components.example_gen import ledger
 from components.example_gen.config import DataConfig
 from components.example_gen.ledger import Ledger
 from pipeline import config
-from pipeline.meter import Meter
 from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
 from pipeline.runs import lock, metadata
 

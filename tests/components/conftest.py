@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,9 @@ def run_example_gen() -> Callable:
         return examples
 
     return run
+
+
+@pytest.fixture(scope="session")
+def two_devices():
+    """A strategy over two CPU devices; a process can have only one."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

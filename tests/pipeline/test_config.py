@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.common import hardware
+from components.compute import hardware
 from pipeline import config
 
 DATA = Path(__file__).parents[2] / "data"
@@ -65,6 +65,11 @@ WRONG = {
     "unknown metric": ("evaluator.gate.bounds.fidd.max=3", "unknown metric 'fidd'.*'fid'"),
     "bad name": ("name=My Pipeline", "name: .*found 'My Pipeline'"),
     "bad precision": ("trainer.precision=float8", r"trainer\.precision: .*'float32'"),
+    "penalty in half precision": (
+        "trainer={images: 9, precision: mixed_float16,"
+        " penalties: [{name: r1, precision: networks}]}",
+        "trainer: penalties: r1: precision networks would be float16",
+    ),
     "impossible size": ("data.image_shape=[30, 30, 1]", "networks|multiples of 4"),
     "unknown stage": ("resources.Trainer.cpu=2", "resources.Trainer.*GANTrainer"),
     "no equals sign": ("trainer.images", "expected key=value"),

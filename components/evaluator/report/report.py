@@ -74,10 +74,8 @@ def render(evaluation: Evaluation, page: str | None = None) -> str:
         "curves": plots.curves(evaluation.log),
         "data": _facts(evaluation.data),
         "protocol": _facts(evaluation.protocol),
-        "stages": evaluation.lineage.get("stages", {}),
-        "lineage": _facts(
-            {name: each for name, each in evaluation.lineage.items() if name != "stages"}
-        ),
+        "stages": evaluation.stages,
+        "lineage": _facts(evaluation.lineage),
         "config": _yaml(evaluation.config),
     }
     template = templates.load(

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from components.common.config import Config, validate
 from components.common.registry import Registry
-from components.trainer.networks import fused
+from components.compute import fused
 
 OPTIMIZERS: Registry[type[keras.optimizers.Optimizer]] = Registry("optimizer")
 OPTIMIZERS.register("adam")(fused.Adam)

@@ -46,14 +46,15 @@ class WeightedPenalty(NamedTuple):
       penalty: computes it.
       weight: a number, or the variable that a schedule sets before each step.
       interval: the penalty is computed every `interval` steps, with its weight multiplied by it.
-      float32: whether it is computed in float32 even where the discriminator is not.
+      discriminator: whose slopes are penalised: the player's network, or its copy in float32, which
+        is given the same weights.
     """
 
     name: str
     penalty: penalties.Penalty
     weight: Any
     interval: int
-    float32: bool
+    discriminator: keras.Model
 
 
 class _Batch(NamedTuple):
@@ -89,8 +90,6 @@ class Step:
     Args:
       generator, discriminator: the players.
       options: the training options.
-      float32_discriminator: computes penalties in float32, with the discriminator's weights; the
-        discriminator itself if that computes in float32.
       loss: the adversarial loss.
       penalties: added to the discriminator's loss.
       augment: applied to everything that the discriminator sees, or None.
@@ -103,7 +102,6 @@ class Step:
         discriminator: Player,
         options: TrainingConfig,
         *,
-        float32_discriminator: keras.Model,
         loss: Loss,
         penalties: Sequence[WeightedPenalty],
         augment: Augment | None,
@@ -111,7 +109,6 @@ class Step:
     ) -> None:
         self._generator, self._discriminator = generator, discriminator
         self._options, self._conditioning = options, options.conditioning
-        self._float32_discriminator = float32_discriminator
         self._loss, self._penalties, self._augment = loss, penalties, augment
         self._strategy = strategy
         run = self._replica_step
@@ -272,15 +269,13 @@ class Step:
         due: tuple[bool, ...],
     ) -> Iterator[_Term]:
         """The penalties that are due."""
-        computed = {False: (self._stateless(self._discriminator.network, labels, rng), data)}
-        computed[True] = computed[False]
-        if self._float32_discriminator is not self._discriminator.network:
-            score = self._stateless(self._float32_discriminator, labels, rng)
-            computed[True] = (score, data.rescored(score))
         for entry, is_due in zip(self._penalties, due, strict=True):
-            if is_due:
-                value = entry.penalty(*computed[entry.float32], rng)
-                yield _Term(entry.name, value, entry.interval * entry.weight)
+            if not is_due:
+                continue
+            score = self._stateless(entry.discriminator, labels, rng)
+            own = entry.discriminator is self._discriminator.network
+            value = entry.penalty(score, data if own else data.rescored(score), rng)
+            yield _Term(entry.name, value, entry.interval * entry.weight)
 
     def _stateless(
         self, network: keras.Model, labels: tf.Tensor | None, rng: StatelessRng

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.common import hardware
 from components.common.registry import Registry, nearest
-from components.trainer.networks import fused, layers, maps, spectral
+from components.compute import fused, hardware
+from components.trainer.networks import layers, maps, spectral
 
 GENERATORS: Registry[type["Generator"]] = Registry("generator")
 DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import keras
 
-from components.trainer.networks import base, fused, maps
+from components.compute import fused
+from components.trainer.networks import base, maps
 
 _WIDTH = 64
 

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.trainer.networks import fused, spectral
+from components.compute import fused
+from components.trainer.networks import spectral
 
 
 class Stack(keras.layers.Layer):

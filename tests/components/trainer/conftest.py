@@ -5,7 +5,6 @@ import textwrap
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from sklearn.datasets import load_digits, load_wine
 
 from components.trainer import GANTrainer
@@ -67,12 +66,6 @@ def make_trainer(digits):
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def two_devices():
-    """A strategy over two CPU devices; a process can have only one."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture

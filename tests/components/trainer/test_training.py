@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.common import hardware
 from components.common.config import validate
+from components.compute import hardware
 from components.trainer import GANTrainer
 from components.trainer.callbacks import callback, quality
 from components.trainer.callbacks.collapse import CollapseError
@@ -195,7 +195,7 @@ def test_auto_takes_what_is_faster(monkeypatch, networks, has, expected):
     assert config.precision == "auto"
     assert config.settled().precision == expected
     chosen = config.model_copy(update={"precision": "mixed_float16"})
-    assert chosen.settled() is chosen
+    assert chosen.settled() == chosen
 
 
 @pytest.mark.parametrize("name", ["r1", "r2"])
@@ -529,6 +529,10 @@ WRONG = {
     "weight": (
         {"penalties": [{"name": "r1", "weight": -1}]},
         "weight: .*-1.0, expected at least 0",
+    ),
+    "half": (
+        {"dtype": "mixed_float16", "penalties": [{"name": "r1", "precision": "networks"}]},
+        "penalties: r1: precision networks would be float16.*; use float32",
     ),
     "twice": ({"penalties": [{"name": "r1"}, {"name": "r1"}]}, "penalties: r1 .* 2 times"),
     "rate": ({"generator_optimizer": {"learning_rate": 0}}, "learning_rate: .* greater than 0"),

@@ -180,10 +180,10 @@ def full(clothes):
         lineage={
             "span": 3,
             "artifacts": {"model": {"id": 6, "uri": "/a"}, "data": {"id": 1}},
-            "stages": {
-                "ImageExampleGen": {"seconds": 31.25, "peak_gb": 1.5, "cached": True},
-                "GANTrainer": {"seconds": 60.04, "peak_gb": 2.125, "cached": False},
-            },
+        },
+        stages={
+            "ImageExampleGen": {"seconds": 31.25, "peak_gb": 1.5, "cached": True},
+            "GANTrainer": {"seconds": 60.04, "peak_gb": 2.125, "cached": False},
         },
         config={"trainer": {"images": 150_000}, "evaluator": {"gate": {"bounds": {"fid": 60}}}},
     )
@@ -210,6 +210,7 @@ def bare():
         data={},
         protocol={},
         lineage={},
+        stages={},
         config={},
     )
 
@@ -406,7 +407,8 @@ def test_missing_and_non_finite_numbers_are_shown_as_they_are(bare, change):
         ({"verdicts": []}, ["gate"]),
         ({"log": [{"images": 1, "generator_loss": math.nan}]}, []),
         ({"classes": []}, ["classes"]),
-        ({"data": {}, "lineage": {}}, ["data", "lineage", "stages"]),
+        ({"data": {}, "lineage": {}}, ["data", "lineage"]),
+        ({"stages": {}}, ["stages"]),
         ({"protocol": {}, "config": {}}, ["protocol", "configuration"]),
     ],
     ids=lambda value: ",".join(value),
@@ -539,6 +541,7 @@ def page_of(name):
         data={name: name},
         protocol={"a": {name: name}},
         lineage={"a": {name: {name: [name]}}},
+        stages={name: {"seconds": 1.0, "peak_gb": 1.0, "cached": True}},
         config={name: name},
     )
     with mock.patch.object(plots, "histogram", placeholder):

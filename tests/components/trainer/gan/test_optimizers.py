@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.compute import fused
 from components.trainer.gan import optimizers
-from components.trainer.networks import fused
 
 # By the papers' formulas: 1.0 after one update with learning rate 0.1 and gradient 1.0.
 ONE_UPDATE = {

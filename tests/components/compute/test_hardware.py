@@ -3,7 +3,7 @@ import os
 import pytest
 import tensorflow as tf
 
-from components.common import hardware
+from components.compute import hardware
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer.networks import fused
+from components.compute import fused
 from components.trainer.networks.layers import ConditionalBatchNormalization
 
 
