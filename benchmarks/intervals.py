@@ -19,7 +19,8 @@ import scipy.ndimage
 import scipy.special
 
 from components.evaluator.metrics import registry
-from components.evaluator.metrics.comparison import Comparison, Reference, Sample
+from components.evaluator.metrics.comparison import Comparison
+from components.evaluator.metrics.reference import Reference, Sample
 from components.evaluator.metrics.settings import MetricSettings
 from components.features import Features
 

@@ -22,7 +22,8 @@ from components.data.examples import Split
 from components.evaluator import gate
 from components.evaluator.config import EvaluatorConfig, GateConfig
 from components.evaluator.evaluation import Verdict
-from components.evaluator.metrics.comparison import Comparison, Reference, Sample
+from components.evaluator.metrics.comparison import Comparison
+from components.evaluator.metrics.reference import Reference, Sample
 from components.evaluator.metrics.registry import score_all
 from components.evaluator.protocol import noise
 from components.feature_extractor import FeatureExtractorConfig, make

@@ -116,8 +116,8 @@ def create_pipeline(
     Args:
       recipe: the resolved recipe.
       artifacts: path or URI for what stages hand on to each other.
-      state: path or URI for what outlives runs: checkpoints, statistics of good spans and, by
-        default, pushed models.
+      state: path or URI for what outlives runs: checkpoints, statistics of good spans, scores of
+        real data and, by default, pushed models.
       run: the run's id, for the stage Verdict, without which an exit handler would not know the
         verdict; by default there is no such stage.
       **options: further arguments of `tfx.orchestration.pipeline.Pipeline`.
@@ -172,6 +172,7 @@ def create_pipeline(
         config=recipe.evaluator.model_dump_json(),
         data=data,
         data_name=recipe.name,
+        reference_scores=os.path.join(state, "reference_scores"),
         code_version=code_version("evaluator"),
     )
     infra_validator = InfraValidator(

@@ -27,6 +27,7 @@ from components.evaluator import evaluate, protocol
 from components.evaluator.baseline import Blessed, blessed_before
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation, Verdict
+from components.evaluator.kept import Shelf
 from components.evaluator.metrics.registry import METRICS
 from components.features import Extractor
 from components.serving import page
@@ -95,6 +96,7 @@ def GANEvaluator(
     code_version: Parameter[str],
     baseline: Parameter[str] = "",
     best: Parameter[str] = "",
+    reference_scores: Parameter[str] = "",
     schema: InputArtifact[Schema] = None,
 ) -> None:
     """Scores the generator against the eval split and blesses it if it passes the gate.
@@ -116,6 +118,8 @@ def GANEvaluator(
       baseline: SavedModel of the last blessed generator, from LatestBlessed; may be empty.
       best: that of the blessed generator of the lowest FID under this extractor; it is scored only
         if it is another one than the baseline.
+      reference_scores: folder for what does not depend on the generator, which later evaluations of
+        the same data read; by default it is computed again.
       schema: the schema that validated the data, for the report's lineage.
     """
     spec = DataSpec.model_validate_json(data)
@@ -153,6 +157,7 @@ def GANEvaluator(
             **_conversions(model_dir),
         },
         stages=_stages(inputs),
+        shelf=Shelf(reference_scores, code_version) if reference_scores else None,
         recipe={"trainer": json.loads(_read(model_run.uri, artifact_files.CONFIGURATION))},
     )
     for verdict in result.verdicts:

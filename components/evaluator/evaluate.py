@@ -11,10 +11,11 @@ from components import features
 from components.common import artifact_files, files, grids
 from components.data import examples, table_files
 from components.data.columns import Column
-from components.evaluator import gate, protocol
+from components.evaluator import gate, kept, protocol
 from components.evaluator.config import EvaluatorConfig
 from components.evaluator.evaluation import Evaluation, Score
 from components.evaluator.metrics.comparison import Comparison, errors_of
+from components.evaluator.metrics.reference import Reference
 from components.evaluator.metrics.registry import score_all
 from components.evaluator.report import contents, report
 from components.evaluator.subjects import Source, Subject, Subjects
@@ -36,6 +37,7 @@ def evaluate(
     lineage: Mapping[str, Any] | None = None,
     stages: Mapping[str, Mapping[str, Any]] | None = None,
     recipe: Mapping[str, Any] | None = None,
+    shelf: kept.Shelf | None = None,
 ) -> Evaluation:
     """Scores the candidate beside its references and judges it.
 
@@ -52,6 +54,8 @@ def evaluate(
       references: further generators to put beside it, such as the untrained one.
       log: lines of the training's log.
       lineage, stages, recipe: as `Evaluation` has them.
+      shelf: where what does not depend on the generators is kept for later evaluations; by default
+        it is computed and not kept.
 
     Raises:
       ValueError: for data that a metric cannot be computed from, naming subject and metric; for
@@ -60,26 +64,38 @@ def evaluate(
     """
     maker = Subjects(candidate, real, train, extractor, config, columns)
     others = {**({} if best is None else {"best": best}), **(references or {})}
-    subjects = maker.make(baseline, others)
+    known = shelf.load(maker.key(shelf)) if shelf else None
+    subjects = maker.of_generators(baseline, others, known.distances if known else None)
     comparisons = {name: _compare(name, subject) for name, subject in subjects.items()}
     scores = {name: _score(name, comparison) for name, comparison in comparisons.items()}
+    ours = comparisons["model"]
+    if known is None:
+        known = _without_generator(maker, ours.reference)
+        if shelf:
+            shelf.store(maker.key(shelf), known)
+    # What is only asked of conditional generators says nothing beside others.
+    scores |= {
+        name: {metric: score for metric, score in each.items() if metric in scores["model"]}
+        for name, each in known.scores.items()
+    }
     on_train = maker.on_train(subjects["model"].sample)
     if on_train is not None:
         scores["on_train"] = score_all(_compare("on_train", on_train), ["fid"])
+    shown = ("model", "baseline", "train", *others, "noise", "halves", "on_train")
+    scores = {name: scores[name] for name in shown if name in scores}
     real_id = features.data_id(real.data)
     scored = {
         name: gate.Scored(scores[name], extractor.id, real_id)
         for name in ("model", "baseline", "best")
         if name in scores
     }
-    ours = comparisons["model"]
     # The noise of a table has the data's own means and spreads, and is not far from them.
-    known = ["train", "untrained", "halves", *(["noise"] if real.data.ndim == 4 else [])]
+    judging = ["train", "untrained", "halves", *(["noise"] if real.data.ndim == 4 else [])]
     verdicts = gate.judge(
         scored["model"],
         scored.get("baseline"),
         config.gate,
-        {name: scores[name] for name in known if name in scores},
+        {name: scores[name] for name in judging if name in scores},
         scored.get("best"),
     )
     verdicts += gate.order(extractor.reference(examples.EVAL_SPLIT), ours)
@@ -87,7 +103,7 @@ def evaluate(
     of_classes = maker.of_classes(ours.asked, ours.large_classes)
     of_class = {label: _compare(f"class {label}", each) for label, each in of_classes.items()}
     counts = {"eval": len(real), **{name: len(s.sample) for name, s in subjects.items()}}
-    del counts["halves"]
+    counts |= known.counts
     if train is not None:
         counts["train split"] = len(train)
     return Evaluation(
@@ -134,6 +150,13 @@ def write(evaluation: Evaluation, folder: str, page: str | None = None) -> None:
         columns = [row.column for row in evaluation.vectors.columns]
         made, categories = evaluation.vectors.fake, evaluation.vectors.categories
         table_files.save(made, columns, categories, os.path.join(folder, artifact_files.TABLE))
+
+
+def _without_generator(maker: Subjects, reference: Reference) -> kept.Kept:
+    subjects = maker.without_generator()
+    scores = {name: _score(name, _compare(name, each)) for name, each in subjects.items()}
+    counts = {name: len(each.sample) for name, each in subjects.items() if name != "halves"}
+    return kept.Kept(scores, counts, reference.distances())
 
 
 def _compare(name: str, subject: Subject) -> Comparison:

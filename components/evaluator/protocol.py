@@ -159,7 +159,6 @@ def describe(
       shape: of one of them.
       settings: of the metrics, with the seed.
     """
-    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {
         "extractor": dict(extractor),
         "real": real_id,
@@ -167,5 +166,11 @@ def describe(
         "counts": dict(counts),
         "fakes": _FAKES[len(shape)],
         "settings": settings.model_dump(include=set(MetricSettings.model_fields)),
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that scores are computed with."""
+    found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), **found}

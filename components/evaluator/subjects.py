@@ -8,9 +8,10 @@ import numpy as np
 from components import features
 from components.data import examples, vectors
 from components.data.columns import Column
-from components.evaluator import protocol
+from components.evaluator import kept, protocol
 from components.evaluator.config import EvaluatorConfig
-from components.evaluator.metrics.comparison import Reference, Sample, errors_of
+from components.evaluator.metrics.comparison import errors_of
+from components.evaluator.metrics.reference import Reference, Sample
 
 # A SavedModel with the signatures of `components.trainer.export`, or samples: uint8 images, or
 # codes of rows, of an array those of the real data, of a split with categories its own; a split
@@ -71,42 +72,70 @@ class Subjects:
         self._real = self._stored(examples.EVAL_SPLIT, real)
         self._train = None if train is None else self._stored(examples.TRAIN_SPLIT, train)
 
-    def make(self, baseline: Source | None, references: Mapping[str, Source]) -> dict[str, Subject]:
-        """The candidate as `model`, and what it is put beside.
+    def of_generators(
+        self,
+        baseline: Source | None,
+        references: Mapping[str, Source],
+        distances: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, Subject]:
+        """The candidate as `model`, the `baseline` and the references.
 
-        That is the `baseline`, `train` (real data that the generator has learnt from), the
-        references, `noise`, and `halves`: one half of the real data against the other, the floor.
+        Args:
+          baseline: the last blessed generator; None where there is none.
+          references: further ones, by name.
+          distances: of real data to the train split, as `Reference` has them, where they are known.
 
         Raises:
           ValueError: for samples that the extractor does not take, naming the subject.
         """
-        real, seed = self._real, self._config.seed
         sources = {"model": self._candidate}
         if baseline is not None:
             sources["baseline"] = _opened(baseline)
         sources |= {name: _opened(source) for name, source in references.items()}
-        sources["noise"] = protocol.noise(self._count, seed, real.data, self._columns)
-
-        # Images of the train split are all copies of themselves; what never learnt has no copies.
-        without_train = self._reference(real)
-        with_train = self._reference(real, self._train)
+        # What never learnt has no copies.
+        without_train = self._reference(self._real)
+        with_train = self._reference(self._real, self._train, distances)
         subjects = {}
         for name, source in sources.items():
             reference = with_train if name in _LEARNT else without_train
             with errors_of(name):
                 subjects[name] = Subject(self._fakes(source), reference, self._asked(source))
-        # Real data are what a conditional generator is compared with, and say nothing of others.
-        conditional = subjects["model"].asked is not None
+        return subjects
+
+    def without_generator(self) -> dict[str, Subject]:
+        """What says how good or bad the scores of generators are, whatever these have made.
+
+        That is `train` (real data that the generator has learnt from), `noise`, and `halves`: one
+        half of the real data against the other, the floor. As if a conditional generator had made
+        them, the real ones have the classes that were asked for.
+        """
+        real, seed = self._real, self._config.seed
+        subjects = {}
+        # Images of the train split are all copies of themselves.
+        reference = self._reference(real)
         if self._train is not None:
             chosen = self._as_many(self._train)
-            subjects["train"] = Subject(chosen, without_train, chosen if conditional else None)
+            subjects["train"] = Subject(chosen, reference, chosen)
+        noise = protocol.noise(self._count, seed, real.data, self._columns)
+        subjects["noise"] = Subject(self._fakes(noise), reference)
         order = np.random.default_rng(seed).permutation(len(real))
         one, other = order[: len(order) // 2], order[len(order) // 2 :]
-        half = real[other]
-        asked = half if conditional else None
-        subjects["halves"] = Subject(half, self._reference(real[one]), asked)
-        shown = ("model", "baseline", "train", *references, "noise", "halves")
-        return {name: subjects[name] for name in shown if name in subjects}
+        subjects["halves"] = Subject(real[other], self._reference(real[one]), real[other])
+        return subjects
+
+    def key(self, shelf: kept.Shelf) -> str:
+        """Of all that `without_generator` and the distances of real data depend on."""
+        samples = [sample for sample in (self._real, self._train) if sample is not None]
+        arrays = [(s.data, s.features.labels, s.targets) for s in samples]
+        config = self._config.model_dump(exclude={"gate", "batch_size", "page_neighbours"})
+        return shelf.key(
+            protocol.versions(),
+            self._extractor.id,
+            [features.data_id(a) for of_sample in arrays for a in of_sample if a is not None],
+            [column.model_dump(mode="json") for column in self._columns or ()],
+            [sample.categories for sample in samples],
+            config,
+        )
 
     def on_train(self, fakes: Sample) -> Subject | None:
         """Fakes beside as many random data of the train split as there are real ones.
@@ -208,13 +237,19 @@ class Subjects:
             every[name] = (*ours, *(each for each in split.categories[name] if each not in among))
         return vectors.recoded(split, self._columns, every)
 
-    def _reference(self, real: Sample, train: Sample | None = None) -> Reference:
+    def _reference(
+        self,
+        real: Sample,
+        train: Sample | None = None,
+        distances: Mapping[str, np.ndarray] | None = None,
+    ) -> Reference:
         return Reference(
             real,
             train,
             self._config,
             classes_are_labels=self._classes_are_labels,
             columns=self._columns,
+            distances=distances,
         )
 
 

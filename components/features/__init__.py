@@ -1,6 +1,7 @@
 """Features of data: extractors, and distances between sets of features."""
 
 from components.features.extractor import (
+    DAMAGES,
     DESCRIPTION_FILE,
     IMAGES,
     SAVED_MODEL_FOLDER,
@@ -14,6 +15,7 @@ from components.features.extractor import (
 )
 
 __all__ = [
+    "DAMAGES",
     "DESCRIPTION_FILE",
     "IMAGES",
     "SAVED_MODEL_FOLDER",

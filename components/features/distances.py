@@ -236,7 +236,12 @@ def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Args:
       x, y: float64 [n, d] and [m, d].
     """
-    return (x @ y.T / x.shape[1] + 1) ** 3
+    linear = x @ y.T
+    linear /= x.shape[1]
+    linear += 1
+    cube = linear * linear  # A power takes ten times as long.
+    cube *= linear
+    return cube
 
 
 def _mean_of_pairs(x: np.ndarray) -> float:

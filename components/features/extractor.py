@@ -40,7 +40,7 @@ _INPUTS = (IMAGES, VECTORS)
 # Of the sum of a row of probabilities: a float16 model has an epsilon of 1e-3.
 _TOLERANCE = 1e-2
 # NumPy may raise any of these for a damaged file.
-_DAMAGES = (
+DAMAGES = (
     ValueError,
     TypeError,
     AttributeError,
@@ -230,7 +230,7 @@ def load(folder: str, split: str) -> tuple[Features, str] | None:
         lengths = {len(array) for array in found.values()}
         if features.features.ndim != 2 or len(lengths) != 1:
             raise ValueError("its arrays differ in length")
-    except _DAMAGES as error:
+    except DAMAGES as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{path}: not a valid file of stored features ({reason}); "

@@ -67,12 +67,12 @@ def mmd_without_each_group(
         x: np.ndarray, of_x: np.ndarray, y: np.ndarray, of_y: np.ndarray
     ) -> np.ndarray:
         kernel = polynomial_kernel(x, y)
-        ones = np.ones_like(kernel)
+        in_x, in_y = (np.eye(groups)[of] for of in (of_x, of_y))
+        pairs = np.outer(in_x.sum(axis=0), in_y.sum(axis=0))
         if x is y:
             np.fill_diagonal(kernel, 0)
-            np.fill_diagonal(ones, 0)
-        in_x, in_y = (np.eye(groups)[of] for of in (of_x, of_y))
-        sums, pairs = (in_x.T @ matrix @ in_y for matrix in (kernel, ones))
+            pairs -= np.diag(in_x.sum(axis=0))
+        sums = in_x.T @ kernel @ in_y
 
         def without(matrix: np.ndarray) -> np.ndarray:
             return matrix.sum() - matrix.sum(axis=0) - matrix.sum(axis=1) + np.diag(matrix)

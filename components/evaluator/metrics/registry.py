@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -39,6 +40,9 @@ class Metric:
 
 
 METRICS: Registry[Metric] = Registry("metric")
+
+# Some wait for what others compute too; more at once would need more memory.
+_AT_ONCE = 4
 
 for _name, _metric in {
     "fid": Metric(
@@ -250,17 +254,21 @@ def score_all(comparison: Comparison, names: Iterable[str] | None = None) -> dic
     Raises:
       ValueError: for features a metric cannot be computed from, naming the metric.
     """
-    found = {}
-    for name in METRICS.names() if names is None else names:
-        metric = METRICS.get(name)
-        if not all(comparison.has(need) for need in metric.needs):
-            continue
-        with errors_of(name):
-            score = metric.compute(comparison)
-        if metric.range == (0.0, 1.0):
-            score = uncertainty.with_exact_ends(
-                score, min(len(comparison.real), len(comparison.fake))
-            )
-        low, high = np.clip([score.low, score.high], *metric.range)
-        found[name] = dataclasses.replace(score, low=float(low), high=float(high))
-    return found
+    chosen = [
+        name
+        for name in (METRICS.names() if names is None else names)
+        if all(comparison.has(need) for need in METRICS.get(name).needs)
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda name: _score(comparison, name), chosen)
+        return dict(zip(chosen, found, strict=True))
+
+
+def _score(comparison: Comparison, name: str) -> Score:
+    metric = METRICS.get(name)
+    with errors_of(name):
+        score = metric.compute(comparison)
+    if metric.range == (0.0, 1.0):
+        score = uncertainty.with_exact_ends(score, min(len(comparison.real), len(comparison.fake)))
+    low, high = np.clip([score.low, score.high], *metric.range)
+    return dataclasses.replace(score, low=float(low), high=float(high))

@@ -6,7 +6,8 @@ from scipy import stats
 from components.evaluator.evaluation import Score
 from components.evaluator.metrics import functions, uncertainty
 from components.evaluator.metrics import sliced_wasserstein as patches
-from components.evaluator.metrics.comparison import Comparison, Sample
+from components.evaluator.metrics.comparison import Comparison
+from components.evaluator.metrics.reference import Sample
 from components.features import distances
 
 # What is too near to a training example: nearer than all but this share of them are to others.
@@ -217,13 +218,16 @@ def intra_class_fid(comparison: Comparison) -> Score:
 def copies(comparison: Comparison) -> Score:
     """Share of fakes nearer to a training example than all but 1 % of these are to another.
 
+    Of images, 2500 fakes are looked at.
+
     `real` is that share of the training examples themselves, which is larger where many coincide,
     as in tables of whole numbers; `excess_p` is the p-value of the fakes' share being no larger
     (Fisher's exact test).
     """
     fake, known = comparison.nearest_train[1][:, 0], comparison.reference.train_spacing
     limit = max(np.quantile(known, _TAIL), _ROUNDING * np.median(known))
-    return _share_beside(fake <= limit, known <= limit, comparison.fake_groups)
+    groups = comparison.fake_groups[comparison.searched]
+    return _share_beside(fake <= limit, known <= limit, groups)
 
 
 def nearer_to_train(comparison: Comparison) -> Score:
@@ -239,7 +243,8 @@ def nearer_to_train(comparison: Comparison) -> Score:
     further = len(real) - np.searchsorted(ordered, fake, "right")
     tied = len(real) - further - np.searchsorted(ordered, fake, "left")
     nearer = (further + tied / 2) / len(real)
-    return uncertainty.mean(nearer, comparison.fake_groups, {"p_value": float(p_value)})
+    groups = comparison.fake_groups[comparison.searched]
+    return uncertainty.mean(nearer, groups, {"p_value": float(p_value)})
 
 
 def duplicates(comparison: Comparison) -> Score:

@@ -12,12 +12,13 @@ only pairs between that and the largest sphere are looked at one by one.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from components.evaluator.neighbourhoods import neighbours, tiles
-from components.evaluator.neighbourhoods.manifolds import Progress, Spheres, manifolds
+from components.evaluator.neighbourhoods import tiles
+from components.evaluator.neighbourhoods.manifolds import Spheres, manifolds
+from components.evaluator.neighbourhoods.neighbours import Others
 from components.evaluator.neighbourhoods.tiles import Points
 from components.features.distances import checked_pair
 
@@ -45,6 +46,7 @@ def without_each_group(
     fake_groups: np.ndarray,
     k: int = 3,
     density_k: int = 5,
+    others: tuple[Others, Others] | None = None,
 ) -> LeftOut:
     """The means of `manifolds.manifolds`, of the rows outside each group.
 
@@ -55,6 +57,7 @@ def without_each_group(
       real_groups, fake_groups: int [n] and [m], the group of each row, from 0; the rows of one
         group of both are left out together. 2 rows of each must remain.
       k, density_k: as for `manifolds`.
+      others: the nearest others of reals and fakes, best of all `enough`, where they are known.
 
     Raises:
       ValueError: for other shapes, too few rows, NaN or infinity.
@@ -66,13 +69,19 @@ def without_each_group(
     if remaining <= max(k, density_k):
         return _one_by_one(real, fake, real_groups, fake_groups, groups, k, density_k)
 
-    _, (reals, fakes) = tiles.centred(real, fake)
+    unit, (reals, fakes) = tiles.centred(real, fake)
     n, m = len(reals), len(fakes)
-    advance = Progress(tiles.half(n) + tiles.half(m) + n * m)
+    advance = tiles.Progress("neighbourhoods without groups", n * m)
+    if others is None:
+        others = (
+            Others.of("real", real, enough(max(k, density_k), real_groups)),
+            Others.of("fake", fake, enough(k, fake_groups)),
+        )
+    of_real, of_fake = ((each.indices, each.squared_in(unit)) for each in others)
     by_k, by_density = _Balls.around(
-        reals, real_groups, [(k, True), (density_k, False)], advance, of_columns=False
+        reals, real_groups, [(k, True), (density_k, False)], *of_real, of_columns=False
     )
-    (by_fake,) = _Balls.around(fakes, fake_groups, [(k, True)], advance, of_columns=True)
+    (by_fake,) = _Balls.around(fakes, fake_groups, [(k, True)], *of_fake, of_columns=True)
 
     precision, recall = _Tally(m, groups), _Tally(n, groups)
     density, coverage = _Tally(m, groups), _Tally(n, groups)
@@ -122,13 +131,20 @@ class _Balls:
         points: Points,
         groups: np.ndarray,
         kinds: list[tuple[int, bool]],
-        advance: Callable[[int], None],
+        indices: np.ndarray,
+        squared: np.ndarray,
         *,
         of_columns: bool,
     ) -> "list[_Balls]":
-        """For each kind: with the k-th nearest other as radius, closed or not."""
-        most = _enough(max(k for k, _ in kinds), groups)
-        indices, squared = neighbours.nearest_others(points, most, advance)
+        """For each kind: with the k-th nearest other as radius, closed or not.
+
+        Args:
+          points: the centres.
+          groups: of the points.
+          kinds: k, and whether the border lies within.
+          indices, squared: the nearest others, and their squared distances in the points' unit.
+          of_columns: whether the points are the columns of a matrix of distances.
+        """
         result = []
         for k, closed in kinds:
             radii, of = _larger_radii(points, groups, indices, squared, k)
@@ -231,7 +247,7 @@ class _Tally:
         return counts.reshape(shape).astype(np.int32)
 
 
-def _enough(k: int, groups: np.ndarray) -> int:
+def enough(k: int, groups: np.ndarray) -> int:
     """How many neighbours nearly always have k without any one group among them."""
     share = np.bincount(groups).max() / len(groups)
     count = k

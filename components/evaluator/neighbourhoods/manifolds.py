@@ -24,21 +24,16 @@ rounding could have changed is decided in float64, from differences.
 """
 
 import dataclasses
-import logging
-import time
 
 import numpy as np
 
 from components.evaluator.neighbourhoods import neighbours, tiles
+from components.evaluator.neighbourhoods.neighbours import Others
 from components.evaluator.neighbourhoods.tiles import Points
 from components.features.distances import checked_pair
 
 # A tile of which more than this share needs float64 is made in float64.
 _FEW = 1 / 64
-# Work that is done sooner is not worth a line in the log.
-_SILENT_SECONDS = 20.0
-
-_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +70,7 @@ def manifolds(
     fake: np.ndarray,
     k: int = 3,
     density_k: int = 5,
+    others: tuple[Others, Others] | None = None,
 ) -> Manifolds:
     """Improved precision and recall, density and coverage, and realism, image by image.
 
@@ -96,6 +92,8 @@ def manifolds(
       real, fake: features [n, d] and [m, d], more than k and density_k rows each.
       k: of the manifolds of precision, recall and realism, 1 or more.
       density_k: the same for density and coverage.
+      others: the nearest others of the reals, max(k, density_k) or more, and of the fakes, k or
+        more, where they are known.
 
     Raises:
       ValueError: for other shapes, too few rows, NaN or infinity.
@@ -106,9 +104,10 @@ def manifolds(
     pair = checked_pair(real, fake, at_least=max(k, density_k) + 1)
     unit, (reals, fakes) = tiles.centred(*pair)
     n, m = len(reals), len(fakes)
-    advance = Progress(tiles.half(n) + tiles.half(m) + n * m)
-    own_real = neighbours.nearest_others(reals, max(k, density_k), advance)[1]
-    own_fake = neighbours.nearest_others(fakes, k, advance)[1]
+    advance = tiles.Progress("neighbourhoods", n * m)
+    if others is None:
+        others = Others.of("real", real, max(k, density_k)), Others.of("fake", fake, k)
+    own_real, own_fake = (each.squared_in(unit) for each in others)
     by_density = Spheres.of(reals, own_real[:, density_k - 1], closed=False)
     kinds = [
         Spheres.of(reals, own_real[:, k - 1], closed=True),
@@ -235,19 +234,3 @@ def _realism(
     ratios = np.zeros(found.shape)
     ratios[found] = np.divide(radii[columns], squared, where=squared > 0, out=squared * 0)
     return np.where(copies, np.inf, np.sqrt(ratios.max(axis=1)))
-
-
-class Progress:
-    """Logs how much of `total` values is done, and the time left, every 20 s."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._started = self._logged = time.monotonic()
-
-    def __call__(self, values: int) -> None:
-        self._done += values
-        now, share = time.monotonic(), self._done / self._total
-        if now - self._logged > _SILENT_SECONDS:
-            self._logged = now
-            left = (now - self._started) * (1 - share) / share
-            _log.info("neighbours: %.0f %%, %.0f s left", 100 * share, left)

@@ -1,5 +1,6 @@
 """The nearest neighbours of features, exact: float32 proposes, float64 decides."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -97,7 +98,33 @@ class Nearest:
         values[:], columns[:] = all_values[chosen], all_columns[chosen]
 
 
-def nearest_others(
+@dataclasses.dataclass(frozen=True)
+class Others:
+    """The nearest others of each row of a set, nearest first, as several metrics need them.
+
+    Attributes:
+      indices: int64 [n, count].
+      squared: float64 [n, count], squared distances over the unit's square.
+      unit: a power of two.
+    """
+
+    indices: np.ndarray
+    squared: np.ndarray
+    unit: float
+
+    @classmethod
+    def of(cls, name: str, features: np.ndarray, count: int) -> "Others":
+        """Of features [n, d], more than `count` rows; `name` is theirs in error messages."""
+        unit, (points,) = tiles.centred(checked(name, features, at_least=count + 1))
+        advance = tiles.Progress(f"neighbours of {name}", tiles.half(len(points)))
+        return cls(*_nearest_others(points, count, advance), unit)
+
+    def squared_in(self, unit: float) -> np.ndarray:
+        """The squared distances over another unit's square, itself a power of two."""
+        return self.squared * (self.unit / unit) ** 2
+
+
+def _nearest_others(
     points: Points, count: int, advance: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `count` nearest others of each point, as `settled`."""

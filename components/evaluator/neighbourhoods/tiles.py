@@ -2,7 +2,9 @@
 
 import dataclasses
 import itertools
+import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +13,10 @@ import numpy as np
 # Rows and columns of a tile: 16 MB of float32, and large enough for products at full speed.
 _TILE = 2048
 _PAIR_VALUES = 1_000_000
+# Work that is done sooner is not worth a line in the log.
+_SILENT_SECONDS = 20.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +106,7 @@ def pairs(x: Points, y: Points, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         apart /= x.unit
         squared[part] = _squares(apart)
 
-    _in_threads(fill, range(0, len(i), step))
+    in_threads(fill, range(0, len(i), step))
     return squared
 
 
@@ -123,6 +129,22 @@ def half(rows: int) -> int:
     return (rows**2 + sum((part.stop - part.start) ** 2 for part in parts(rows))) // 2
 
 
+class Progress:
+    """Logs how much of some work of `total` values is done, and the time left, every 20 s."""
+
+    def __init__(self, work: str, total: int) -> None:
+        self._work, self._total, self._done = work, total, 0
+        self._started = self._logged = time.monotonic()
+
+    def __call__(self, values: int) -> None:
+        self._done += values
+        now, share = time.monotonic(), self._done / self._total
+        if now - self._logged > _SILENT_SECONDS:
+            self._logged = now
+            left = (now - self._started) * (1 - share) / share
+            _log.info("%s: %.0f %%, %.0f s left", self._work, 100 * share, left)
+
+
 def _tile(x: Points, y: Points, rows: slice, columns: slice) -> np.ndarray:
     """Squared distances, float32 [rows, columns]."""
     tile = x.small[rows] @ y.small[columns].T
@@ -132,8 +154,8 @@ def _tile(x: Points, y: Points, rows: slice, columns: slice) -> np.ndarray:
     return tile
 
 
-def _in_threads(function: Callable[[int], None], arguments: Iterable[int]) -> None:
-    """Calls of NumPy that wait for memory more than for each other."""
+def in_threads(function: Callable[[int], None], arguments: Iterable[int]) -> None:
+    """Calls a function of NumPy's, which other threads do not wait for."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(function, arguments):
             pass

@@ -11,7 +11,7 @@ import itertools
 
 import numpy as np
 
-from components.evaluator.neighbourhoods import neighbours
+from components.evaluator.neighbourhoods import neighbours, tiles
 
 # The longest side of the images that are compared, and of those that propose candidates.
 _SIDE, _COARSE_SIDE = 32, 8
@@ -19,7 +19,9 @@ _SIDE, _COARSE_SIDE = 32, 8
 _PIXELS_PER_SHIFT = 14
 # Training images that are compared exactly, and the most that are asked for.
 _CANDIDATES, _MOST = 8, 3
-_BATCH, _KNOWN_BATCH = 128, 8192
+_BATCH = 128
+# Images and known ones of a product: it stays in the cache while its largest values are looked for.
+_PRODUCTS = (512, 2048)
 # An image whose grey levels, in [0, 1], deviate by less is flat: it is like no other.
 _FLAT = 1e-3
 
@@ -172,16 +174,21 @@ def _most_alike(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The known row most alike to each image, and its likeness; never its own."""
     best, likeness = np.zeros(len(coarse), np.int64), np.full(len(coarse), -np.inf, np.float32)
-    images = np.arange(len(coarse))
-    for start in range(0, len(known), _KNOWN_BATCH):
-        products = coarse @ known[start : start + _KNOWN_BATCH].T
-        if own is not None:
-            here = (own >= start) & (own < start + products.shape[1])
-            products[images[here], own[here] - start] = -np.inf
-        found = products.argmax(axis=1)
-        better = products[images, found] > likeness
-        best[better] = found[better] + start
-        likeness[better] = products[images, found][better]
+
+    def look(first: int) -> None:
+        part = slice(first, first + _PRODUCTS[0])
+        images = np.arange(len(coarse[part]))
+        for start in range(0, len(known), _PRODUCTS[1]):
+            products = coarse[part] @ known[start : start + _PRODUCTS[1]].T
+            if own is not None:
+                here = (own[part] >= start) & (own[part] < start + products.shape[1])
+                products[images[here], own[part][here] - start] = -np.inf
+            found = products.argmax(axis=1)
+            alike = products[images, found]
+            better = alike > likeness[part]
+            best[part][better], likeness[part][better] = found[better] + start, alike[better]
+
+    tiles.in_threads(look, range(0, len(coarse), _PRODUCTS[0]))
     return best, likeness
 
 

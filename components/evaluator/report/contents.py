@@ -34,7 +34,8 @@ def pictures(comparison: Comparison, interpolations: np.ndarray | None) -> Pictu
     if train is not None:
         rows, distances = comparison.nearest_train
         chosen = np.argsort(distances[:, 0], kind="stable")[:_NEAREST]
-        nearest = np.concatenate([fake[chosen, np.newaxis], train.data[rows[chosen]]], axis=1)
+        shown = fake[comparison.searched[chosen]]
+        nearest = np.concatenate([shown[:, np.newaxis], train.data[rows[chosen]]], axis=1)
     return Pictures(
         real=choose(comparison.real.data, _SHOWN, comparison.settings.seed),
         fake=fake[:_SHOWN],

@@ -35,7 +35,7 @@ def subjects(candidate, extractor, real=None, train=None):
 
 
 def test_categories_that_the_data_lack_come_after_theirs(extractor):
-    found = subjects(split("cb"), extractor).make(None, {})
+    found = subjects(split("cb"), extractor).of_generators(None, {})
 
     model = found["model"].sample
     assert model.categories == {"kind": ("b", "d", "c")}
@@ -43,7 +43,7 @@ def test_categories_that_the_data_lack_come_after_theirs(extractor):
     # As they are, other categories are like none of the data's.
     assert (model.features.features[0, 1:] == 0).all()
     assert (model.features.features[1, 1:] != 0).any()
-    same = subjects(split("bd"), extractor).make(None, {})["model"].sample
+    same = subjects(split("bd"), extractor).of_generators(None, {})["model"].sample
     np.testing.assert_array_equal(same.data, ROWS)
 
 
@@ -51,12 +51,14 @@ def test_the_label_that_was_asked_for_is_known_without_an_extractors_classes(ext
     labels = np.array([0, 1, 0, 1, 1])
     real = split("bd", labels=labels)
 
-    found = subjects(split("bd", labels=labels[::-1]), extractor, real, real).make(None, {})
+    found = subjects(split("bd", labels=labels[::-1]), extractor, real, real).of_generators(
+        None, {}
+    )
 
     assert found["model"].asked.targets.tolist() == labels[::-1].tolist()
     assert found["model"].reference.train.targets.tolist() == labels.tolist()
     assert found["model"].sample.targets is None
-    assert subjects(split("bd"), extractor, real).make(None, {})["model"].asked is None
+    assert subjects(split("bd"), extractor, real).of_generators(None, {})["model"].asked is None
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,6 @@ def test_stored_features_are_of_the_same_codes(extractor, monkeypatch):
     known = extractor.reference("eval")
     maker = subjects(dataclasses.replace(real, labels=None), extractor)
 
-    found = maker.make(None, {})["model"].reference.real
+    found = maker.of_generators(None, {})["model"].reference.real
 
     np.testing.assert_array_equal(found.features.features, known.features)

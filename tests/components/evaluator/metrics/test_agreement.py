@@ -10,7 +10,8 @@ import pytest
 import scipy.special
 
 from components.evaluator.metrics import functions, scores
-from components.evaluator.metrics.comparison import Comparison, Reference, Sample
+from components.evaluator.metrics.comparison import Comparison
+from components.evaluator.metrics.reference import Reference, Sample
 from components.evaluator.metrics.settings import MetricSettings
 from components.evaluator.neighbourhoods.manifolds import manifolds as find_manifolds
 from components.features import Features

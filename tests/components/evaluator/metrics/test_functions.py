@@ -320,16 +320,21 @@ def test_progress_ends_at_one(rows, monkeypatch, caplog):
     monkeypatch.setattr("components.evaluator.neighbourhoods.tiles._TILE", 8)
     clock = itertools.count(0, 30)
     monkeypatch.setattr(
-        "components.evaluator.neighbourhoods.manifolds.time.monotonic", lambda: next(clock)
+        "components.evaluator.neighbourhoods.tiles.time.monotonic", lambda: next(clock)
     )
 
     with caplog.at_level("INFO"):
         manifolds(gaussian(rows, 3), gaussian(20, 3))
 
-    shares = [int(re.search(r"(\d+) %", message)[1]) for message in caplog.messages]
-    assert shares == sorted(shares)
-    assert shares[0] > 0
-    assert shares[-1] == 100
+    shares = {}
+    for message in caplog.messages:
+        work, share = re.match(r"(.*): (\d+) %", message).groups()
+        shares.setdefault(work, []).append(int(share))
+    assert list(shares) == ["neighbours of real", "neighbours of fake", "neighbourhoods"]
+    for found in shares.values():
+        assert found == sorted(found)
+        assert found[0] > 0
+        assert found[-1] == 100
 
 
 def test_the_examples_in_the_docstrings_hold():

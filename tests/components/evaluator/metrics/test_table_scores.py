@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from components.evaluator.metrics import uncertainty
-from components.evaluator.metrics.comparison import Comparison, Reference, Sample
+from components.evaluator.metrics.comparison import Comparison
+from components.evaluator.metrics.reference import Reference, Sample
 from components.evaluator.metrics.registry import METRICS, score_all
 from components.evaluator.metrics.settings import MetricSettings
 from components.features import Features

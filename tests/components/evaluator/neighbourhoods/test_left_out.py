@@ -102,7 +102,7 @@ def test_of_bad_generators(real, fake):
 
 
 def test_few_spare_neighbours_are_made_up_for(monkeypatch):
-    monkeypatch.setattr(left_out, "_enough", lambda k, groups: k)
+    monkeypatch.setattr(left_out, "enough", lambda k, groups: k)
 
     check(gaussian(80, 3, 0), gaussian(60, 3, 1), 5)
 

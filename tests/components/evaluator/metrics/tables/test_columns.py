@@ -9,7 +9,8 @@ from scipy.stats import wasserstein_distance
 
 from components.data.columns import Column
 from components.evaluator.metrics import uncertainty
-from components.evaluator.metrics.comparison import Comparison, Reference, Sample
+from components.evaluator.metrics.comparison import Comparison
+from components.evaluator.metrics.reference import Reference, Sample
 from components.evaluator.metrics.registry import score_all
 from components.evaluator.metrics.settings import MetricSettings
 from components.evaluator.metrics.tables import columns, trees
