@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from components.data import vectors
 from components.data.examples import TRAIN_SPLIT
 from components.data_validator import statistics
-from components.data_validator.checks import MOST_COUNTED
+from components.data_validator.checks import MOST_COUNTED, Statistics
 from components.data_validator.statistics import CLASS_NAMES, LABELS
 from components.example_gen import ledger, sampling
 from components.example_gen.config import DataConfig
@@ -73,9 +73,7 @@ class Sample:
         return dataclasses.replace(seen, statistics=completed, whole=whole)
 
 
-def _completed(
-    sampled: statistics.statistics_pb2.DatasetFeatureStatisticsList, census: Census, share: float
-) -> statistics.statistics_pb2.DatasetFeatureStatisticsList:
+def _completed(sampled: Statistics, census: Census, share: float) -> Statistics:
     labels: Counter[str] = Counter()
     names: Counter[str] = Counter()
     for of, count in census.classes.items():

@@ -12,6 +12,7 @@ from components.data_validator import proposal
 from components.data_validator.checks import SERVING, validate
 from components.data_validator.config import ValidationConfig
 from components.data_validator.constraints import most_of
+from components.data_validator.statistics import complete, features_of
 
 DIGITS = DataSpec(image_shape=(8, 8, 1))
 
@@ -379,3 +380,18 @@ def test_a_column_without_a_value_in_a_sample_is_allowed(split):
     # Without a sample, there is none.
     known = {each.name for each in proposal.propose(split(hardly), TYPED).feature}
     assert "column/age" not in known
+
+
+def test_tails_that_a_sample_lacks_are_no_drift(split):
+    random = np.random.default_rng(0)
+    values = random.standard_cauchy(20_000) ** 3
+    every = [row({"tail": float(value)}) for value in np.clip(values, -1e30, 1e30)]
+    spec = DataSpec(columns=["tail"])
+    whole, sample = split(every), split(every[::10])
+    numbers = features_of(whole["train"])["column/tail"].num_stats
+    for ranges, drifted in (({}, True), ({"column/tail": (numbers.min, numbers.max)}, False)):
+        known = {split: complete(each, {}, ranges) for split, each in sample.items()}
+        schema = proposal.propose(known, spec, WHOLE)
+        reference = proposal.compared(known["train"], schema)
+        found = anomalies(whole, proposal.for_sample(schema), reference=reference)
+        assert ("train/column/tail" in found) is drifted

@@ -4,12 +4,12 @@ import csv
 
 import numpy as np
 import pytest
-import yaml
+from click.testing import CliRunner
 from PIL import Image
 
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.data_validator import proposal, statistics
-from pipeline import config, onboarding, validation
+from pipeline import cli, config, onboarding, validation
 from pipeline.runners import sampled
 
 SIZE = 200
@@ -144,13 +144,24 @@ def test_images_of_which_a_sample_misses_much(images, tmp_path):
 
 
 def test_all_are_looked_at_if_that_is_wanted(images, tmp_path):
-    recipe, features, lines, result = made(images, tmp_path / "out", every_record=True)
-    assert "looking at" not in lines
-    assert sum(result.examples.values()) == 1_500 - 2
-    assert features["image/mean"].float_domain.max == 1
-    assert features["image/mean"].float_domain.min == 0
-    assert yaml.safe_load((tmp_path / "out/recipe.yaml").read_text())["data"]["on_leak"] == "drop"
-    assert recipe.data.on_bad_record == "quarantine"
+    out = tmp_path / "out"
+    result = CliRunner().invoke(cli.main, ["new", str(images), "--out", str(out), "--all"])
+    assert result.exit_code == 0, result.output
+    assert "looking at" not in result.stderr
+    text = (out / "schema.pbtxt").read_text()
+    # The bad image is none of these, nor is the leak.
+    assert "# Proposed from 1498 examples (train 1198, eval 300)" in text
+    assert "on_leak: drop                # 1 training examples" in (out / "recipe.yaml").read_text()
+
+
+def test_a_schema_is_of_a_sample_too(images, tmp_path):
+    out = tmp_path / "schema.pbtxt"
+    result = CliRunner().invoke(cli.main, ["schema", str(images), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "looking at 200 of 1,500 records" in result.stderr
+    assert "# Proposed from 200 examples, a sample of about 1500 (train 160, eval 40)" in (
+        out.read_text()
+    )
 
 
 def test_up_to_twice_a_sample_all_are_looked_at(tmp_path):
