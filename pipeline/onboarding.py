@@ -28,6 +28,7 @@ from components.trainer.networks import GENERATORS
 from pipeline import config, previews, validation
 from pipeline.runners import local
 from pipeline.runners.local import Inspection
+from pipeline.runners.sampled import Sample
 
 RECIPE_FILE = "recipe.yaml"
 SCHEMA_FILE = "schema.pbtxt"
@@ -174,38 +175,50 @@ def _columns(given: object, names: Sequence[str] | None) -> Sequence[str | Colum
     return validate(DataConfig, {"path": "?", "columns": given}).columns
 
 
-def write_schema(suggestion: Suggestion, path: str, log: Callable[[str], None]) -> ValidationResult:
+def write_schema(
+    suggestion: Suggestion, path: str, log: Callable[[str], None], every_record: bool = False
+) -> ValidationResult:
     """Writes a schema proposed for data, the statistics that later data are compared with, and
     what there is in the data, as text.
+
+    Of many records it looks at a sample, unless it is told to look at every record.
 
     Returns:
       The anomalies for which a run would still refuse the data.
     """
-    return _write_schema(suggestion, path, log)[0]
+    return _write_schema(suggestion, path, log, every_record)[0]
 
 
 def _write_schema(
-    suggestion: Suggestion, path: str, log: Callable[[str], None]
+    suggestion: Suggestion, path: str, log: Callable[[str], None], every_record: bool
 ) -> tuple[ValidationResult, Inspection, Suggestion]:
     shown = previews.text(suggestion.found)
-    for text in (suggestion.summary, shown):
-        log(text)
+    log(f"{suggestion.summary}\n{shown}")
     data = suggestion.data
-    inspected = local.inspect(data, log)
+    sample = None if every_record else Sample.of(suggestion.found)
+    if sample:
+        log(f"looking at {sample.words} (--all: at all); the run validates all")
+        if data.columns and sample.repeated > _MOST_REPEATED:
+            data = data.model_copy(update=_COARSE)
+            suggestion = dataclasses.replace(suggestion, data=data)
+    inspected = sample.inspect(data, log) if sample else local.inspect(data, log)
     counts = inspected.ledger.properties
     repeated = counts["duplicates"] > _MOST_REPEATED * counts["examples"]
-    if data.columns and repeated and not _is_coarse(data):
+    if data.columns and repeated and not sample and not _is_coarse(data):
         # Of many rows, the preview has seen too few to tell.
         log("many rows are equal: read again, to divide them by row and not by content")
         data = data.model_copy(update=_COARSE)
         suggestion = dataclasses.replace(suggestion, data=data)
         inspected = local.inspect(data, log)
-    schema = proposal.propose(inspected.statistics, data.spec)
+    schema = proposal.propose(inspected.statistics, data.spec, inspected.whole)
     reference = proposal.compared(inspected.statistics[TRAIN_SPLIT], schema)
-    files.write(path, proposal.to_text(schema, inspected.statistics).encode())
+    text = proposal.to_text(schema, inspected.statistics, inspected.whole)
+    files.write(path, text.encode())
     files.write(validation.reference_of(path), reference.SerializeToString())
     files.write(previews.path_beside(path), f"{shown}\n".encode())
     limits = ValidationConfig(max_duplicate_fraction=1) if _is_coarse(data) else ValidationConfig()
+    if sample:
+        schema = proposal.for_sample(schema)
     result = validation.check(
         inspected, data, schema, limits, schema_path=path, reference=reference
     )
@@ -221,6 +234,7 @@ def write_recipe(
     path: str | Sequence[str],
     out: str,
     log: Callable[[str], None],
+    every_record: bool = False,
     **options: Any,  # noqa: ANN401
 ) -> ValidationResult:
     """Creates the folder `out` with a recipe, a schema and reference statistics of data.
@@ -229,6 +243,7 @@ def write_recipe(
       path: the data: a folder, a file or a glob, or several.
       out: the folder, created atomically.
       log: receives lines of progress.
+      every_record: as of `write_schema`.
       **options: how the data are read, as of `inspect`.
 
     Returns:
@@ -241,7 +256,7 @@ def write_recipe(
     with files.atomic_folder(out) as folder:
         suggestion = inspect(path, **options)
         result, inspected, suggestion = _write_schema(
-            suggestion, os.path.join(folder, SCHEMA_FILE), log
+            suggestion, os.path.join(folder, SCHEMA_FILE), log, every_record
         )
         text = _recipe(suggestion, inspected, out)
         recipe = os.path.join(folder, RECIPE_FILE)
@@ -278,9 +293,13 @@ def _recipe(suggestion: Suggestion, inspected: Inspection, out: str) -> str:
     columns = data.model_dump()["columns"] or ()
     train = inspected.statistics[TRAIN_SPLIT]
     there = int(train.datasets[0].num_examples)
+    whole = inspected.whole
+    count = sum(whole.values()) if whole else counts["examples"]
     largest = _BATCH_OF_ROWS if data.columns else _BATCH_OF_IMAGES
     return templates.load(_TEMPLATE).render(
-        count=counts["examples"],
+        count=count,
+        sampled=f"{counts['examples']:,} of about {count:,}" if whole else None,
+        given_splits=len(suggestion.found.splits) > 1,
         # A name of digits is text too.
         name=_yaml(_name(out)),
         path=_yaml(data.path if isinstance(data.path, str) else list(data.path)),
@@ -300,7 +319,7 @@ def _recipe(suggestion: Suggestion, inspected: Inspection, out: str) -> str:
         latent_dim=max(_LATENT_DIM, len(columns)),
         batch_size=max(2, min(largest, there // 2)),
         network=_network(data.image_shape[:2]) if data.image_shape else None,
-        few=counts["examples"] < _FEW,
+        few=count < _FEW,
         extractor=_extractor(train),
     )
 

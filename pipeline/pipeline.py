@@ -45,12 +45,20 @@ def beam_arguments(given: Sequence[str]) -> list[str]:
     return [*given, *(["--sdk_container_image=none"] if runner == _LOCAL_RUNNER else [])]
 
 
-def data_stages(config: DataConfig) -> tuple[BaseComponent, ...]:
-    """FindData, ImageExampleGen and StatisticsGen."""
+def data_stages(config: DataConfig, sample: int = 0) -> tuple[BaseComponent, ...]:
+    """FindData, ImageExampleGen and StatisticsGen.
+
+    Args:
+      config: the recipe's section `data`.
+      sample: how many of the records are read, spread over all; 0, as in every run, for all.
+    """
     find_data = FindData(config=config.model_dump_json(by_alias=True, exclude={"schema_path"}))
     found = {name: output_value(find_data, name) for name in find_data.outputs}
     example_gen = ImageExampleGen(
-        config=config.for_reading(), code_version=code_version("example_gen"), **found
+        config=config.for_reading(),
+        code_version=code_version("example_gen"),
+        **({"sample": sample} if sample else {}),
+        **found,
     )
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], stats_options=data_statistics.options()

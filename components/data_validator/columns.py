@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data import datetimes, vectors
-from components.data.columns import Column
+from components.data.columns import COLUMN_TYPES, Column
 from components.data_validator.checks import MOST_COUNTED
 from components.data_validator.constraints import (
     Found,
@@ -46,10 +46,7 @@ def constrain(
         # A feature of a fixed shape must be in every example.
         feature.ClearField("shape")
         feature.value_count.min = feature.value_count.max = 1
-    if column.type != _TYPES[feature.type]:
-        feature.annotation.tag.append(_TYPE + column.type)
-    if column.format:
-        feature.annotation.tag.append(_FORMAT + column.format)
+    _tag(feature, column)
     if column.kind.discrete:
         names = values_of(found, str)
         # Beyond this, the statistics count only the most frequent names.
@@ -63,6 +60,25 @@ def constrain(
         feature.ClearField("drift_comparator")
     else:
         constrain_number(feature, found, sizes)
+
+
+def allow(feature: schema_pb2.Feature, column: Column) -> None:
+    """Allows a column of which a sample has no value: it may be missing, and hold anything."""
+    stored = column.kind.feature
+    feature.type = next(
+        kind for kind, name in _TYPES.items() if COLUMN_TYPES.get(name).feature == stored
+    )
+    feature.presence.min_fraction = 0
+    feature.value_count.min = feature.value_count.max = 1
+    _tag(feature, column)
+
+
+def _tag(feature: schema_pb2.Feature, column: Column) -> None:
+    """Notes what the type of the feature does not tell."""
+    if column.type != _TYPES[feature.type]:
+        feature.annotation.tag.append(_TYPE + column.type)
+    if column.format:
+        feature.annotation.tag.append(_FORMAT + column.format)
 
 
 def column_of(feature: schema_pb2.Feature) -> Column:
@@ -81,11 +97,11 @@ def column_of(feature: schema_pb2.Feature) -> Column:
 
 
 def dates_of(feature: schema_pb2.Feature) -> str | None:
-    """The range of a column of datetimes in their format, as a comment."""
+    """The range of a column of datetimes in their format, as a comment; else None."""
     if not feature.name.startswith(vectors.COLUMN):
         return None
     column = column_of(feature)
-    if column.type != "datetime":
+    if column.type != "datetime" or not feature.HasField("int_domain"):
         return None
     low, high = (
         column.kind.text(column, moment)

@@ -26,6 +26,12 @@ def values_of(found: Found, kind: Callable[[str], Any]) -> list[Any]:
     return sorted({kind(value) for each in found for value in shares(each)})
 
 
+def most_of(count: float) -> float:
+    """How many there may be for every `count` in a sample: the mean of which it is 4 deviations."""
+    # m - 4 sqrt(m) = count, of a Poisson distribution of mean m.
+    return (_DEVIATIONS / 2 + math.sqrt(_DEVIATIONS**2 / 4 + count)) ** 2
+
+
 def compare_shares(
     feature: schema_pb2.Feature, by_split: Sequence[Mapping[str, float]], sizes: Mapping[str, int]
 ) -> None:

@@ -7,6 +7,10 @@ A proposal describes the data, with a margin for more data of their kind:
 - Names in a column are those found; where values are missing, up to twice as many may be.
 - A threshold of skew (eval against train) or drift (train against earlier data) is a tolerance plus
   four standard deviations of the sampling noise of splits as large as train and the smallest.
+
+Of a sample (`whole`), a proposal demands nothing that the other examples may not fulfil: pixel
+statistics may take any value, and as many images may be blank as such a sample can have missed.
+Classes, and names and ranges of columns, are those of all data: `statistics.complete`.
 """
 
 from collections.abc import Mapping
@@ -28,12 +32,14 @@ from components.data_validator.constraints import (
     compare_shares,
     constrain_number,
     down,
+    most_of,
     values_of,
 )
 from components.data_validator.statistics import (
     CLASS_NAMES,
     LABELS,
     class_feature,
+    counts,
     features_of,
     shares,
 )
@@ -44,12 +50,20 @@ _FEWEST = 0.5
 _POSSIBLE = {examples.MEAN: (0.0, 1.0), examples.CONTRAST: (0.0, 0.5)}
 
 _HEADER = """\
-# Proposed from {count} examples ({splits}): review it, and correct what is wrong.
+# Proposed from {count} examples{of} ({splits}): review it, and correct what is wrong.
 # A range is the one found, widened by half of its width on each side. A threshold is {share:g} for
 # the share of a class or name, or {divergence:g} bits of divergence, plus the noise of samples of
 # this size: docs/data.md, "The schema".
 
 """
+_OF_SAMPLE = ", a sample of about {count}"
+_UNBOUNDED = "Not bound: of a sample, the extremes are not known."
+# What is left open of a sample.
+_OPEN = {
+    examples.MEAN: _UNBOUNDED,
+    examples.CONTRAST: _UNBOUNDED,
+    examples.BLANK: "As many may be as a sample can have missed.",
+}
 _COMMENTS = {
     examples.ENCODED: "As stored: PNG.",
     examples.MEAN: "Mean of all pixel values divided by 255.",
@@ -61,12 +75,15 @@ _COMMENTS = {
 }
 
 
-def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.Schema:
+def propose(
+    statistics: Mapping[str, Statistics], spec: DataSpec, whole: Mapping[str, int] | None = None
+) -> schema_pb2.Schema:
     """A schema that the data pass, unless their eval split differs too much from train.
 
     Args:
       statistics: by split, made with `statistics.options`.
       spec: what one datum is.
+      whole: if the statistics are of a sample, by split, how many examples there are in all.
     """
     sizes = _sizes(statistics)
     by_split = [features_of(each) for each in statistics.values()]
@@ -81,25 +98,44 @@ def propose(statistics: Mapping[str, Statistics], spec: DataSpec) -> schema_pb2.
         feature.shape.SetInParent()
         found = [features[inferred.name] for features in by_split if inferred.name in features]
         _constrain(feature, found, spec, sizes)
+        if whole is not None:
+            _open(feature, found)
         if feature.name == classes:
             _constrain_classes(feature, found, sizes)
         if feature.name in known:
             columns.constrain(feature, found, known[feature.name], sizes)
-    schema.dataset_constraints.min_examples_count = max(1, int(_FEWEST * min(sizes.values())))
+    unseen = known.keys() - {feature.name for feature in schema.feature} if whole else ()
+    for name in sorted(unseen):
+        columns.allow(schema.feature.add(name=name), known[name])
+    fewest = min((whole or sizes).values())
+    schema.dataset_constraints.min_examples_count = max(1, int(_FEWEST * fewest))
     return schema
 
 
-def to_text(schema: schema_pb2.Schema, statistics: Mapping[str, Statistics]) -> str:
+def for_sample(schema: schema_pb2.Schema) -> schema_pb2.Schema:
+    """The part of a proposal that holds for the sample it is from: not the number of examples."""
+    found = schema_pb2.Schema()
+    found.CopyFrom(schema)
+    found.ClearField("dataset_constraints")
+    return found
+
+
+def to_text(
+    schema: schema_pb2.Schema,
+    statistics: Mapping[str, Statistics],
+    whole: Mapping[str, int] | None = None,
+) -> str:
     """A proposal as text, with comments for whoever curates it.
 
     Args:
       schema: from `propose`.
-      statistics: those that it was proposed from.
+      statistics, whole: those that it was proposed from.
     """
     sizes = _sizes(statistics)
     parts = [
         _HEADER.format(
             count=sum(sizes.values()),
+            of=_OF_SAMPLE.format(count=sum(whole.values())) if whole else "",
             splits=", ".join(f"{split} {size}" for split, size in sizes.items()),
             share=SHARE_TOLERANCE,
             divergence=DIVERGENCE_TOLERANCE,
@@ -107,6 +143,8 @@ def to_text(schema: schema_pb2.Schema, statistics: Mapping[str, Statistics]) -> 
     ]
     for feature in schema.feature:
         comment = _COMMENTS.get(feature.name) or columns.dates_of(feature)
+        if whole and feature.name in _OPEN:
+            comment = f"{comment} {_OPEN[feature.name]}"
         parts.append(f"# {comment}\n" if comment else "")
         parts.append(text_format.MessageToString(schema_pb2.Schema(feature=[feature])))
     rest = schema_pb2.Schema()
@@ -198,6 +236,20 @@ def _constrain(
         feature.not_in_environment.append(SERVING)
     elif name in _POSSIBLE:
         constrain_number(feature, found, sizes, _POSSIBLE[name])
+
+
+def _open(feature: schema_pb2.Feature, found: Found) -> None:
+    """Allows what a sample may have missed."""
+    if feature.name in _POSSIBLE:
+        feature.float_domain.min, feature.float_domain.max = _POSSIBLE[feature.name]
+    elif feature.name == examples.BLANK:
+        missed = []
+        for each in found:
+            seen = counts(each)
+            total = sum(seen.values())
+            missed.append(most_of(total - seen.get(examples.NOT_BLANK, 0)) / total)
+        mass = max(0.0, down(1 - 2 * max(missed)))
+        feature.distribution_constraints.min_domain_mass = mass
 
 
 def _constrain_classes(feature: schema_pb2.Feature, found: Found, sizes: Mapping[str, int]) -> None:

@@ -1,5 +1,7 @@
 """Statistics of a data set: the options of StatisticsGen, and access to its results."""
 
+from collections.abc import Mapping
+
 import tensorflow_data_validation as tfdv
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
@@ -77,3 +79,36 @@ def shares(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
     found = counts(feature)
     total = sum(found.values())
     return {value: count / total for value, count in found.items()}
+
+
+def complete(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    counted: Mapping[str, Mapping[str, float]],
+    ranges: Mapping[str, tuple[float, float]],
+) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """The statistics of a sample, with what is known of all examples in place of the sample's.
+
+    Args:
+      statistics: of a split.
+      counted: by feature, examples by value.
+      ranges: by feature of numbers, the least and the largest.
+    """
+    found = statistics_pb2.DatasetFeatureStatisticsList()
+    found.CopyFrom(statistics)
+    features = features_of(found)
+    for name in counted.keys() & features.keys():
+        values = features[name].string_stats
+        values.unique = len(counted[name])
+        histogram = values.rank_histogram
+        del histogram.buckets[:]
+        in_order = sorted(counted[name].items(), key=lambda item: (-item[1], item[0]))
+        for rank, (value, count) in enumerate(in_order):
+            histogram.buckets.add(low_rank=rank, high_rank=rank, label=value, sample_count=count)
+    for name in ranges.keys() & features.keys():
+        numbers = features[name].num_stats
+        numbers.min, numbers.max = low, high = ranges[name]
+        # Else the tails of a histogram alone would tell a sample of long ones from the whole.
+        for histogram in numbers.histograms:
+            if histogram.buckets:
+                histogram.buckets[0].low_value, histogram.buckets[-1].high_value = low, high
+    return found

@@ -103,6 +103,7 @@ def ImageExampleGen(
     version: Parameter[int],
     fingerprint: Parameter[str],
     code_version: Parameter[str],
+    sample: Parameter[int] = 0,
     beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
 ) -> None:
     """Images or table rows of any registered format to the tf.Examples that stages share.
@@ -113,6 +114,7 @@ def ImageExampleGen(
       config: `DataConfig.for_reading`.
       base, splits, span, version, fingerprint: from FindData.
       code_version: puts the stage's code into TFX's cache key.
+      sample: how many of the records to read, spread over all; by default all.
       beam_pipeline: made by TFX.
 
     Raises:
@@ -127,7 +129,7 @@ def ImageExampleGen(
         examples.set_int_custom_property("version", version)
     examples.set_string_custom_property("input_fingerprint", fingerprint)
     with beam_pipeline as pipeline:
-        executor.write_examples(pipeline, examples.uri, settings, base, patterns)
+        executor.write_examples(pipeline, examples.uri, settings, base, patterns, sample)
 
     found = ledger.Ledger.of(examples.uri)
     for name, count in found.properties.items():

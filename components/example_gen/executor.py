@@ -16,7 +16,7 @@ from apache_beam.transforms.window import GlobalWindows
 from tfx.components.example_gen import write_split
 
 from components.data.examples import EVAL_SPLIT, SPLIT_FOLDER, TRAIN_SPLIT
-from components.example_gen import ledger
+from components.example_gen import ledger, sampling
 from components.example_gen.config import DataConfig
 from components.example_gen.formats.reader import Reader
 from components.example_gen.ledger import Line
@@ -41,6 +41,8 @@ _LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner")
 
 # A prepared record: input split, source, digest and serialized tf.Example.
 Element = tuple[str, str, str, bytes]
+# What a worker reads: input split, shard, and the places in it, or None for all.
+Piece = tuple[str, Any, Sequence[int] | None]
 
 
 def buckets_of(config: DataConfig, splits: Sized) -> dict[str, int]:
@@ -57,7 +59,12 @@ def buckets_of(config: DataConfig, splits: Sized) -> dict[str, int]:
 
 
 def write_examples(
-    pipeline: beam.Pipeline, folder: str, config: DataConfig, base: str, splits: Mapping[str, str]
+    pipeline: beam.Pipeline,
+    folder: str,
+    config: DataConfig,
+    base: str,
+    splits: Mapping[str, str],
+    sample: int = 0,
 ) -> None:
     """Reads and prepares the records, divides them by their hash, and accounts for all records.
 
@@ -72,10 +79,13 @@ def write_examples(
       config: how records are read and prepared.
       base: the folder that patterns are relative to.
       splits: split name to glob patterns, with numbers in place of `{SPAN}` and its kin.
+      sample: how many of the records are read, spread over all; 0 for all.
     """
     reader = config.reader()
     shards = reader.shards(base, splits)
-    pieces = [(split, shard) for split, found in shards.items() for shard in found]
+    pieces: list[Piece] = [(split, shard, None) for split in shards for shard in shards[split]]
+    if sample:
+        pieces = list(sampling.choose(reader, shards, sample))
     threads = _threads(pipeline)
 
     def prepared(once: str) -> pvalue.DoOutputsTuple:
@@ -102,7 +112,7 @@ def write_examples(
         )
     )
     elements = found.elements
-    if config.drop_duplicates or config.on_leak == "drop":
+    if config.drop_duplicates or (config.on_leak == "drop" and len(splits) > 1):
         dropped = pvalue.AsDict(
             decided.dropped | "Dropped" >> beam.Map(lambda line: ((line.split, line.source), 1))
         )
@@ -168,12 +178,12 @@ def _threads(pipeline: beam.Pipeline) -> int:
     return (os.cpu_count() or 1) if alone else 1
 
 
-def _read(numbered: tuple[int, Iterable[tuple[str, Any]]], reader: Reader) -> Iterator[Any]:
+def _read(numbered: tuple[int, Iterable[Piece]], reader: Reader) -> Iterator[Any]:
     """The raw records of shards, in batches, each with their input split."""
-    for split, shard in numbered[1]:
+    for split, shard, places in numbered[1]:
         batch: list[RawImage | RawRow] = []
         size = 0
-        for raw in reader.records(shard):
+        for raw in reader.records(shard) if places is None else reader.some(shard, places):
             batch.append(raw)
             if isinstance(raw, RawImage) and isinstance(raw.content, bytes):
                 size += len(raw.content)

@@ -61,6 +61,12 @@ _SET = click.option(
     metavar="KEY=VALUE",
     help="A key of how the data are read, e.g. data.bits=12; repeatable.",
 )
+_ALL = click.option(
+    "--all",
+    "every_record",
+    is_flag=True,
+    help="Look at all records, and not at a sample if they are many.",
+)
 
 
 @click.command(cls=Command)
@@ -83,6 +89,7 @@ _SET = click.option(
 @click.option("--labels", help="CSV file with the columns file and label, in DATA.")
 @_COLUMNS
 @_SET
+@_ALL
 def new(data: tuple[str, ...], out: str, **options: Any) -> None:  # noqa: ANN401
     """Create a recipe and a schema to curate for DATA, images or a table.
 
@@ -119,8 +126,9 @@ def new(data: tuple[str, ...], out: str, **options: Any) -> None:  # noqa: ANN40
 )
 @_COLUMNS
 @_SET
+@_ALL
 @click.option("--force", is_flag=True, help="Replace existing files.")
-def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: ANN401
+def schema(data: str, out: str, every_record: bool, force: bool, **options: Any) -> None:  # noqa: ANN401
     """Propose a schema for DATA, for you to curate, and write the statistics of DATA beside it.
 
     To compare later data with these statistics, name them in a recipe's validation.reference.
@@ -133,7 +141,7 @@ def schema(data: str, out: str, force: bool, **options: Any) -> None:  # noqa: A
         if os.path.lexists(path) and not force:
             raise FileExistsError(f"{path}: exists already; --force replaces it")
     suggestion = onboarding.inspect(data, **options)
-    result = onboarding.write_schema(suggestion, out, command.progress)
+    result = onboarding.write_schema(suggestion, out, command.progress, every_record)
     command.console().print(validation.table(result))
     for path in written:
         click.echo(path)

@@ -111,12 +111,14 @@ class Inspection:
       ledger: what became of every record.
       noted: ExampleGen's per-record warnings, by kind.
       rejected: source and reason of the first rejected records.
+      whole: of data of which a sample was looked at, by split, about how many examples they have.
     """
 
     statistics: Mapping[str, Statistics]
     ledger: Ledger
     noted: Mapping[str, notes.Noted]
     rejected: Sequence[tuple[str, str]]
+    whole: Mapping[str, int] | None = None
 
 
 def inspect(
@@ -124,14 +126,16 @@ def inspect(
     log: Callable[[str], None],
     beam: Sequence[str] = config.LOCAL_BEAM,
     root: str | None = None,
+    sample: int = 0,
 ) -> Inspection:
-    """Runs ExampleGen and StatisticsGen alone, on all of the data.
+    """Runs ExampleGen and StatisticsGen alone, on all of the data or on a sample.
 
     Args:
       data: the recipe's section `data`.
       log: receives one line as a stage starts and one as it ends.
       beam: arguments of the Beam runner.
       root: folder for what they write; by default a temporary one.
+      sample: how many of the records are read, spread over all; 0 for all.
 
     Raises:
       FileNotFoundError, ValueError: for data that are missing, unreadable or refused.
@@ -142,7 +146,7 @@ def inspect(
         folder = root or stack.enter_context(tempfile.TemporaryDirectory(prefix="tfx-gan-"))
         stack.enter_context(log_to_file(folder))
         connection = metadata.connection_config(os.path.join(folder, metadata.DATABASE))
-        find_data, example_gen, statistics_gen = data_stages(data)
+        find_data, example_gen, statistics_gen = data_stages(data, sample)
         pipeline = Pipeline(
             pipeline_name="data",
             pipeline_root=os.path.join(folder, "artifacts"),

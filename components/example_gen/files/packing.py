@@ -3,7 +3,7 @@
 import dataclasses
 import pickle
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,6 +28,11 @@ class Packed(Generic[T]):
 
     def __len__(self) -> int:
         return self.count
+
+    def at(self, places: Sequence[int]) -> list[T]:
+        """The items at some places."""
+        items = list(self)
+        return [items[place] for place in places]
 
     def __iter__(self) -> Iterator[T]:
         # They never leave the processes of one pipeline.

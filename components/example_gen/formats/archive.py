@@ -11,6 +11,7 @@ from components.example_gen.files import archives, labels
 from components.example_gen.files.names import companions, is_image, printable
 from components.example_gen.files.packing import Packed
 from components.example_gen.formats import layout
+from components.example_gen.formats.classes import Class
 from components.example_gen.formats.folder import chunks
 from components.example_gen.formats.reader import LeftOut, Reader, grouped
 from components.example_gen.paths import INSIDE, described, parts
@@ -143,6 +144,14 @@ class ArchiveReader(Reader[Members]):
             ]
             skipped += [(reason, prefix + name) for reason, name in inside]
         return [*found, *grouped(skipped)]
+
+    def some(self, shard: Members, places: Sequence[int]) -> Iterator[RawImage]:
+        files = Packed.of(shard.files.at(places))
+        offsets = shard.places and Packed.of(shard.places.at(places))
+        return self.records(Members(shard.path, files, offsets))
+
+    def classes(self, shard: Members) -> Iterator[Class]:
+        return (entry.of for entry in shard.files)
 
     def records(self, shard: Members) -> Iterator[RawImage]:
         """The bytes of every member, in the archive's order."""

@@ -13,6 +13,7 @@ from components.example_gen.files import names as naming
 from components.example_gen.files.names import BROKEN, IMAGE_EXTENSIONS, is_image, printable
 from components.example_gen.files.packing import Packed
 from components.example_gen.formats import layout
+from components.example_gen.formats.classes import Class
 from components.example_gen.formats.reader import UNSPLIT, LeftOut, Reader, grouped
 from components.example_gen.paths import (
     described,
@@ -132,6 +133,13 @@ class FolderReader(Reader[ImageFiles]):
         for reason, name in labels.unused(files, used, self.labels):
             skipped.append((BROKEN if is_broken(posixpath.join(base, name)) else reason, name))
         return grouped(skipped)
+
+    def some(self, shard: ImageFiles, places: Sequence[int]) -> Iterator[RawImage]:
+        chosen = Packed.of(shard.entries.at(places))
+        return self.records(dataclasses.replace(shard, entries=chosen))
+
+    def classes(self, shard: ImageFiles) -> Iterator[Class]:
+        return (entry.of for entry in shard.entries)
 
     def records(self, shard: ImageFiles) -> Iterator[RawImage]:
         for entry in shard.entries:

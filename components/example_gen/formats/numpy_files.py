@@ -22,7 +22,7 @@ from components.example_gen.formats.classes import (
 )
 from components.example_gen.formats.reader import Reader, split_by_name
 from components.example_gen.paths import ALTERNATIVE, INSIDE, parts
-from components.example_gen.prepare import BadRecordError, RawImage
+from components.example_gen.prepare import BadRecordError, RawImage, RawRow
 
 # Images per shard of a file that can be read from the middle, and files of one image per shard.
 _SHARD_IMAGES = 4096
@@ -229,6 +229,13 @@ class NumpyReader(Reader[Slice | list[Single]]):
         if len(named) == 1 and sum(len(array.shape) > 2 for array in {images, *beside}) == 1:
             return named[0]
         return None
+
+    def some(
+        self, shard: Slice | list[Single], places: Sequence[int]
+    ) -> Iterator[RawImage | RawRow]:
+        if isinstance(shard, list):
+            return self.records([shard[place] for place in places])
+        return super().some(shard, places)
 
     def records(self, shard: Slice | list[Single]) -> Iterator[RawImage]:
         if isinstance(shard, list):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -156,6 +157,21 @@ class ParquetReader(Reader[RowGroup]):
         """The label in a path such as label=cat/0.parquet."""
         names = [self.features["label"]] if "label" in self.features else LABEL_COLUMNS
         return partitions.value_of(source, names)
+
+    def classes(self, shard: RowGroup) -> Iterator[Class]:
+        if shard.classes is None:
+            return
+        if shard.label is None:
+            of = shard.classes[shard.folder] if shard.folder else Class()
+            yield from itertools.repeat(of, shard.count)
+            return
+        with opened(shard.path) as file:
+            cells = file.read_row_group(shard.group, columns=[shard.label], use_threads=False)
+            for cell in cells.column(0).to_pylist():
+                try:
+                    yield as_class(cell, shard.label, shard.classes)
+                except BadRecordError:
+                    yield Class()
 
     def records(self, shard: RowGroup) -> Iterator[RawImage]:
         columns = [shard.image, *([shard.label] if shard.label else [])]

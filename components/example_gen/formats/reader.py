@@ -12,6 +12,7 @@ from components.data.columns import Column
 from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT, ImageRecord
 from components.data.vectors import VectorRecord
 from components.example_gen.files.names import BROKEN, companions, is_text, printable
+from components.example_gen.formats.classes import Class
 from components.example_gen.paths import (
     INSIDE,
     described,
@@ -191,6 +192,22 @@ class Reader(abc.ABC, Generic[ShardT]):
           ValueError: naming a file too damaged to be divided into records. A single record that
             cannot be read has an `error` instead.
         """
+
+    def some(self, shard: ShardT, places: Sequence[int]) -> Iterator[RawImage | RawRow]:
+        """The records at some places of a shard, which count from 0 in the order of `records`.
+
+        Others are read no further than the format demands; raises as `records`.
+        """
+        chosen = set(places)
+        until = itertools.islice(self.records(shard), max(chosen) + 1)
+        return (raw for place, raw in enumerate(until) if place in chosen)
+
+    def classes(self, shard: ShardT) -> Iterator[Class]:
+        """The class of every record of a shard, of a bad one possibly none; decodes no image.
+
+        Raises as `records`.
+        """
+        return (Class(raw.label, raw.class_name) for raw in self.records(shard))
 
     @abc.abstractmethod
     def count(self, shards: Sequence[ShardT]) -> int:

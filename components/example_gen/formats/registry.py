@@ -10,6 +10,7 @@ from components.common.registry import Registry
 from components.data.examples import ImageRecord
 from components.data.vectors import VectorRecord
 from components.example_gen.formats import archive, idx, numpy_files, parquet, table, tfrecord
+from components.example_gen.formats.classes import Class
 from components.example_gen.formats.folder import FolderReader
 from components.example_gen.formats.reader import LeftOut, Reader
 from components.example_gen.paths import described, visible_names, walk
@@ -156,6 +157,14 @@ class AutoReader(Reader[tuple[str, Any]]):
     def records(self, shard: tuple[str, Any]) -> Iterator[RawImage | RawRow]:
         name, inner = shard
         return self._reader(name).records(inner)
+
+    def some(self, shard: tuple[str, Any], places: Sequence[int]) -> Iterator[RawImage | RawRow]:
+        name, inner = shard
+        return self._reader(name).some(inner, places)
+
+    def classes(self, shard: tuple[str, Any]) -> Iterator[Class]:
+        name, inner = shard
+        return self._reader(name).classes(inner)
 
     def read(self, shard: tuple[str, Any]) -> Iterator[ImageRecord | VectorRecord]:
         name, inner = shard

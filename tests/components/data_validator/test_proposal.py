@@ -11,6 +11,8 @@ from components.data.spec import DataSpec
 from components.data_validator import proposal
 from components.data_validator.checks import SERVING, validate
 from components.data_validator.config import ValidationConfig
+from components.data_validator.constraints import most_of
+from components.data_validator.statistics import complete, features_of
 
 DIGITS = DataSpec(image_shape=(8, 8, 1))
 
@@ -325,3 +327,71 @@ def test_fewer_examples_may_differ_more(records, split, proposed):
     assert (thresholds(few) > thresholds(proposed[1])).all()
     # What is tolerated of any number of examples.
     assert (thresholds(proposed[1]) > [0.1, 0.05]).all()
+
+
+WHOLE = {"train": 48_000, "eval": 12_000}
+
+
+def test_of_a_sample_pixels_are_not_bound(records, digits, split):
+    statistics = split(records)
+    schema = proposal.propose(statistics, DIGITS, WHOLE)
+    # The size of all of them, which the sample has not.
+    assert schema.dataset_constraints.min_examples_count == 6_000
+    assert set(anomalies(statistics, schema)) == {"train", "eval"}
+    schema = proposal.for_sample(schema)
+    assert anomalies(statistics, schema) == {}
+    # One in a thousand that is brighter than any, and of one colour.
+    white = image(np.full((8, 8), 255, np.uint8), 3)
+    assert anomalies(split([*records, white]), schema) == {}
+    bounded = proposal.propose(statistics, DIGITS)
+    assert {"train/image/mean", "train/image/blank"} <= set(
+        anomalies(split([*records, white]), bounded)
+    )
+    # Many more than a sample can have missed, and a label that none has.
+    assert "eval/image/blank" in anomalies(split([*[white] * 60, *records]), schema)
+    other = image(digits[0][0], 10)
+    assert set(anomalies(split([*records, other]), schema)) == {"train/image/class/label"}
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_as_many_as_a_sample_can_have_missed(count):
+    most = most_of(count)
+    assert count == pytest.approx(most - 4 * most**0.5)
+    assert most > count
+
+
+def test_the_text_says_what_a_sample_leaves_open(proposed):
+    statistics, _ = proposed
+    schema = proposal.propose(statistics, DIGITS, WHOLE)
+    text = proposal.to_text(schema, statistics, WHOLE)
+    assert text_format.Parse(text, schema_pb2.Schema()) == schema
+    assert "from 1000 examples, a sample of about 60000 (" in text
+    assert text.count("Not bound: ") == 2
+    assert "Not bound: " not in proposal.to_text(*proposed[::-1])
+
+
+def test_a_column_without_a_value_in_a_sample_is_allowed(split):
+    hardly = people(age=lambda age: None)
+    schema = proposal.propose(split(hardly), TYPED, WHOLE)
+    assert set(proposal.spec_of(schema).columns) == set(TYPED.columns)
+    schema = proposal.for_sample(schema)
+    assert anomalies(split(people(seed=1)), schema) == {}
+    assert anomalies(split(hardly), schema) == {}
+    # Without a sample, there is none.
+    known = {each.name for each in proposal.propose(split(hardly), TYPED).feature}
+    assert "column/age" not in known
+
+
+def test_tails_that_a_sample_lacks_are_no_drift(split):
+    random = np.random.default_rng(0)
+    values = random.standard_cauchy(20_000) ** 3
+    every = [row({"tail": float(value)}) for value in np.clip(values, -1e30, 1e30)]
+    spec = DataSpec(columns=["tail"])
+    whole, sample = split(every), split(every[::10])
+    numbers = features_of(whole["train"])["column/tail"].num_stats
+    for ranges, drifted in (({}, True), ({"column/tail": (numbers.min, numbers.max)}, False)):
+        known = {split: complete(each, {}, ranges) for split, each in sample.items()}
+        schema = proposal.propose(known, spec, WHOLE)
+        reference = proposal.compared(known["train"], schema)
+        found = anomalies(whole, proposal.for_sample(schema), reference=reference)
+        assert ("train/column/tail" in found) is drifted

@@ -2,6 +2,7 @@ import hashlib
 import json
 import shutil
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from components.example_gen import executor
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import bucket_of
 from components.example_gen.formats.idx import read_idx
+from components.example_gen.ledger import Ledger
 
 
 def parsed(artifact, split):
@@ -372,3 +374,22 @@ def test_equal_records_meet_however_they_are_packed():
         if output.tag == "notes"
     ]
     assert sorted(noted) == [source for _, source, _, _ in records[50:]]
+
+
+def test_a_sample_is_a_part_of_all_in_the_same_splits(digits, data_folder, tmp_path):
+    config = DataConfig(path=str(data_folder / "digits"), format="idx", image_shape=(8, 8, 1))
+    found = config.dataset()
+    with beam.Pipeline() as pipeline:
+        executor.write_examples(pipeline, str(tmp_path), config, found.base, found.splits, 200)
+    counted = Ledger.of(str(tmp_path)).counts
+    # A sixth of all are in eval.
+    assert counted["inputs/train"] == counted["examples/train"] == 167
+    assert counted["inputs/eval"] == counted["examples/eval"] == 33
+    for split, count in (("train", 167), ("eval", 33)):
+        every = parsed(digits, split)
+        (path,) = (tmp_path / f"Split-{split}").glob("*.gz")
+        records = tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator()
+        some = [tf.train.Example.FromString(record).features.feature for record in records]
+        assert len(some) == count
+        for feature in some:
+            assert feature == every[feature[examples.SOURCE].bytes_list.value[0].decode()]

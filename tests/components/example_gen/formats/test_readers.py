@@ -18,6 +18,7 @@ from PIL import Image
 from components.data import examples
 from components.example_gen import dataset
 from components.example_gen.formats import archive
+from components.example_gen.formats import folder as folder_format
 from components.example_gen.formats.idx import write_idx
 from components.example_gen.formats.registry import AUTO, READERS, recognised
 
@@ -224,6 +225,43 @@ def test_every_format_gives_the_same(tmp_path, request, kind, name, write_to, op
     expected = {"all": every} if "labels" in options else {"train": train, "eval": rest}
     assert read(READERS.get(name)(**options), base) == expected
     assert read(READERS.get(AUTO)(**options), base) == expected
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["auto", "named"])
+@pytest.mark.parametrize(("name", "write_to", "options"), ROWS.values(), ids=ROWS)
+def test_some_records_and_the_classes_of_all(tmp_path, name, write_to, options, known):
+    write_to(str(tmp_path / "d"))
+    reader = READERS.get(name if known else AUTO)(**options)
+    found = dataset.find(str(tmp_path / "d"), reader)
+    for shard in (shard for listed in found.shards.values() for shard in listed):
+        every = list(reader.records(shard))
+        places = list(range(0, len(every), 2))
+        some = list(reader.some(shard, places))
+        # An archive is read in its own order.
+        assert {raw.source for raw in some} <= {raw.source for raw in every}
+        assert len(some) == len(places)
+        if name != "archive":
+            assert [raw.source for raw in some] == [raw.source for raw in every[::2]]
+        for raw in some:
+            (same,) = (each for each in every if each.source == raw.source)
+            np.testing.assert_array_equal(raw.content, same.content)
+            assert (raw.label, raw.class_name) == (same.label, same.class_name)
+        of = sorted((raw.label, raw.class_name) for raw in every)
+        assert sorted(reader.classes(shard)) == of
+
+
+def test_files_that_are_not_chosen_are_not_opened(tree, png, monkeypatch):
+    base = tree({f"{name}.png": png(number) for number, name in enumerate("abcd")})
+    found = dataset.find(base, READERS.get("folder")())
+    opened = []
+    original = folder_format.open_file
+    monkeypatch.setattr(
+        folder_format, "open_file", lambda path: (opened.append(path), original(path))[1]
+    )
+    (shard,) = found.shards["all"]
+    assert [raw.source for raw in found.reader.some(shard, [1, 3])] == ["b.png", "d.png"]
+    assert list(found.reader.classes(shard)) == [(None, None)] * 4
+    assert opened == [f"{base}/b.png", f"{base}/d.png"]
 
 
 @pytest.mark.parametrize(
