@@ -84,8 +84,8 @@ def check_top_k(name: str, option: str) -> None:
 def top_weights(logits: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
     """Weights that leave only the highest of the logits of fakes, of mean 1 over the global batch.
 
-    Sinha et al. 2020 (top-k training), arXiv:2002.06224, section 3: samples that the discriminator
-    finds least realistic do not move the generator.
+    Top-k training, Sinha et al. 2020, arXiv:2002.06224: the samples that look least real to the
+    discriminator do not move the generator.
 
     Args:
       logits: [n, ...]; those of a patch discriminator are averaged for each datum.

@@ -292,9 +292,9 @@ class LeCam(Penalty):
 class BalancedConsistency(Penalty):
     """Mean (D(T(x)) - D(x))² over real data, plus that over fake data; T are random transforms.
 
-    Zhao et al. 2020 (bCR), arXiv:2002.04724, section 3.1 and algorithm 1; weights and transforms
-    (flips and shifts) are the paper's. T comes on top of the augmentation, if there is one, as in
-    the comparison of Karras et al. 2020, arXiv:2006.06676, section 4.
+    Zhao et al. 2020, arXiv:2002.04724, algorithm 1 (bCR); weights and transforms, flips and shifts,
+    are the paper's. T comes on top of the augmentation, if there is one, as where the authors of
+    ADA compare both (NVlabs/stylegan2-ada, training/loss.py).
     """
 
     class Options(Config):

@@ -77,7 +77,7 @@ class DCGANDiscriminator(base.Discriminator):
     """Strided 5×5 convolutions 64, 128, … with LeakyReLU(0.2), BN on all but the first.
 
     With spectral normalisation there is no BN, whose gain would undo it (Miyato et al. 2018,
-    arXiv:1802.05957, table 3).
+    arXiv:1802.05957, appendix B.4, table 3).
 
     Args:
       data_shape: of an image.
