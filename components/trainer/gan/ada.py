@@ -58,7 +58,7 @@ class Draw:
         normal = tf.unstack(rng.normal(count, len(NORMAL)), axis=1)
         self._normal = dict(zip(NORMAL, normal, strict=True))
         # That of one rotation or the other is the probability.
-        of_each = 1.0 - tf.sqrt(1.0 - tf.convert_to_tensor(probability))
+        of_each = 1.0 - tf.sqrt(1.0 - tf.convert_to_tensor(probability, tf.float32))
         self._probabilities = {
             name: of_each if name in ("rotate", "rotate_after") else probability
             for group in groups
