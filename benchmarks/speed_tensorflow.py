@@ -55,9 +55,11 @@ def subject(question: dict) -> str | Loop:
 
     precision = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[question["precision"]]
     options, network, clock = {"width": width, "dtype": precision}, question["network"], Clock()
+    of_slopes = any(each["name"] == "gradient_penalty" for each in question["penalties"])
+    without = {"batch_norm": False} if of_slopes else {}
     trainer = GANTrainer(
         networks.resolve(network, networks.GENERATORS)(100, shape, **options),
-        networks.resolve(network, networks.DISCRIMINATORS)(shape, seed=1, **options),
+        networks.resolve(network, networks.DISCRIMINATORS)(shape, seed=1, **without, **options),
         data,
         batch_size=batch,
         penalties=question["penalties"],

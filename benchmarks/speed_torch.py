@@ -38,12 +38,12 @@ class Generator(nn.Module):
         return self.body(maps.contiguous(memory_format=torch.channels_last))
 
 
-def discriminator(width: int) -> nn.Module:
+def discriminator(width: int, batch_norm: bool) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(1, width, 5, 2, 2),
         nn.LeakyReLU(0.2),
-        nn.Conv2d(width, 2 * width, 5, 2, 2, bias=False),
-        nn.BatchNorm2d(2 * width),
+        nn.Conv2d(width, 2 * width, 5, 2, 2, bias=not batch_norm),
+        nn.BatchNorm2d(2 * width) if batch_norm else nn.Identity(),
         nn.LeakyReLU(0.2),
         nn.Flatten(),
         nn.Linear(49 * 2 * width, 1),
@@ -59,7 +59,7 @@ def subject(question: dict[str, Any]) -> float | str | Loop:
     names = [penalty["name"] for penalty in question["penalties"]]
     makes, judges = (
         network.to(memory_format=torch.channels_last)
-        for network in (Generator(width), discriminator(width))
+        for network in (Generator(width), discriminator(width, "gradient_penalty" not in names))
     )
     of_makes, of_judges = (
         torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999), fused=True)

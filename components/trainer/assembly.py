@@ -28,13 +28,14 @@ from components.trainer.config import (
 from components.trainer.data.encoding import Encoding
 from components.trainer.data.sources import Source
 from components.trainer.gan import losses, optimizers, penalties
-from components.trainer.gan.augmentation import AdaptiveProbability, Augmentation
+from components.trainer.gan.augmentation import AdaptiveProbability
 from components.trainer.gan.hyperparameters import ScheduledHyperparameters
 from components.trainer.gan.network_pair import Pair
-from components.trainer.gan.penalties import Penalty
+from components.trainer.gan.penalties import PENALTIES, Penalty
 from components.trainer.gan.schedules import Schedule
 from components.trainer.gan.step import Augment, Player, Step, WeightedPenalty
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
+from components.trainer.networks.base import BATCH_NORM
 from components.trainer.workers import Workers
 
 
@@ -93,6 +94,7 @@ def assemble(
     weighted = _penalties(options, pair, hyperparameters)
     augment, adaptive = _augmentation(options, pair, hyperparameters)
     loss = losses.get(options.loss, options.label_smoothing)
+    top_k = None if options.top_k is None else hyperparameters.add("top_k", options.top_k)
     step = Step(
         generator,
         discriminator,
@@ -100,6 +102,7 @@ def assemble(
         loss=loss,
         penalties=weighted,
         augment=augment,
+        top_k=top_k,
         strategy=strategy,
     )
 
@@ -159,13 +162,24 @@ def _penalties(
     check_penalties(options.penalties, networks.compute_dtypes(pair.discriminator))
     weighted: list[WeightedPenalty] = []
     # One copy for all.
-    exact = any(config.precision == "float32" for config in options.penalties)
+    exact = [
+        config.name
+        for config in options.penalties
+        if config.precision == "float32" and PENALTIES.get(config.name).differentiates
+    ]
     float32 = pair.float32_discriminator() if exact else None
     for config in options.penalties:
         penalty = penalties.make(config.name, **config.options)
+        penalty.check_shape(pair.data_shape)
+        if penalty.per_example and (layers := pair.batch_norm_layers()):
+            raise ValueError(
+                f"penalties: {config.name} is about each datum's own slope, but "
+                f"networks.discriminator has batch normalisation ({', '.join(layers)}); use "
+                "LayerNormalization or none (dcgan: batch_norm=False), or the penalty r1"
+            )
         weight = penalty.default_weight if config.weight is None else config.weight
         variable = hyperparameters.add(f"{config.name}_weight", weight)
-        network = float32 if config.precision == "float32" else pair.discriminator
+        network = float32 if config.name in exact else pair.discriminator
         weighted.append(WeightedPenalty(config.name, penalty, variable, config.interval, network))
     return weighted
 
@@ -177,11 +191,12 @@ def _augmentation(
     config = options.augmentation
     if not config:
         return None, None
-    augmentation = Augmentation(config.transforms)
+    augmentation = config.make()
     augmentation.check_shape(pair.data_shape)
     adaptive = None
     if config.adaptive:
-        adaptive = AdaptiveProbability(config.adaptive, options.batch_size)
+        shown = options.batch_size * options.discriminator_steps
+        adaptive = AdaptiveProbability(config.adaptive, shown)
         probability = adaptive.probability
     else:
         probability = hyperparameters.add("augmentation_probability", config.probability)
@@ -216,12 +231,16 @@ def make_networks(
         **common,
         **({"conditioning": conditioning.generator} if conditioning else {}),
     )
-    discriminator = networks.resolve(named.discriminator, DISCRIMINATORS)(
+    make_discriminator = networks.resolve(named.discriminator, DISCRIMINATORS)
+    per_example = any(PENALTIES.get(penalty.name).per_example for penalty in config.penalties)
+    supports = getattr(make_discriminator, "supports", ())
+    discriminator = make_discriminator(
         source.data_shape,
         # A different seed, so that the two networks do not start with the same weights.
         seed=config.seed + 1,
         spectral_norm=named.spectral_norm,
         **({"pac": named.pac} if named.pac > 1 else {}),
+        **({"batch_norm": False} if per_example and BATCH_NORM in supports else {}),
         **common,
         **({"conditioning": conditioning.discriminator} if conditioning else {}),
     )

@@ -14,7 +14,7 @@ from components.trainer.callbacks.collapse import WatchConfig
 from components.trainer.callbacks.quality import QualityConfig
 from components.trainer.data.quantiles import Numbers
 from components.trainer.gan import losses, optimizers, penalties
-from components.trainer.gan.augmentation import AUGMENTATIONS, AdaptiveConfig, Augmentation
+from components.trainer.gan.augmentation import Augmentation, AugmentationConfig
 from components.trainer.gan.optimizers import OPTIMIZERS
 from components.trainer.gan.penalties import PENALTIES
 from components.trainer.gan.schedules import Scheduled, scheduled, start_of
@@ -157,22 +157,6 @@ def check_penalties(penalties: Iterable[PenaltyConfig], compute_dtypes: Iterable
             )
 
 
-class AugmentationConfig(Config):
-    """Random transforms of everything that the discriminator sees."""
-
-    transforms: tuple[Annotated[str, name_in(AUGMENTATIONS)], ...] = Field(
-        ("color", "translation", "cutout"),
-        min_length=1,
-        description="transforms, applied in this order",
-    )
-    probability: Annotated[Scheduled, scheduled(ge=0, le=1)] = Field(
-        1.0, description="probability of each transform for each image; may be a schedule"
-    )
-    adaptive: AdaptiveConfig | None = Field(
-        None, description="adapt the probability, from 0, to the discriminator's overfitting"
-    )
-
-
 class TrainingConfig(Config):
     """The options of `GANTrainer`; lengths are in images, so they do not depend on batch size."""
 
@@ -196,6 +180,11 @@ class TrainingConfig(Config):
     batch_size: int = Field(128, ge=2, description="global batch size, over all devices")
     discriminator_steps: int = Field(
         1, ge=1, le=100, description="discriminator updates per generator update"
+    )
+    top_k: Annotated[Scheduled, scheduled(gt=0, le=1)] | None = Field(
+        None,
+        description="share of the fakes, those that look most real to the discriminator, from "
+        "which the generator learns; may be a schedule; default: all",
     )
     gradient_accumulation: int = Field(
         1, ge=1, description="number of parts to split a batch into, to save memory"
@@ -247,6 +236,8 @@ class TrainingConfig(Config):
                 raise ValueError(f"penalties: {name} is listed {names.count(name)} times")
         if self.augmentation and self.augmentation.adaptive:
             losses.check_sign(self.loss, "augmentation.adaptive")
+        if self.top_k is not None:
+            losses.check_top_k(self.loss, "top_k")
         if self.watch.rollback and self.quality.every_images is None:
             raise ValueError("watch.rollback: needs measurements; set quality.every_images")
         return self
@@ -316,3 +307,5 @@ class TrainerConfig(TrainingConfig):
                     raise ValueError(f"networks.{registry.kind}: {error}") from error
         if self.augmentation:
             Augmentation.check_shape(data_shape)
+        for penalty in self.penalties:
+            PENALTIES.get(penalty.name).check_shape(data_shape)

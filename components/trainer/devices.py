@@ -73,6 +73,13 @@ def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
+def all_gather(values: tf.Tensor) -> tf.Tensor:
+    """The rows of `values` of all replicas, in their order; to be called in a replica context."""
+    if is_only_replica():
+        return values
+    return tf.distribute.get_replica_context().all_gather(values, axis=0)
+
+
 def _cluster(addresses: tuple[str, ...], own: int, wait_minutes: float) -> tf.distribute.Strategy:
     if (addresses, own) not in _JOINED:
         _JOINED[addresses, own] = workers.join(addresses, own, wait_minutes)

@@ -24,9 +24,9 @@ from components.trainer.data.batches import distributed_batches
 from components.trainer.data.encoding import Encoding
 from components.trainer.export import save
 from components.trainer.gan.averaging import update_average, weights_are_finite
+from components.trainer.gan.losses import discriminator_accuracy
 from components.trainer.gan.network_pair import Pair
-from components.trainer.gan.step import discriminator_accuracy, to_float
-from components.trainer.sampling import Sampler
+from components.trainer.gan.step import to_float
 from components.trainer.workers import Workers
 
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -117,7 +117,7 @@ class GANTrainer:
         self._user_callbacks = callbacks
         self._extract = extract or (quality.encoded(encoding) if encoding else quality.pixels)
         shares = assembly.class_shares(self.source, self.num_classes)
-        self._sampler = Sampler(self.options, shares, encoding)
+        self._sampler = sampling.Sampler(self.options, shares, encoding)
 
     @classmethod
     def from_config(

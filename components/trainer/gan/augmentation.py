@@ -6,19 +6,23 @@ arXiv:2006.10738; Karras et al. 2020 (ADA), arXiv:2006.06676.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
 
 import tensorflow as tf
 from pydantic import Field
 
-from components.common.config import Config
+from components.common.config import Config, name_in
 from components.common.registry import Registry
+from components.trainer.gan import ada
 from components.trainer.gan.rng import StatelessRng
+from components.trainer.gan.schedules import Scheduled, scheduled
 
 Transform = Callable[[tf.Tensor, StatelessRng], tf.Tensor]
 
 # A transform changes float32 images [n, h, w, c] in [-1, 1], each independently. The built-in ones
 # are affine in the pixels, so gradient penalties can be computed through them.
 AUGMENTATIONS: Registry[Transform] = Registry("augmentation")
+DIFFAUGMENT = ("color", "translation", "cutout")
 
 
 class Augmentation:
@@ -26,26 +30,24 @@ class Augmentation:
 
     Args:
       names: names in `AUGMENTATIONS`, in order of application.
+      groups: of ADA's transforms, names in `ada.GROUPS`; they come first.
 
     Raises:
-      ValueError: for an unknown name.
+      ValueError: for an unknown name in `AUGMENTATIONS`.
 
     >>> augmentation = Augmentation(["flip", "cutout"])
     >>> augmentation(tf.zeros([2, 8, 8, 1]), 0.5, StatelessRng(seed=0, step=0)).shape
     TensorShape([2, 8, 8, 1])
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], groups: Sequence[str] = ()) -> None:
+        self._groups = tuple(groups)
         self._transforms = [AUGMENTATIONS.get(name) for name in names]
 
     @staticmethod
     def check_shape(data_shape: Sequence[int]) -> None:
         """Raises ValueError if the data are not images."""
-        if len(data_shape) != 3:
-            raise ValueError(
-                f"augmentation: data have shape {list(data_shape)}, "
-                "expected images, [height, width, channels]; leave it out"
-            )
+        check_images("augmentation", data_shape)
 
     def __call__(
         self, images: tf.Tensor, probability: float | tf.Tensor, rng: StatelessRng
@@ -61,10 +63,21 @@ class Augmentation:
           float32 [n, h, w, c]; may leave [-1, 1].
         """
         images = tf.cast(images, tf.float32)
+        if self._groups:
+            images = ada.augment(images, self._groups, probability, rng)
         for transform in self._transforms:
             chosen = rng.uniform(images.shape[0], 1, 1, 1) < probability
             images = tf.where(chosen, transform(images, rng), images)
         return images
+
+
+def check_images(option: str, data_shape: Sequence[int]) -> None:
+    """Raises ValueError, naming the option, if the data are not images."""
+    if len(data_shape) != 3:
+        raise ValueError(
+            f"{option}: data have shape {list(data_shape)}, "
+            "expected images, [height, width, channels]; leave it out"
+        )
 
 
 @AUGMENTATIONS.register("color")
@@ -139,14 +152,14 @@ def rotate(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     to make them: ADA stays below 0.8.
     """
     angle = 2.0 * math.pi * rng.uniform(images.shape[0])
-    return _about_centre(images, tf.cos(angle), tf.sin(angle))
+    return ada.resample(images, ada.rotation(-angle))
 
 
 @AUGMENTATIONS.register("scale")
 def scale(images: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
     """Zooms by 2^N(0, 0.2²) about the centre, with reflection padding, as in ADA."""
     zoom = tf.pow(2.0, 0.2 * rng.normal(images.shape[0]))
-    return _about_centre(images, 1.0 / zoom, tf.zeros_like(zoom))
+    return ada.resample(images, ada.rotation(tf.zeros_like(zoom), 1.0 / zoom))
 
 
 def _integers(rng: StatelessRng, count: int, low: int, high: int) -> tf.Tensor:
@@ -162,33 +175,6 @@ def _gather(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor
     return tf.reshape(tf.gather(pixels, indices, batch_dims=1), images.shape)
 
 
-def _about_centre(images: tf.Tensor, along: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
-    """Images whose pixel at (x, y) is that at (along x + across y, along y - across x).
-
-    Coordinates are relative to the centre, `along` and `across` are [n], interpolation is bilinear.
-    Uses gathers, because the gradient of TensorFlow's projective transform is wrong.
-    """
-    _, height, width, _ = images.shape
-    along, across = along[:, tf.newaxis, tf.newaxis], across[:, tf.newaxis, tf.newaxis]
-    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
-    y = (tf.range(height, dtype=tf.float32) - middle_y)[:, tf.newaxis]
-    x = (tf.range(width, dtype=tf.float32) - middle_x)[tf.newaxis, :]
-    rows, columns = along * y - across * x + middle_y, along * x + across * y + middle_x
-    top, left = tf.floor(rows), tf.floor(columns)
-    total = tf.zeros_like(images)
-    for row, row_share in ((top, top + 1.0 - rows), (top + 1.0, rows - top)):
-        for column, column_share in ((left, left + 1.0 - columns), (left + 1.0, columns - left)):
-            pixels = _gather(images, _reflected(row, height), _reflected(column, width))
-            total += (row_share * column_share)[..., tf.newaxis] * pixels
-    return total
-
-
-def _reflected(index: tf.Tensor, size: int) -> tf.Tensor:
-    """Integers as indices of an axis with reflection padding: ... 1 0 | 0 1 ... n | n ..."""
-    index = tf.math.floormod(tf.cast(index, tf.int32), 2 * size)
-    return tf.minimum(index, 2 * size - 1 - index)
-
-
 class AdaptiveConfig(Config):
     """Adaptive discriminator augmentation (Karras et al. 2020, arXiv:2006.06676, section 3)."""
 
@@ -196,9 +182,38 @@ class AdaptiveConfig(Config):
         0.6, gt=0, lt=1, description="target for the mean sign of the logits on real images"
     )
     images: int = Field(
-        500_000, ge=1, description="images in which the probability can rise from 0 to 1"
+        500_000, ge=1, description="real images in which the probability can rise from 0 to 1"
     )
     every_steps: int = Field(4, ge=1, description="steps between adjustments")
+
+
+class AugmentationConfig(Config):
+    """Random transforms of everything that the discriminator sees."""
+
+    transforms: tuple[Annotated[str, name_in(AUGMENTATIONS)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="transforms, applied in this order; default: without groups and adaptive those "
+        "of DiffAugment, color, translation, cutout",
+    )
+    groups: tuple[Literal["blit", "geom", "color"], ...] | None = Field(
+        None,
+        min_length=1,
+        description="groups of ADA's transforms, applied before the others; default: with adaptive "
+        "and no transforms, all three (bgc)",
+    )
+    probability: Annotated[Scheduled, scheduled(ge=0, le=1)] = Field(
+        1.0, description="probability of each transform for each image; may be a schedule"
+    )
+    adaptive: AdaptiveConfig | None = Field(
+        None, description="adapt the probability, from 0, to the discriminator's overfitting"
+    )
+
+    def make(self) -> Augmentation:
+        """The augmentation, without its probability."""
+        if self.transforms or self.groups:
+            return Augmentation(self.transforms or (), self.groups or ())
+        return Augmentation((), tuple(ada.GROUPS)) if self.adaptive else Augmentation(DIFFAUGMENT)
 
 
 class AdaptiveProbability(tf.Module):
@@ -211,16 +226,16 @@ class AdaptiveProbability(tf.Module):
 
     Args:
       config: target and speed.
-      batch_size: global batch size, in real images per step.
+      images: real images that the discriminator is shown per step, on all devices.
 
     Attributes:
       probability: float32 scalar in [0, 1].
     """
 
-    def __init__(self, config: AdaptiveConfig, batch_size: int) -> None:
+    def __init__(self, config: AdaptiveConfig, images: int) -> None:
         super().__init__()
         self._config = config
-        self._move = batch_size * config.every_steps / config.images
+        self._move = images * config.every_steps / config.images
         self.probability = tf.Variable(0.0, trainable=False)
         self.sum_of_signs = tf.Variable(0.0, trainable=False)
         self.steps = tf.Variable(0, trainable=False, dtype=tf.int64)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from components.common.registry import Registry
-from components.trainer.devices import mean_over_replicas
+from components.trainer.devices import all_gather, mean_over_replicas
 
 LogitsLoss = Callable[..., tf.Tensor]
 
@@ -22,7 +22,8 @@ class Loss:
 
     Attributes:
       discriminator: what the discriminator minimises.
-      generator: what the generator minimises.
+      generator: what the generator minimises; unless relativistic, it takes `weights` of mean 1
+        that are multiplied with the loss of each logit.
       has_labels: whether the discriminator's loss has labels that can be smoothed; it then takes
         `label_smoothing`.
       relativistic: whether the generator's loss depends on the real logits.
@@ -70,6 +71,43 @@ def get(name: str, label_smoothing: float = 0.0) -> Loss:
     return dataclasses.replace(loss, discriminator=smoothed)
 
 
+def check_top_k(name: str, option: str) -> None:
+    """Raises ValueError, naming `option`, if the generator's loss is not a mean over its fakes."""
+    if LOSSES.get(name).relativistic:
+        others = [other for other in LOSSES.names() if not LOSSES.get(other).relativistic]
+        raise ValueError(
+            f"{option}: the loss {name!r} compares each fake with real data, so there is no "
+            f"part of it to leave out; remove it, or use one of {', '.join(others)}"
+        )
+
+
+def top_weights(logits: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
+    """Weights that leave only the highest of the logits of fakes, of mean 1 over the global batch.
+
+    Top-k training, Sinha et al. 2020, arXiv:2002.06224: the samples that look least real to the
+    discriminator do not move the generator.
+
+    Args:
+      logits: [n, ...]; those of a patch discriminator are averaged for each datum.
+      share: of the global batch that is left, in (0, 1]; rounded down, at least one.
+
+    Returns:
+      float32 [n, 1, ...], with as many axes as `logits`; call it in a replica context.
+
+    >>> top_weights(tf.constant([[3.0], [1.0], [2.0], [0.0]]), 0.5)[:, 0].numpy().tolist()
+    [2.0, 0.0, 2.0, 0.0]
+    """
+    axes = tuple(range(1, logits.shape.rank))
+    scores = tf.stop_gradient(tf.reduce_mean(_float(logits), axis=axes))
+    everyone = all_gather(scores)
+    # A product such as 0.7 · 10 may be rounded to less than a whole number.
+    count = tf.cast(share * tf.cast(tf.size(everyone), tf.float32) + 1e-3, tf.int32)
+    lowest = tf.gather(tf.sort(everyone, direction="DESCENDING"), tf.maximum(count, 1) - 1)
+    kept = tf.cast(everyone >= lowest, tf.float32)
+    weights = tf.cast(scores >= lowest, tf.float32) / tf.reduce_mean(kept)
+    return tf.reshape(weights, [-1] + [1] * len(axes))
+
+
 def check_sign(name: str, option: str) -> None:
     """Raises ValueError, naming `option`, if the sign of the loss's logits has no meaning."""
     if not LOSSES.get(name).has_sign:
@@ -80,8 +118,14 @@ def check_sign(name: str, option: str) -> None:
         )
 
 
-def _mean(values: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(tf.cast(values, tf.float32))
+def discriminator_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    """Share of the pairs (real_i, fake_i) that are ranked correctly; ties count one half."""
+    return 0.5 + 0.5 * tf.reduce_mean(tf.sign(real_logits - fake_logits))
+
+
+def _mean(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
+    values = tf.cast(values, tf.float32)
+    return tf.reduce_mean(values if weights is None else weights * values)
 
 
 def _float(logits: tf.Tensor) -> tf.Tensor:
@@ -104,19 +148,23 @@ def non_saturating_discriminator_loss(
     return _mean(tf.nn.softplus(-real)) + smoothing + _mean(tf.nn.softplus(fake))
 
 
-def non_saturating_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+def non_saturating_generator_loss(
+    real: tf.Tensor, fake: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mean softplus(-f). Goodfellow et al. 2014, arXiv:1406.2661, section 3."""
     del real
-    return _mean(tf.nn.softplus(-_float(fake)))
+    return _mean(tf.nn.softplus(-_float(fake)), weights)
 
 
-def minimax_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+def minimax_generator_loss(
+    real: tf.Tensor, fake: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mean -softplus(f): the discriminator's term, negated.
 
     Goodfellow et al. 2014, arXiv:1406.2661, eq. 1. Vanishes where the discriminator is confident.
     """
     del real
-    return -_mean(tf.nn.softplus(_float(fake)))
+    return -_mean(tf.nn.softplus(_float(fake)), weights)
 
 
 def least_squares_discriminator_loss(
@@ -131,10 +179,12 @@ def least_squares_discriminator_loss(
     return 0.5 * (_mean(tf.square(_float(real) - label)) + _mean(tf.square(_float(fake))))
 
 
-def least_squares_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+def least_squares_generator_loss(
+    real: tf.Tensor, fake: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mean (f-1)²/2. Mao et al. 2017, arXiv:1611.04076, eq. 9."""
     del real
-    return 0.5 * _mean(tf.square(_float(fake) - 1.0))
+    return 0.5 * _mean(tf.square(_float(fake) - 1.0), weights)
 
 
 def wasserstein_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
@@ -142,10 +192,12 @@ def wasserstein_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tenso
     return _mean(_float(fake)) - _mean(_float(real))
 
 
-def wasserstein_generator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+def wasserstein_generator_loss(
+    real: tf.Tensor, fake: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mean -f. Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1."""
     del real
-    return -_mean(_float(fake))
+    return -_mean(_float(fake), weights)
 
 
 def hinge_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:

@@ -5,8 +5,10 @@ import re
 import keras
 import tensorflow as tf
 
+from components.compute import fused
 from components.trainer import networks
 
+_BATCH_NORMS = keras.layers.BatchNormalization, fused.BatchNormalization
 _MISFITS = (ValueError, TypeError, tf.errors.InvalidArgumentError)
 
 
@@ -61,6 +63,19 @@ class Pair:
         count = 2 * self.pac
         copy(self._inputs(tf.zeros([count, *self.data_shape]), tf.zeros([count], tf.int32)))
         return copy
+
+    def batch_norm_layers(self) -> list[str]:
+        """Names of the discriminator's layers through which a logit depends on other data.
+
+        A frozen one normalises with constants.
+        """
+        found, layers = [], [self.discriminator]
+        while layers:
+            layer = layers.pop()
+            if isinstance(layer, _BATCH_NORMS) and layer.trainable:
+                found.append(layer.name)
+            layers += layer._layers
+        return sorted(found)
 
     def _inputs(self, values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:
         return with_labels(values, labels if self._projects else None)

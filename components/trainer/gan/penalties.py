@@ -1,23 +1,25 @@
 """Penalties that are added to the discriminator's loss.
 
-Gradient penalties use the gradient of D with respect to the data; for a patch discriminator, of the
+Those of slopes use the gradient of D with respect to the data; for a patch discriminator, of the
 sum of its logits. Norms are over all axes but the first, in float32, because squared gradients
 overflow in half precision.
 """
 
 import abc
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 from pydantic import Field
 
-from components.common.config import Config, validate
+from components.common.config import Config, name_in, validate
 from components.common.registry import Registry
 from components.trainer.devices import mean_over_replicas
+from components.trainer.gan.augmentation import AUGMENTATIONS, Augmentation, check_images
 from components.trainer.gan.rng import StatelessRng
 
-Score = Callable[[tf.Tensor], tf.Tensor]
+# Of data, or with `augmented=True` of what the augmentation has made of them.
+Score = Callable[..., tf.Tensor]
 Slopes = Callable[[], tf.Tensor]
 
 # Keeps the gradient of the square root finite if the discriminator is flat.
@@ -34,6 +36,8 @@ class PenaltyBatch(NamedTuple):
       real_slopes, fake_slopes: compute the gradient of the sum of these logits with respect to the
         data, of the data's shape and dtype. They differentiate what the loss has computed already,
         so a penalty that needs no other data costs no forward pass.
+      real_augmented, fake_augmented: the data that these logits are of; without an augmentation,
+        `real` and `fake`.
     """
 
     real: tf.Tensor
@@ -42,6 +46,8 @@ class PenaltyBatch(NamedTuple):
     fake_logits: tf.Tensor
     real_slopes: Slopes
     fake_slopes: Slopes
+    real_augmented: tf.Tensor
+    fake_augmented: tf.Tensor
 
     def rescored(self, score: Score) -> "PenaltyBatch":
         """With the slopes of another discriminator, which are computed when they are asked for."""
@@ -62,24 +68,33 @@ class Penalty(tf.Module, abc.ABC):
 
     Attributes:
       default_weight: the paper's weight.
+      per_example: whether it assumes that a logit depends on its own data alone, which batch
+        normalisation breaks.
+      differentiates: whether it is made of slopes, which half precision rounds.
     """
 
     class Options(Config):
         """Options that a recipe can set."""
 
     default_weight: ClassVar[float]
+    per_example: ClassVar[bool] = False
+    differentiates: ClassVar[bool] = True
 
     def __init__(self, options: Config | None = None) -> None:
         super().__init__()
         self.options: Any = options or self.Options()
+
+    @classmethod
+    def check_shape(cls, data_shape: Sequence[int]) -> None:
+        """Raises ValueError for data to which the penalty does not apply."""
 
     @abc.abstractmethod
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
         """The mean penalty of a batch, a float32 scalar; call it in a replica context.
 
         Args:
-          score: the discriminator for other data: maps float32 data [n, ...] to logits, updates
-            no state.
+          score: the discriminator for other data: augments float32 data [n, ...], unless they are
+            `augmented` already, and maps them to logits; updates no state.
           batch: the data, the logits that enter the loss, and their slopes.
           rng: random numbers of the step.
         """
@@ -101,7 +116,7 @@ def make(name: str, **options: Any) -> Penalty:  # noqa: ANN401
     D(x) = 3 x has a slope of 3 everywhere, so R1 is 3²/2:
 
     >>> x = tf.ones([4, 1])
-    >>> batch = PenaltyBatch(x, x, 3 * x, 3 * x, lambda: 3 * x, lambda: 3 * x)
+    >>> batch = PenaltyBatch(x, x, 3 * x, 3 * x, lambda: 3 * x, lambda: 3 * x, x, x)
     >>> float(make("r1")(lambda x: 3 * x, batch, StatelessRng(seed=0, step=0)))
     4.5
     """
@@ -159,6 +174,7 @@ class GradientPenalty(Penalty):
         one_sided: bool = Field(False, description="do not penalise slopes below the target")
 
     default_weight = 10.0
+    per_example = True
 
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
         alpha = _one_per_logit(rng, batch)
@@ -206,6 +222,7 @@ class DRAGAN(Penalty):
         noise_scale: float = Field(0.5, gt=0, description="noise scale in standard deviations")
 
     default_weight = 10.0
+    per_example = True
 
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
         real = batch.real
@@ -218,19 +235,24 @@ class DRAGAN(Penalty):
 
 @PENALTIES.register("lecam")
 class LeCam(Penalty):
-    """Mean relu(r - a_F)² + relu(a_R - f)², for small datasets.
+    """Mean relu(r - a_F)² + relu(a_R - f)², for small datasets, once the discriminator has learnt.
 
     a_R and a_F are moving averages of the logits r on real and f on fake data, over global batches
-    up to and including this one; the first batch initialises them. Tseng et al. 2021,
-    arXiv:2104.03310, section 3.2; relu and weight as in the authors' code for CIFAR-10.
+    from step `start_step` up to and including this one. The penalty is 0 up to that step. Tseng et
+    al. 2021, arXiv:2104.03310, section 3.2; relu, weight and start as in the authors' code for
+    CIFAR-10, decay as in that for StyleGAN2.
     """
 
     class Options(Config):
         """Options of LeCam."""
 
         decay: float = Field(0.99, ge=0, lt=1, description="decay of the moving averages per batch")
+        start_step: int = Field(
+            1000, ge=0, description="the step, from 0, after which there is a penalty"
+        )
 
     default_weight = 0.3
+    differentiates = False
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
@@ -247,17 +269,70 @@ class LeCam(Penalty):
     def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
         real_logits = tf.cast(batch.real_logits, tf.float32)
         fake_logits = tf.cast(batch.fake_logits, tf.float32)
-        average_real = self._averaged(self.average_real, real_logits)
-        average_fake = self._averaged(self.average_fake, fake_logits)
+        looks_back = self.started & (rng.step >= self.options.start_step)
+        average_real = self._averaged(self.average_real, real_logits, looks_back)
+        average_fake = self._averaged(self.average_fake, fake_logits, looks_back)
         self.started.assign(True)
-        return tf.reduce_mean(tf.square(tf.nn.relu(real_logits - average_fake))) + tf.reduce_mean(
-            tf.square(tf.nn.relu(average_real - fake_logits))
-        )
+        penalty = tf.reduce_mean(tf.square(tf.nn.relu(real_logits - average_fake)))
+        penalty += tf.reduce_mean(tf.square(tf.nn.relu(average_real - fake_logits)))
+        return tf.where(rng.step > self.options.start_step, penalty, 0.0)
 
-    def _averaged(self, average: tf.Variable, logits: tf.Tensor) -> tf.Tensor:
+    def _averaged(
+        self, average: tf.Variable, logits: tf.Tensor, looks_back: tf.Tensor
+    ) -> tf.Tensor:
         """Updates the average with this batch, and returns it."""
         mean = mean_over_replicas(tf.stop_gradient(tf.reduce_mean(logits)))
         moved = self.options.decay * average + (1.0 - self.options.decay) * mean
-        value = tf.where(self.started, moved, mean)
+        value = tf.where(looks_back, moved, mean)
         average.assign(value)
         return value
+
+
+@PENALTIES.register("bcr")
+class BalancedConsistency(Penalty):
+    """Mean (D(T(x)) - D(x))² over real data, plus that over fake data; T are random transforms.
+
+    Zhao et al. 2020, arXiv:2002.04724, algorithm 1 (bCR); weights and transforms, flips and shifts,
+    are the paper's. T comes on top of the augmentation, if there is one, as where the authors of
+    ADA compare both (NVlabs/stylegan2-ada, training/loss.py).
+    """
+
+    class Options(Config):
+        """Options of balanced consistency."""
+
+        transforms: tuple[Annotated[str, name_in(AUGMENTATIONS)], ...] = Field(
+            ("flip", "translation"),
+            min_length=1,
+            description="transforms of images after which the logit should be the same",
+        )
+
+    default_weight = 10.0
+    differentiates = False
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        self._transforms = Augmentation(self.options.transforms)
+
+    @classmethod
+    def check_shape(cls, data_shape: Sequence[int]) -> None:
+        """Raises ValueError if the data are not images."""
+        check_images("penalties: bcr", data_shape)
+
+    def __call__(self, score: Score, batch: PenaltyBatch, rng: StatelessRng) -> tf.Tensor:
+        pairs = (
+            (batch.real_augmented, batch.real_logits),
+            (batch.fake_augmented, batch.fake_logits),
+        )
+        return tf.add_n(
+            [
+                tf.reduce_mean(
+                    tf.math.squared_difference(
+                        tf.cast(
+                            score(self._transforms(data, 1.0, rng), augmented=True), tf.float32
+                        ),
+                        tf.cast(logits, tf.float32),
+                    )
+                )
+                for data, logits in pairs
+            ]
+        )

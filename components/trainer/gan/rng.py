@@ -17,14 +17,17 @@ class StatelessRng:
       step: integer scalar.
       replica: index of this replica, int32 scalar.
       replicas: number of replicas that share the batch.
+
+    Attributes:
+      step: int64 scalar, the steps before this one.
     """
 
     def __init__(
         self, seed: int, step: tf.Tensor | int, replica: tf.Tensor | int = 0, replicas: int = 1
     ) -> None:
         # The numbers depend on the dtype that is folded in.
-        step = tf.cast(step, tf.int64)
-        self._step_seed = tf.random.experimental.stateless_fold_in([seed, _STEP_STREAM], step)
+        self.step = tf.cast(step, tf.int64)
+        self._step_seed = tf.random.experimental.stateless_fold_in([seed, _STEP_STREAM], self.step)
         self._replica = replica
         self._replicas = replicas
         self._calls = 0

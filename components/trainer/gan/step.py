@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from components.data import examples
 from components.trainer import devices
-from components.trainer.gan import optimizers, penalties
+from components.trainer.gan import losses, optimizers, penalties
 from components.trainer.gan.losses import Loss
 from components.trainer.gan.network_pair import logits_of, with_labels
 from components.trainer.gan.rng import StatelessRng
@@ -93,6 +93,7 @@ class Step:
       loss: the adversarial loss.
       penalties: added to the discriminator's loss.
       augment: applied to everything that the discriminator sees, or None.
+      top_k: the share of the fakes from which the generator learns, or None.
       strategy: its replicas share a batch.
     """
 
@@ -105,12 +106,13 @@ class Step:
         loss: Loss,
         penalties: Sequence[WeightedPenalty],
         augment: Augment | None,
+        top_k: tf.Variable | None,
         strategy: tf.distribute.Strategy,
     ) -> None:
         self._generator, self._discriminator = generator, discriminator
         self._options, self._conditioning = options, options.conditioning
         self._loss, self._penalties, self._augment = loss, penalties, augment
-        self._strategy = strategy
+        self._top_k, self._strategy = top_k, strategy
         run = self._replica_step
         self._run = tf.function(run, jit_compile=True) if options.xla else run
 
@@ -133,16 +135,18 @@ class Step:
         with tf.GradientTape() as tape:
             # Two passes: batch statistics of reals and fakes must not mix.
             classes: list[tf.Tensor | None] = []
+            augmented: list[tf.Tensor] = []
 
             def score(values: tf.Tensor) -> tf.Tensor:
-                logits, of_classes = self._score(values, batch.labels, rng)
+                augmented.append(self._augmented(values, rng))
+                logits, of_classes = self._score(augmented[-1], batch.labels)
                 classes.append(of_classes)
                 return logits
 
             real_logits, real_slopes = penalties.scored(score, batch.real)
             fake_logits, fake_slopes = penalties.scored(score, fake)
             data = penalties.PenaltyBatch(
-                batch.real, fake, real_logits, fake_logits, real_slopes, fake_slopes
+                batch.real, fake, real_logits, fake_logits, real_slopes, fake_slopes, *augmented
             )
             terms = [
                 _Term("discriminator_loss", self._loss.discriminator(real_logits, fake_logits)),
@@ -152,19 +156,24 @@ class Step:
             loss = self._replica_loss(self._discriminator, terms)
         logged = {term.name: term.value for term in terms}
         logged["real_sign"] = tf.reduce_mean(tf.sign(real_logits))
-        logged["confidence"] = discriminator_accuracy(real_logits, fake_logits)
+        logged["confidence"] = losses.discriminator_accuracy(real_logits, fake_logits)
         return logged, tape.gradient(loss, self._discriminator.variables, **_ZERO), fakes
 
     def _generator_gradients(self, batch: _Batch, rng: StatelessRng, fakes: _Fakes) -> _Gradients:
         if self._options.gradient_accumulation > 1:
             fakes = self._generate(batch)
         score_real = self._loss.relativistic
-        real_logits = self._score(batch.real, batch.labels, rng)[0] if score_real else None
+        real = self._augmented(batch.real, rng) if score_real else None
+        real_logits = self._score(real, batch.labels)[0] if score_real else None
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fakes.data)
-            fake_logits, fake_classes = self._score(fakes.data, batch.labels, rng)
+            augmented = self._augmented(fakes.data, rng)
+            fake_logits, fake_classes = self._score(augmented, batch.labels)
+            weights = {}
+            if self._top_k is not None:
+                weights["weights"] = losses.top_weights(fake_logits, self._top_k)
             terms = [
-                _Term("generator_loss", self._loss.generator(real_logits, fake_logits)),
+                _Term("generator_loss", self._loss.generator(real_logits, fake_logits, **weights)),
                 *self._class_loss("generator", batch.labels, fake_classes),
             ]
             loss = self._replica_loss(self._generator, terms)
@@ -188,7 +197,7 @@ class Step:
         Returns:
           Scalars, means over the global batch: discriminator_loss, generator_loss, each penalty
           that was due, the auxiliary losses, real_sign (mean sign of the logits on real data) and
-          confidence (see `discriminator_accuracy`).
+          confidence (see `losses.discriminator_accuracy`).
         """
         per_replica = self._strategy.run(partial(self._run, due=due), args=(inputs, step))
         mean = tf.distribute.ReduceOp.MEAN
@@ -244,11 +253,14 @@ class Step:
             fake = tf.cast(self._generator.network(inputs, training=True), tf.float32)
         return _Fakes(fake, tape)
 
+    def _augmented(self, values: tf.Tensor, rng: StatelessRng) -> tf.Tensor:
+        return self._augment(values, rng) if self._augment else values
+
     def _score(
-        self, values: tf.Tensor, labels: tf.Tensor | None, rng: StatelessRng
+        self, augmented: tf.Tensor, labels: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Logits of the augmented data; class logits, or None without an auxiliary classifier."""
-        inputs = self._discriminator_inputs(values, labels, rng)
+        """Logits of augmented data; class logits, or None without an auxiliary classifier."""
+        inputs = self._discriminator_inputs(augmented, labels)
         logits, classes = logits_of(self._discriminator.network(inputs, training=True))
         auxiliary = self._conditioning and self._conditioning.discriminator == "auxiliary"
         return logits, classes if auxiliary else None
@@ -285,18 +297,17 @@ class Step:
         trainable = [tf.convert_to_tensor(variable) for variable in weights.trainable_variables]
         fixed = [tf.convert_to_tensor(variable) for variable in weights.non_trainable_variables]
 
-        def score(values: tf.Tensor) -> tf.Tensor:
-            inputs = self._discriminator_inputs(values, labels, rng)
+        def score(values: tf.Tensor, augmented: bool = False) -> tf.Tensor:
+            values = values if augmented else self._augmented(values, rng)
+            inputs = self._discriminator_inputs(values, labels)
             outputs, _ = network.stateless_call(trainable, fixed, inputs, training=True)
             return logits_of(outputs)[0]
 
         return score
 
     def _discriminator_inputs(
-        self, values: tf.Tensor, labels: tf.Tensor | None, rng: StatelessRng
+        self, values: tf.Tensor, labels: tf.Tensor | None
     ) -> tf.Tensor | list[tf.Tensor]:
-        if self._augment:
-            values = self._augment(values, rng)
         projects = self._conditioning and self._conditioning.discriminator == "projection"
         return with_labels(values, labels if projects else None)
 
@@ -332,10 +343,5 @@ def to_float(values: tf.Tensor) -> tf.Tensor:
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    return tf.reduce_mean(losses)
-
-
-def discriminator_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """Share of the pairs (real_i, fake_i) that are ranked correctly; ties count one half."""
-    return 0.5 + 0.5 * tf.reduce_mean(tf.sign(real_logits - fake_logits))
+    values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_mean(values)

@@ -16,6 +16,7 @@ DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")
 
 # Optional features of networks; see `Network.supports`.
 NORMALIZATION, SELF_ATTENTION, SPECTRAL_NORM = "normalization", "self_attention", "spectral_norm"
+BATCH_NORM = "batch_norm"
 
 
 class Network(keras.Model, abc.ABC):

@@ -1,6 +1,7 @@
 """Deep convolutional GAN (Radford et al. 2015, arXiv:1511.06434), in the 5×5 form for 28×28."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -73,22 +74,48 @@ class DCGANGenerator(base.Generator):
 
 @base.DISCRIMINATORS.register("dcgan")
 class DCGANDiscriminator(base.Discriminator):
-    """Strided 5×5 convolutions 64, 128, … with LeakyReLU(0.2), BN on all but the first."""
+    """Strided 5×5 convolutions 64, 128, … with LeakyReLU(0.2), BN on all but the first.
+
+    With spectral normalisation there is no BN, whose gain would undo it (Miyato et al. 2018,
+    arXiv:1802.05957, appendix B.4, table 3).
+
+    Args:
+      data_shape: of an image.
+      batch_norm: without spectral normalisation, whether there is BN; without it each logit depends
+        on its image alone, as penalties of slopes assume (Gulrajani et al. 2017, arXiv:1704.00028,
+        section 4).
+      **options: see `Discriminator`.
+    """
 
     kind = "dcgan"
-    supports = frozenset({base.SELF_ATTENTION, base.SPECTRAL_NORM})
+    supports = frozenset({base.SELF_ATTENTION, base.SPECTRAL_NORM, base.BATCH_NORM})
     images_only = True
     initializer = base.Network.normal
+
+    def __init__(
+        self,
+        data_shape: Sequence[int],
+        *,
+        batch_norm: bool = True,
+        spectral_norm: bool = False,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        self.batch_norm = batch_norm and not spectral_norm
+        super().__init__(data_shape, spectral_norm=spectral_norm, **options)
 
     def make_layers(self) -> list[keras.layers.Layer]:
         halvings = _halvings(self.data_shape)
         attended = maps.attention_level(self.data_shape, halvings)
         stack = []
         for level, filters in enumerate(_widths(halvings, self.width), start=1):
-            stack.append(self.conv(filters, 5, strides=2, use_bias=level == 1))
-            if level > 1:
+            normalised = self.batch_norm and level > 1
+            stack.append(self.conv(filters, 5, strides=2, use_bias=not normalised))
+            if normalised:
                 stack.append(fused.BatchNormalization(dtype=self.dtype_policy))
             stack.append(self.leaky_relu())
             if self.self_attention and level == attended:
                 stack.append(self.attention())
         return [*stack, keras.layers.Flatten(dtype=self.dtype_policy)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "batch_norm": self.batch_norm}

@@ -13,7 +13,9 @@ class SpectralNorm(keras.layers.Layer):
     does one step of power iteration, starting from the `u` [out] of the previous pass. The gradient
     treats u and v as constants, and flows through the kernel and the singular value. Unlike
     `keras.layers.SpectralNormalization`, it does not modify the stored kernel. Inference does the
-    step too, without storing u, so an untrained layer is close to its norm.
+    step too, without storing u, so an untrained layer is close to its norm. As in the paper, it is
+    the matrix that has a norm of 1; a convolution, whose patches overlap, can have more: up to 3
+    for 5×5 with strides of 2.
 
     The kernel must not be initialised to 0.
     """

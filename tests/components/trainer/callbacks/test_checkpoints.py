@@ -9,8 +9,8 @@ from components.trainer.callbacks.callback import Callback
 from components.trainer.callbacks.checkpoints import Checkpoints, configuration_of, state_of
 from components.trainer.rendezvous import RESUME_EXIT_CODE
 
-# Everything with state: averages, schedules, adaptive augmentation, a penalty's averages,
-# dynamic loss scales, the best generator.
+# Everything with state: averages, schedules, adaptive augmentation, a penalty's averages and its
+# start, dynamic loss scales, the best generator.
 TRAIN = """
     import sys
     import numpy as np, tensorflow as tf
@@ -25,9 +25,9 @@ TRAIN = """
         GENERATORS.get("dcgan")(8, (8, 8, 1), **options),
         DISCRIMINATORS.get("dcgan")((8, 8, 1), seed=1, **options),
         data, latent_dim=8, batch_size=16, discriminator_steps=2,
-        penalties=[{"name": "lecam"},
+        penalties=[{"name": "lecam", "options": {"start_step": 20}}, {"name": "bcr"},
                    {"name": "r1", "interval": 3, "weight": {"start": 1, "end": 0}}],
-        augmentation={"adaptive": {"images": 3000}},
+        augmentation={"adaptive": {"images": 3000}}, top_k={"start": 1.0, "end": 0.5},
         generator_optimizer={"learning_rate": {"start": 1e-3, "end": 1e-5}, "clip_norm": 1.0,
                              "beta_2": {"start": 0.9, "end": 0.99}},
         ema_ramp_up=0.5, quality={"every_images": 16 * 15, "samples": 50},

@@ -6,7 +6,14 @@ from components.trainer.gan import penalties
 from components.trainer.gan.penalties import PenaltyBatch
 from components.trainer.gan.rng import StatelessRng
 
-DEFAULT_WEIGHTS = {"gradient_penalty": 10.0, "r1": 1.0, "r2": 1.0, "dragan": 10.0, "lecam": 0.3}
+DEFAULT_WEIGHTS = {
+    "gradient_penalty": 10.0,
+    "r1": 1.0,
+    "r2": 1.0,
+    "dragan": 10.0,
+    "lecam": 0.3,
+    "bcr": 10.0,
+}
 
 
 def _data(*shape, seed=0):
@@ -23,12 +30,12 @@ def _penalise(penalty, score, real, fake=None, seed=0):
 def _batch(score, real, fake):
     real_logits, real_slopes = penalties.scored(score, real)
     fake_logits, fake_slopes = penalties.scored(score, fake)
-    return PenaltyBatch(real, fake, real_logits, fake_logits, real_slopes, fake_slopes)
+    return PenaltyBatch(real, fake, real_logits, fake_logits, real_slopes, fake_slopes, real, fake)
 
 
 def _logits(real, fake):
     """A batch for a penalty of the logits alone."""
-    return PenaltyBatch(None, None, real, fake, None, None)
+    return PenaltyBatch(None, None, real, fake, None, None, None, None)
 
 
 def _linear(weights):
@@ -222,9 +229,37 @@ def test_the_same_draws_give_the_same_penalty():
         assert values[0] == values[1] != values[2]
 
 
-def _lecam(penalty, real_logits, fake_logits):
+def _lecam(penalty, real_logits, fake_logits, step=5000):
     logits = tf.convert_to_tensor(real_logits), tf.convert_to_tensor(fake_logits)
-    return penalty(None, _logits(*logits), None)
+    return penalty(None, _logits(*logits), StatelessRng(0, step))
+
+
+# Logits on real and fake data in a step; a_R, a_F and the penalty in the authors' code
+# (google/lecam-gan, biggan_cifar), whose decay is .9 there, with start_itr=2.
+LECAM = [
+    ([1.0, 3.0], [-3.0, 1.0], 2.0, -1.0, 0.0),
+    ([-2.0, 0.5], [0.0, -0.5], -0.75, -0.25, 0.0),
+    ([0.25, 1.5], [1.0, -2.0], -0.5875, -0.275, 0.0),
+    ([2.0, -1.0], [-0.25, 0.5], -0.47875, -0.235, 2.4976122),
+    ([0.5, 0.75], [1.25, -1.0], -0.368375, -0.199, 0.8940760),
+]
+
+
+def test_lecam_is_the_authors():
+    penalty = penalties.make("lecam", decay=0.9, start_step=2)
+    for step, (real, fake, average_real, average_fake, expected) in enumerate(LECAM):
+        value = _lecam(penalty, real, fake, step)
+        averages = [float(penalty.average_real), float(penalty.average_fake)]
+        assert averages == pytest.approx([average_real, average_fake])
+        assert float(value) == pytest.approx(expected)
+
+
+def test_lecam_starts_after_the_authors_1000_steps():
+    values = [
+        float(_lecam(penalties.make("lecam"), [3.0], [-1.0], step)) for step in (0, 1000, 1001)
+    ]
+    # (3 - -1)² and (3 - -1)²
+    assert values == [0.0, 0.0, 32.0]
 
 
 def test_lecam_by_hand():
@@ -244,7 +279,7 @@ def test_lecam_has_no_gradient_through_its_averages():
     penalty = penalties.make("lecam")
     real, fake = tf.Variable([1.0, 3.0]), tf.Variable([-3.0, 1.0])
     with tf.GradientTape() as tape:
-        value = penalty(None, _logits(real, fake), None)
+        value = penalty(None, _logits(real, fake), StatelessRng(0, 5000))
     to_real, to_fake = tape.gradient(value, [real, fake])
 
     np.testing.assert_allclose(to_real, [2.0, 4.0])
@@ -268,16 +303,78 @@ def test_lecam_state_moves_in_a_graph_and_survives_a_checkpoint(tmp_path):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_lecam_is_float32_whatever_the_logits(dtype):
     # 600² is beyond float16.
-    value = penalties.make("lecam")(
-        None,
-        _logits(tf.constant([300.0], dtype), tf.constant([-300.0], dtype)),
-        None,
+    value = _lecam(
+        penalties.make("lecam"), tf.constant([300.0], dtype), tf.constant([-300.0], dtype)
     )
     assert value.dtype == tf.float32
     assert float(value) == pytest.approx(2 * 600.0**2, rel=1e-2)
 
 
-@pytest.mark.parametrize("name", DEFAULT_WEIGHTS)
+def _consistency(score, real, fake, **options):
+    """The penalty of data that the augmentation has halved."""
+    batch = _batch(score, real, fake)._replace(
+        real_logits=score(real / 2, augmented=True),
+        fake_logits=score(fake / 2, augmented=True),
+        real_augmented=real / 2,
+        fake_augmented=fake / 2,
+    )
+    return penalties.make("bcr", **options)(score, batch, StatelessRng(0, 0))
+
+
+def test_consistency_by_hand():
+    """D = 1 + (left - right) of images that a flip mirrors half of: (2 (left - right))² for each.
+
+    The images are seen augmented, here halved, so that left - right is 1 for real, 2 for fake data.
+    """
+    count = 4000
+    real = tf.tile([[[[2.0], [0.0]]]], [count, 1, 1, 1])
+
+    def score(data, augmented=False):
+        assert augmented or data is not None
+        return 1.0 + data[:, 0, 0] - data[:, 0, 1]
+
+    value = _consistency(score, real, 2.0 * real, transforms=["flip"])
+    assert value.dtype == tf.float32
+    assert float(value) == pytest.approx(0.5 * 2.0**2 + 0.5 * 4.0**2, rel=0.1)
+
+
+def test_consistency_of_a_discriminator_that_is_invariant_is_0():
+    def score(data, augmented=False):
+        return tf.reduce_sum(tf.square(data), axis=[1, 2, 3])
+
+    assert float(_consistency(score, _data(8, 4, 4, 1), _data(8, 4, 4, 1), transforms=["flip"])) < (
+        1e-9
+    )
+    assert float(_consistency(score, _data(8, 8, 8, 1), _data(8, 8, 8, 1))) > 1e-3
+
+
+def test_consistency_moves_both_logits():
+    """The gradient of (w T - w x)² is 2 (w T - w x) (T - x), through both."""
+    weight = tf.Variable(1.0)
+    real = tf.tile([[[[2.0], [0.0]]]], [8, 1, 1, 1])
+
+    def score(data, augmented=False):
+        return weight * (data[:, 0, 0] - data[:, 0, 1])
+
+    with tf.GradientTape() as tape:
+        value = _consistency(score, real, 0.0 * real, transforms=["flip"])
+    # The penalty is quadratic in the weight.
+    assert float(tape.gradient(value, weight)) == pytest.approx(2.0 * float(value), rel=1e-5)
+    assert float(value) > 0
+
+
+def test_consistency_is_for_images():
+    penalty = penalties.PENALTIES.get("bcr")
+    penalty.check_shape((8, 8, 1))
+    with pytest.raises(ValueError, match=r"data have shape \[5\], expected images"):
+        penalty.check_shape((5,))
+
+
+# Those that take vectors.
+OF_VECTORS = sorted(DEFAULT_WEIGHTS.keys() - {"bcr"})
+
+
+@pytest.mark.parametrize("name", OF_VECTORS)
 def test_flat_discriminators_have_finite_gradients(name):
     weights = tf.Variable([0.0, 0.0])
     with tf.GradientTape() as tape:
@@ -285,7 +382,7 @@ def test_flat_discriminators_have_finite_gradients(name):
     assert np.isfinite(tape.gradient(value, weights)).all()
 
 
-@pytest.mark.parametrize("name", DEFAULT_WEIGHTS)
+@pytest.mark.parametrize("name", OF_VECTORS)
 def test_compiles_with_xla(name):
     weights, penalty = tf.Variable([1.0, -2.0]), penalties.make(name)
 
@@ -299,7 +396,11 @@ def test_compiles_with_xla(name):
 
 
 WRONG = [
-    ("r12", {}, "unknown penalty 'r12': did you mean 'r2'? known: dragan, gradient_penalty, lecam"),
+    (
+        "r12",
+        {},
+        "unknown penalty 'r12': did you mean 'r2'? known: bcr, dragan, gradient_penalty, lecam",
+    ),
     (
         "gradient_penalty",
         {"taget": 1},
