@@ -35,8 +35,9 @@ CASES = {
     "dcgan 32, batch 32, r1": ("dcgan", 32, 32, (28, 28, 1), R1, False),
     "dcgan 32, batch 32, gradient_penalty": ("dcgan", 32, 32, (28, 28, 1), GP, False),
     "mlp, batch 32": ("mlp", None, 32, (28, 28, 1), PLAIN, True),
-    "resnet 32, batch 32": ("resnet", 32, 32, (32, 32, 3), PLAIN, True),
-    "r3gan 32, batch 32, r1, r2": ("r3gan", 32, 32, (32, 32, 3), [*R1, {"name": "r2"}], True),
+    "resnet 32, batch 32": ("resnet", 32, 32, (32, 32, 3), PLAIN, False),
+    "resnet 32, batch 32, r1": ("resnet", 32, 32, (32, 32, 3), R1, False),
+    "r3gan 32, batch 32, r1, r2": ("r3gan", 32, 32, (32, 32, 3), [*R1, {"name": "r2"}], False),
     # What a doubled size costs.
     "dcgan 32, batch 64": ("dcgan", 32, 64, (28, 28, 1), PLAIN, True),
     "dcgan 64, batch 32": ("dcgan", 64, 32, (28, 28, 1), PLAIN, True),

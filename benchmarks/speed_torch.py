@@ -4,50 +4,11 @@ import time
 from typing import Any
 
 import torch
+from speed_torch_networks import NETWORKS
 from speed_turns import Loop, serve, timed
-from torch import nn
 from torch.nn import functional
 
 torch.set_num_threads(torch.multiprocessing.cpu_count())
-
-
-class Generator(nn.Module):
-    """DCGAN for 28×28, as `components/trainer/networks/dcgan.py`."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.deepest = 4 * width
-        self.stem = nn.Sequential(
-            nn.Linear(100, 49 * self.deepest, bias=False),
-            nn.BatchNorm1d(49 * self.deepest),
-            nn.LeakyReLU(0.2),
-        )
-        self.body = nn.Sequential(
-            nn.ConvTranspose2d(self.deepest, 2 * width, 5, 1, 2, bias=False),
-            nn.BatchNorm2d(2 * width),
-            nn.LeakyReLU(0.2),
-            nn.ConvTranspose2d(2 * width, width, 5, 2, 2, 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.LeakyReLU(0.2),
-            nn.ConvTranspose2d(width, 1, 5, 2, 2, 1),
-            nn.Tanh(),
-        )
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        maps = self.stem(latents).view(-1, self.deepest, 7, 7)
-        return self.body(maps.contiguous(memory_format=torch.channels_last))
-
-
-def discriminator(width: int, batch_norm: bool) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, width, 5, 2, 2),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(width, 2 * width, 5, 2, 2, bias=not batch_norm),
-        nn.BatchNorm2d(2 * width) if batch_norm else nn.Identity(),
-        nn.LeakyReLU(0.2),
-        nn.Flatten(),
-        nn.Linear(49 * 2 * width, 1),
-    )
 
 
 def subject(question: dict[str, Any]) -> float | str | Loop:
@@ -58,15 +19,18 @@ def subject(question: dict[str, Any]) -> float | str | Loop:
     width, batch = question["width"], question["batch"]
     names = [penalty["name"] for penalty in question["penalties"]]
     makes, judges = (
-        network.to(memory_format=torch.channels_last)
-        for network in (Generator(width), discriminator(width, "gradient_penalty" not in names))
+        network(width, "gradient_penalty" not in names).to(memory_format=torch.channels_last)
+        for network in NETWORKS[question["network"]]
     )
     of_makes, of_judges = (
         torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999), fused=True)
         for network in (makes, judges)
     )
-    data = torch.rand(4096, 1, 28, 28) * 2 - 1
+    height, side, channels = question["shape"]
+    data = torch.rand(4096, channels, height, side) * 2 - 1
     half = torch.autocast("cpu", torch.bfloat16, enabled=question["precision"] == "bfloat16")
+    # R3GAN compares pairs.
+    paired = question["network"] == "r3gan"
 
     def penalise(points: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         return torch.autograd.grad(logits.float().sum(), points, create_graph=True)[0].square()
@@ -76,11 +40,16 @@ def subject(question: dict[str, Any]) -> float | str | Loop:
         real = real.contiguous(memory_format=torch.channels_last).requires_grad_("r1" in names)
         with half:
             fake = makes(torch.randn(batch, 100))
-            of_real, of_fake = judges(real), judges(fake.detach())
-        loss = functional.softplus(-of_real.float()).mean()
-        loss = loss + functional.softplus(of_fake.float()).mean()
+            known = fake.detach().requires_grad_("r2" in names)
+            of_real, of_fake = judges(real).float(), judges(known).float()
+        if paired:
+            loss = functional.softplus(of_fake - of_real).mean()
+        else:
+            loss = functional.softplus(-of_real).mean() + functional.softplus(of_fake).mean()
         if "r1" in names:
             loss = loss + 0.5 * penalise(real, of_real).sum([1, 2, 3]).mean()
+        if "r2" in names:
+            loss = loss + 0.5 * penalise(known, of_fake).sum([1, 2, 3]).mean()
         if "gradient_penalty" in names:
             share = torch.rand(batch, 1, 1, 1)
             points = (share * real + (1 - share) * fake.detach()).requires_grad_()
@@ -92,9 +61,10 @@ def subject(question: dict[str, Any]) -> float | str | Loop:
         loss.backward()
         of_judges.step()
         with half:
-            of_fake = judges(fake)
+            of_fake = judges(fake).float()
+            of_real = judges(real.detach()).float() if paired else 0.0
         of_makes.zero_grad()
-        functional.softplus(-of_fake.float()).mean().backward()
+        functional.softplus(of_real - of_fake).mean().backward()
         of_makes.step()
 
     return timed(step)
