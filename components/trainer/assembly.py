@@ -215,17 +215,14 @@ def make_networks(
     """
     groups = encoding.groups if encoding else ()
     named, conditioning = config.networks, config.conditioning
-    common: dict[str, Any] = {
-        "width": named.width,
-        "self_attention": named.self_attention,
-        "dtype": config.settled().precision,
-    }
+    common: dict[str, Any] = {"dtype": config.settled().precision}
     if conditioning:
         common["num_classes"] = conditioning.num_classes or source.num_classes
     generator = networks.resolve(named.generator, GENERATORS)(
         config.latent_dim + sum(groups),
         source.data_shape,
         seed=config.seed,
+        **named.options_of(GENERATORS),
         **({"groups": groups} if groups else {}),
         **({"given": _given(encoding)} if encoding and _asks_for_columns(conditioning) else {}),
         **common,
@@ -238,8 +235,7 @@ def make_networks(
         source.data_shape,
         # A different seed, so that the two networks do not start with the same weights.
         seed=config.seed + 1,
-        spectral_norm=named.spectral_norm,
-        **({"pac": named.pac} if named.pac > 1 else {}),
+        **named.options_of(DISCRIMINATORS),
         **({"batch_norm": False} if per_example and BATCH_NORM in supports else {}),
         **common,
         **({"conditioning": conditioning.discriminator} if conditioning else {}),

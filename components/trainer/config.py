@@ -7,9 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from components.common import plugins
 from components.common.config import Config, name_in
-from components.common.registry import Registry
 from components.compute import hardware
-from components.trainer import networks
 from components.trainer.callbacks.collapse import WatchConfig
 from components.trainer.callbacks.quality import QualityConfig
 from components.trainer.data.quantiles import Numbers
@@ -19,41 +17,13 @@ from components.trainer.gan.optimizers import OPTIMIZERS
 from components.trainer.gan.penalties import PENALTIES
 from components.trainer.gan.schedules import Scheduled, scheduled, start_of
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
-
-
-def _network_of(registry: Registry) -> AfterValidator:
-    """Checks that a str field is a name of `registry`, or `module:function`."""
-
-    def check(name: str) -> str:
-        networks.check_name(name, registry)
-        return name
-
-    return AfterValidator(check)
+from components.trainer.networks.config import NetworksConfig
 
 
 def _import_path(name: str) -> str:
     if not plugins.is_import_path(name):
         raise ValueError(f"{name!r} is not of the form {plugins.FORM}")
     return name
-
-
-class NetworksConfig(Config):
-    """The two networks: built-in names, or `module:function` that returns your own Keras model."""
-
-    generator: Annotated[str, _network_of(GENERATORS)] = Field(
-        "dcgan", description="generator network"
-    )
-    discriminator: Annotated[str, _network_of(DISCRIMINATORS)] = Field(
-        "dcgan", description="discriminator network"
-    )
-    width: int | None = Field(
-        None, ge=1, le=1024, description="filters of the largest map; default: per network"
-    )
-    self_attention: bool = Field(False, description="a self-attention block in both networks")
-    spectral_norm: bool = Field(False, description="spectral normalisation of the discriminator")
-    pac: int = Field(
-        1, ge=1, le=64, description="samples that the discriminator judges together (PacGAN)"
-    )
 
 
 class ConditioningConfig(Config):
@@ -298,13 +268,15 @@ class TrainerConfig(TrainingConfig):
 
     def check_shape(self, data_shape: Sequence[int]) -> None:
         """Raises ValueError, with a remedy, if an option does not support data of this shape."""
+        conditioning = self.conditioning
         for registry in (GENERATORS, DISCRIMINATORS):
-            name = getattr(self.networks, registry.kind)
-            if name in registry.names():
-                try:
-                    registry.get(name).check_shape(data_shape)
-                except ValueError as error:
-                    raise ValueError(f"networks.{registry.kind}: {error}") from error
+            options = self.networks.options_of(registry)
+            if registry is GENERATORS:
+                options["latent_dim"] = self.latent_dim
+            if conditioning:
+                options["num_classes"] = conditioning.num_classes or 2
+                options["conditioning"] = getattr(conditioning, registry.kind)
+            self.networks.check(registry, data_shape=data_shape, **options)
         if self.augmentation:
             Augmentation.check_shape(data_shape)
         for penalty in self.penalties:

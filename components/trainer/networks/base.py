@@ -17,6 +17,7 @@ DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")
 # Optional features of networks; see `Network.supports`.
 NORMALIZATION, SELF_ATTENTION, SPECTRAL_NORM = "normalization", "self_attention", "spectral_norm"
 BATCH_NORM = "batch_norm"
+_SWITCHES = (SELF_ATTENTION, SPECTRAL_NORM)
 
 
 class Network(keras.Model, abc.ABC):
@@ -37,6 +38,7 @@ class Network(keras.Model, abc.ABC):
       seed: of the initial weights; equal seeds give equal weights.
       dtype: Keras dtype policy, e.g. "float32" or "mixed_bfloat16". Weights and the network's
         output are always float32.
+      special: options that only other networks have, to be refused.
 
     Raises:
       ValueError: for an unsupported shape or option.
@@ -63,6 +65,7 @@ class Network(keras.Model, abc.ABC):
         spectral_norm: bool = False,
         seed: int = 0,
         dtype: str = "float32",
+        **special: object,
     ) -> None:
         super().__init__(dtype=dtype)
         if self.compute_dtype == "bfloat16":
@@ -75,6 +78,7 @@ class Network(keras.Model, abc.ABC):
         self.spectral_norm = spectral_norm
         self.seed = seed
         self.check_shape(self.data_shape)
+        self._refuse([*special, *(name for name in _SWITCHES if getattr(self, name))])
         self._check_options()
         self._initializers_made = 0
 
@@ -169,13 +173,17 @@ class Network(keras.Model, abc.ABC):
             raise ValueError(f"conditioning: unknown {self.conditioning!r}: {known}")
         if self.width is not None:
             self.check_width(self.width)
-        for option in (SELF_ATTENTION, SPECTRAL_NORM):
-            if getattr(self, option) and option not in self.supports:
-                able = [n for n in self.registry.names() if option in self.registry.get(n).supports]
-                raise ValueError(
-                    f"{option}: not supported by {self.registry.kind} {self.kind}; "
-                    f"use {' or '.join(able)}"
-                )
+
+    def _refuse(self, options: Sequence[str]) -> None:
+        """Refuses the first of `options` that the network does not have."""
+        for option in (name for name in options if name not in self.supports):
+            able = [n for n in self.registry.names() if option in self.registry.get(n).supports]
+            if not able:
+                raise TypeError(f"{type(self).__name__} has no argument {option!r}")
+            raise ValueError(
+                f"{option}: not supported by {self.registry.kind} {self.kind}; "
+                f"use {' or '.join(able)}"
+            )
 
 
 class Generator(Network):
@@ -213,14 +221,19 @@ class Generator(Network):
         self.row_output = layers.RowOutput(self.groups, self.given) if self.groups else None
         self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
         if self.num_classes and not self._normalises_by_class:
-            # Of the same size and, initially, the same distribution as the latents.
-            spread = keras.initializers.RandomNormal(stddev=1.0, seed=self.next_seed())
+            spread = keras.initializers.RandomNormal(
+                stddev=self.label_spread(), seed=self.next_seed()
+            )
             self.embedding = keras.layers.Dense(
                 latent_dim - sum(self.groups),
                 use_bias=False,
                 kernel_initializer=spread,
                 dtype=self.dtype_policy,
             )
+
+    def label_spread(self) -> float:
+        """The initial standard deviation of a label's embedding; default: that of the latents."""
+        return 1.0
 
     def batch_norm(self) -> keras.layers.Layer:
         """Batch normalisation; class-conditional if `conditioning` is "normalization"."""
@@ -277,15 +290,17 @@ class Discriminator(Network):
 
     registry = DISCRIMINATORS
     conditionings = ("projection", "auxiliary")
+    # Whether the inner product is the logit, to which no head adds.
+    only_projects = False
 
     def __init__(self, data_shape: Sequence[int], *, pac: int = 1, **options: Any) -> None:  # noqa: ANN401
         self.pac = pac
         super().__init__(data_shape, **options)
         self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
-        self.head = self.make_head(1)
-        if self._projects:
+        self.head = None if self.projects and self.only_projects else self.make_head(1)
+        if self.projects:
             # Column c of its kernel embeds class c.
-            self.projection = self.dense(self.num_classes, use_bias=False, dtype="float32")
+            self.projection = self.make_projection()
         elif self.num_classes:
             self.class_head = self.make_head(self.num_classes)
 
@@ -293,14 +308,18 @@ class Discriminator(Network):
         """A dense layer on the features, in float32."""
         return self.dense(units, dtype="float32")
 
+    def make_projection(self) -> keras.layers.Layer:
+        """A dense layer from the features to their products with each class, in float32."""
+        return self.dense(self.num_classes, use_bias=False, dtype="float32")
+
     def call(
         self, inputs: tf.Tensor | list[tf.Tensor], training: bool = False
     ) -> tf.Tensor | list[tf.Tensor]:
         """Logits [n, 1] for data or [data, labels]; with an auxiliary head, class logits too."""
-        data, labels = self._split_labels(inputs, self._projects)
-        features = self.body(self._packed(data), training=training)
-        logits = self.head(features, training=training)
-        if self._projects:
+        data, labels = self._split_labels(inputs, self.projects)
+        features = self.body(layers.packed(data, self.pac), training=training)
+        logits = self.head(features, training=training) if self.head else 0.0
+        if self.projects:
             products = self.projection(features, training=training)
             packs = tf.reshape(
                 tf.one_hot(labels, self.num_classes), [-1, self.pac, self.num_classes]
@@ -317,21 +336,13 @@ class Discriminator(Network):
 
     def _check_options(self) -> None:
         super()._check_options()
-        if self.pac > 1 and self.num_classes and not self._projects:
+        if self.pac > 1 and self.num_classes and not self.projects:
             raise ValueError(
                 f"conditioning.discriminator: {self.conditioning} tells the class of each datum, "
                 f"but networks.pac judges {self.pac} together; use projection"
             )
 
-    def _packed(self, data: tf.Tensor) -> tf.Tensor:
-        if self.pac == 1:
-            return data
-        *inner, last = data.shape[1:]
-        packs = tf.reshape(data, [-1, self.pac, *inner, last])
-        axes = range(len(packs.shape))
-        joined = tf.transpose(packs, [0, *axes[2:-1], 1, axes[-1]])
-        return tf.reshape(joined, [-1, *inner, self.pac * last])
-
     @property
-    def _projects(self) -> bool:
+    def projects(self) -> bool:
+        """Whether it is conditioned by projection."""
         return bool(self.num_classes) and self.conditioning == "projection"

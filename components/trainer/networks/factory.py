@@ -11,8 +11,13 @@ from components.common.registry import Registry, nearest
 from components.trainer.networks.base import GENERATORS
 from components.trainer.networks.copying import default_policy
 
-# What a network cannot do without if it is passed.
-_DEMANDED = ("groups", "given", "pac")
+# What a function may do without; anything else is passed only if the recipe asks for it.
+_OPTIONAL = frozenset(
+    {
+        *("latent_dim", "data_shape", "num_classes", "conditioning", "width"),
+        *("self_attention", "spectral_norm", "seed", "dtype"),
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +55,8 @@ class Factory:
             taken = {name: value for name, value in arguments.items() if name in named}
         else:
             taken = arguments
-        for name in _DEMANDED:
-            if name in arguments and name not in taken:
+        for name in arguments:
+            if name not in taken and name not in _OPTIONAL:
                 raise ValueError(
                     f"{self.registry.kind} {self.path!r} has no argument {name!r}, which this "
                     f"recipe passes: {arguments[name]}"

@@ -36,6 +36,17 @@ class Stack(keras.layers.Layer):
         return outputs
 
 
+def packed(data: tf.Tensor, pac: int) -> tf.Tensor:
+    """[n, ..., d] to [n / pac, ..., pac d]: each `pac` data in a row joined along the last axis."""
+    if pac == 1:
+        return data
+    *inner, last = data.shape[1:]
+    packs = tf.reshape(data, [-1, pac, *inner, last])
+    axes = range(len(packs.shape))
+    joined = tf.transpose(packs, [0, *axes[2:-1], 1, axes[-1]])
+    return tf.reshape(joined, [-1, *inner, pac * last])
+
+
 class RowOutput(keras.layers.Layer):
     """Numbers in [-1, 1], then groups of components of which one is 1 and the others are 0.
 
@@ -195,44 +206,29 @@ class SumOverPlaces(keras.layers.Layer):
 
 
 class BlurUpsample(keras.layers.Layer):
-    """Doubles height and width: inserts zeros between pixels, then filters by [1, 2, 1] / 2.
+    """Doubles height and width by the filter [1, 3, 3, 1] / 4 along both axes, zeros outside.
 
-    The filter is applied along both axes, with zero padding.
+    Output pixels 2i and 2i + 1 lie a quarter of a pixel before and after input pixel i, so that
+    nothing is shifted and a mirrored map gives a mirrored output. The filter is [1, 2, 1] convolved
+    with [1, 1], as in the authors' code of R3GAN (brownvc/R3GAN, R3GAN/Resamplers.py).
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[n, height, width, channels] to [n, 2 height, 2 width, channels]."""
-
-        def along(axis: int, values: tf.Tensor) -> tf.Tensor:
-            before = _shifted(values, axis)
-            doubled = tf.stack([0.5 * (before + values), values], axis + 1)
-            _, height, width, channels = values.shape
-            size = [height, width]
-            size[axis - 1] *= 2
-            return tf.reshape(doubled, [-1, *size, channels])
-
-        return along(2, along(1, inputs))
+        _, height, width, _ = inputs.shape
+        return _along_both(inputs, _doubling(height), _doubling(width))
 
 
 class BlurDownsample(keras.layers.Layer):
-    """Halves height and width (both even): filters by [1, 2, 1] / 4, then keeps every second pixel.
+    """Halves height and width (both even) by the filter [1, 3, 3, 1] / 8 along both axes.
 
-    The filter is applied along both axes, with zero padding. It keeps the odd pixels, at which
-    `BlurUpsample` puts its inputs: the two are each other's transpose, up to a factor of 4.
+    Zeros lie outside. It is the transpose of `BlurUpsample` over 4.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[n, height, width, channels] to [n, height / 2, width / 2, channels]."""
-
-        def along(axis: int, values: tf.Tensor) -> tf.Tensor:
-            _, height, width, channels = values.shape
-            size = [height, width]
-            size[axis - 1] //= 2
-            size.insert(axis, 2)
-            even, odd = tf.unstack(tf.reshape(values, [-1, *size, channels]), axis=axis + 1)
-            return 0.25 * (even + _shifted(even, axis, forward=False)) + 0.5 * odd
-
-        return along(2, along(1, inputs))
+        _, height, width, _ = inputs.shape
+        return _along_both(inputs, _doubling(height // 2).T / 2, _doubling(width // 2).T / 2)
 
 
 class SelfAttention(keras.layers.Layer):
@@ -294,10 +290,22 @@ class SelfAttention(keras.layers.Layer):
         return inputs + tf.cast(tf.convert_to_tensor(self.gamma), inputs.dtype) * seen
 
 
-def _shifted(values: tf.Tensor, axis: int, forward: bool = True) -> tf.Tensor:
-    """Maps shifted by one pixel along `axis`, with zero padding."""
-    padding = [[0, 0]] * 4
-    padding[axis] = [1, 0] if forward else [0, 1]
-    rows = [slice(None)] * 4
-    rows[axis] = slice(None, -1) if forward else slice(1, None)
-    return tf.pad(values[tuple(rows)], padding)
+def _doubling(size: int) -> np.ndarray:
+    """The matrix [2 size, size] that doubles one axis by the filter [1, 3, 3, 1] / 4."""
+    padded = np.zeros([2 * size + 2, size])
+    for place in range(size):
+        padded[2 * place : 2 * place + 4, place] = [0.25, 0.75, 0.75, 0.25]
+    return padded[1:-1]
+
+
+def _along_both(values: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
+    """Maps [n, h, w, channels] times the matrices [h', h] and [w', w].
+
+    On a CPU, sums of shifted maps take 5 times as long at 16x16, and twice as long at 128x128.
+    """
+    _, height, width, channels = values.shape
+    tall = tf.matmul(
+        tf.constant(rows, values.dtype), tf.reshape(values, [-1, height, width * channels])
+    )
+    tall = tf.reshape(tall, [-1, len(rows), width, channels])
+    return tf.matmul(tf.constant(columns, values.dtype), tall)

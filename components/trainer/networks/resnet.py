@@ -79,7 +79,8 @@ class ResNetDiscriminator(base.Discriminator):
     """Downsampling residual blocks to a side of 5 to 8, two more blocks, ReLU, sum over positions.
 
     For 32×32: four blocks of 128 filters, the first two with average pooling. Filters double with
-    each halving above 32×32.
+    each halving above 32×32. The shortcut is a 1×1 convolution where the number of filters or the
+    resolution changes, as in the authors' code.
     """
 
     kind = "resnet"
@@ -95,11 +96,14 @@ class ResNetDiscriminator(base.Discriminator):
             stack.append(self._block(filters[level - 1], first=level == 1, halve=True))
             if self.self_attention and level == attended:
                 stack.append(self.attention())
-        stack += [self._block(filters[-1]), self._block(filters[-1])]
+        # The smallest map of e.g. 100x100 (25x25) has twice the filters of the one before.
+        wider = filters[-1] > filters[-2]
+        stack += [self._block(filters[-1], widen=wider), self._block(filters[-1])]
         return [*stack, self._relu(), layers.SumOverPlaces(dtype=self.dtype_policy)]
 
-    def _block(self, filters: int, first: bool = False, halve: bool = False) -> keras.layers.Layer:
-        # A block without pooling keeps the number of filters, so its shortcut is the identity.
+    def _block(
+        self, filters: int, first: bool = False, halve: bool = False, widen: bool = False
+    ) -> keras.layers.Layer:
         pool = [keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)] if halve else []
         main = [
             # No ReLU on the image itself.
@@ -109,7 +113,7 @@ class ResNetDiscriminator(base.Discriminator):
             self.conv(filters, 3, kernel_initializer=_residual_kernel(self)),
             *pool,
         ]
-        shortcut = [*pool, self.conv(filters, 1)] if halve else []
+        shortcut = [*pool, self.conv(filters, 1)] if halve or widen else []
         return layers.Residual(main, shortcut, dtype=self.dtype_policy)
 
     def _relu(self) -> keras.layers.Layer:

@@ -182,24 +182,58 @@ def test_a_grouped_convolution_learns_on_the_cpu(dtype):
     assert np.all(np.isfinite(gradient()))
 
 
-def _filtered(values, filter_1d):
-    """A 3x3 correlation with the outer product of the filter, with zero padding."""
-    kernel = np.outer(filter_1d, filter_1d)
-    padded = np.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    _, height, width, _ = values.shape
-    shifts = [(i, j) for i in range(3) for j in range(3)]
-    return sum(kernel[i, j] * padded[:, i : i + height, j : j + width] for i, j in shifts)
+# Inputs and outputs of the authors' code (brownvc/R3GAN, R3GAN/Resamplers.py), times 16 and 64.
+UPSAMPLED = (
+    [[1, 2, 0], [3, -1, 4]],
+    [
+        [9, 15, 21, 18, 6, 0],
+        [18, 23, 21, 19, 17, 12],
+        [30, 29, 7, 9, 35, 36],
+        [27, 24, 0, 3, 33, 36],
+    ],
+)
+DOWNSAMPLED = (
+    [[1, 2, 0, 5, -3, 1], [3, -1, 4, 0, 2, 2], [0, 1, -2, 6, 1, 3], [2, 2, 1, -4, 0, 1]],
+    [[58, 95, 51], [52, 34, 63]],
+)
 
 
-def test_resampling_is_the_filter_1_2_1():
+@pytest.mark.parametrize(
+    ("layer", "maps", "scale"),
+    [(layers.BlurUpsample, UPSAMPLED, 16), (layers.BlurDownsample, DOWNSAMPLED, 64)],
+)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_resampling_is_r3gans(layer, maps, scale, dtype):
+    inputs, expected = (np.array(values, "float32")[None, :, :, None] for values in maps)
+    # Channels and images do not mix.
+    factors = np.array([[1.0, -2.0], [0.5, 0.0]], "float32").reshape(2, 1, 1, 2)
+    outputs = layer(dtype=dtype)(inputs * factors)
+    np.testing.assert_allclose(scale * tf.cast(outputs, tf.float32), expected * factors, rtol=1e-2)
+
+
+def test_resampling_shifts_and_darkens_nothing():
+    impulse = np.zeros((1, 8, 8, 1), "float32")
+    impulse[0, 3, 3] = 1.0
+    along = layers.BlurUpsample()(impulse).numpy().sum((0, 2, 3))
+    assert along @ np.arange(16) / along.sum() == pytest.approx(6.5)
+
+    constant = np.ones((1, 4, 4, 1), "float32")
+    for _ in range(4):
+        constant = layers.BlurUpsample()(constant)
+    row = np.ravel(constant[0, 32])
+    # The authors' values at the edge.
+    assert row[:4] == pytest.approx([0.31640625, 0.47265625, 0.57421875, 0.65625])
+    assert row[::-1] == pytest.approx(row)
+    down = layers.BlurDownsample()(np.ones((1, 8, 8, 1), "float32"))
+    assert np.ravel(down[0, 1]) == pytest.approx([0.875, 1.0, 1.0, 0.875])
+
+
+@pytest.mark.parametrize("layer", [layers.BlurUpsample(), layers.BlurDownsample()])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_resampling_commutes_with_mirrors(layer, axis):
     inputs = _random(2, 4, 6, 3)
-    spread = np.zeros((2, 8, 12, 3), "float32")
-    spread[:, 1::2, 1::2] = inputs
-    expected = _filtered(spread, [0.5, 1.0, 0.5])
-    np.testing.assert_allclose(layers.BlurUpsample()(inputs), expected, rtol=1e-5, atol=1e-6)
-
-    expected = _filtered(inputs, [0.25, 0.5, 0.25])[:, 1::2, 1::2]
-    np.testing.assert_allclose(layers.BlurDownsample()(inputs), expected, rtol=1e-5, atol=1e-6)
+    mirrored = layer(np.flip(inputs, axis))
+    np.testing.assert_allclose(mirrored, np.flip(layer(inputs), axis), atol=1e-6)
 
 
 SIDES = st.integers(2, 64).map(lambda quarter: 4 * quarter)
