@@ -5,7 +5,7 @@ from components.feature_extractor import (
     classifier,
     factory,
     identity,
-    inception_v3,
+    imagenet,
     self_supervised,
 )
 from components.feature_extractor.base import EXTRACTORS
@@ -18,7 +18,7 @@ __all__ = [
     "classifier",
     "factory",
     "identity",
-    "inception_v3",
+    "imagenet",
     "make",
     "self_supervised",
 ]

@@ -30,8 +30,9 @@ class FeatureExtractorConfig(Config):
 
     kind: Annotated[str, AfterValidator(_known)] = Field(
         DEFAULT_KINDS[3],
-        description="classifier, self_supervised, inception_v3, identity, or module:function that "
-        "returns a Keras model; default: classifier for images, identity for vectors",
+        description="classifier, self_supervised, inception_v3, efficientnet_lite0, identity, or "
+        "module:function that returns a Keras model; default: classifier for images, identity for "
+        "vectors",
     )
     images: int = Field(
         240_000,

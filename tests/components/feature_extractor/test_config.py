@@ -10,6 +10,7 @@ SECTIONS = {
     "classifier": {"images": 3, "feature_dim": 8, "min_skill": 0.1, "seed": 2},
     "self_supervised": {"batch_size": 64, "learning_rate": 0.01},
     "inception_v3": {"weights": "inception.weights.h5"},
+    "efficientnet_lite0": {},
     "identity": {},
     "their_features:make": {"seed": 5},
 }

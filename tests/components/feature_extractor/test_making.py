@@ -155,7 +155,9 @@ def test_codes_keep_the_microseconds_and_the_missing_values(kind, own_module, tm
     assert known.get("categories") == ({"kind": ["a", "b", "c"]} if kind == "identity" else None)
 
 
-@pytest.mark.parametrize("kind", ["classifier", "self_supervised", "inception_v3"])
+@pytest.mark.parametrize(
+    "kind", ["classifier", "self_supervised", "inception_v3", "efficientnet_lite0"]
+)
 def test_vectors_are_refused_by_kinds_for_images(kind, tmp_path):
     splits = dict.fromkeys(("train", "eval"), Split(np.zeros((4, 3), np.float32), None))
 

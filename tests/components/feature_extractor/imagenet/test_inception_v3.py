@@ -11,13 +11,14 @@ from PIL import Image
 
 from components import features
 from components.data.examples import Split
-from components.feature_extractor import inception_v3, making
+from components.feature_extractor import making
 from components.feature_extractor.config import FeatureExtractorConfig
+from components.feature_extractor.imagenet import inception_v3
 
 DOWNLOAD = """
 import numpy as np
 from components.data.examples import Split
-from components.feature_extractor import inception_v3
+from components.feature_extractor.imagenet import inception_v3
 from components.feature_extractor.config import FeatureExtractorConfig
 train = Split(np.zeros((1, 8, 8, 3), np.uint8), None)
 try:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from components.data import examples
 from components.feature_extractor import base
 from components.feature_extractor.config import IMAGENET, FeatureExtractorConfig
+from components.feature_extractor.imagenet import photographs
 
 _SIZE = 299
 
@@ -29,20 +30,13 @@ def build(splits: base.Splits, config: FeatureExtractorConfig, data_name: str) -
       FileNotFoundError: if the weights file does not exist.
       ValueError: if the weights cannot be downloaded, or belong to another network.
     """
-    layers = keras.layers
-    image_shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
     inception = _inception(config.weights)
     trunk = keras.Model(
         inception.input,
         {"features": inception.get_layer("avg_pool").output, "probabilities": inception.output},
     )
-    images = base.inputs(image_shape)
-    # Scaled first, because resizing keeps the dtype and would round uint8.
-    hidden = layers.Rescaling(base.SCALE, base.OFFSET)(images)
-    if image_shape[-1] == 1:
-        hidden = layers.Concatenate()([hidden] * 3)
-    hidden = layers.Resizing(_SIZE, _SIZE, interpolation="bilinear", antialias=True)(hidden)
-    model = keras.Model(images, trunk(hidden))
+    image_shape = splits[examples.TRAIN_SPLIT].data.shape[1:]
+    model = photographs.model(trunk, image_shape, _SIZE, base.SCALE, base.OFFSET)
     source = os.path.basename(config.weights)
     weights = "Keras's ImageNet weights" if source == IMAGENET else f"weights of {source}"
     return base.Built(

@@ -1,0 +1,1 @@
+"""Published networks with their weights, for measuring and for training against."""
