@@ -64,7 +64,8 @@ def evaluate(
     """
     maker = Subjects(candidate, real, train, extractor, config, columns)
     others = {**({} if best is None else {"best": best}), **(references or {})}
-    known = shelf.load(maker.key(shelf)) if shelf else None
+    key = maker.key(shelf.version) if shelf else ""
+    known = shelf.load(key) if shelf else None
     subjects = maker.of_generators(baseline, others, known.distances if known else None)
     comparisons = {name: _compare(name, subject) for name, subject in subjects.items()}
     scores = {name: _score(name, comparison) for name, comparison in comparisons.items()}
@@ -72,7 +73,7 @@ def evaluate(
     if known is None:
         known = _without_generator(maker, ours.reference)
         if shelf:
-            shelf.store(maker.key(shelf), known)
+            shelf.store(key, known)
     # What is only asked of conditional generators says nothing beside others.
     scores |= {
         name: {metric: score for metric, score in each.items() if metric in scores["model"]}

@@ -41,6 +41,11 @@ class Kept:
     distances: Mapping[str, np.ndarray]
 
 
+def key(*parts: object) -> str:
+    """16 hexadecimal digits of all that kept values depend on: values that JSON can hold."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
 @dataclasses.dataclass(frozen=True)
 class Shelf:
     """Where it is kept.
@@ -79,7 +84,7 @@ class Shelf:
             ) from error
 
     def store(self, key: str, kept: Kept) -> None:
-        """Keeps values under a key of `key`; where that is impossible, a warning says so."""
+        """Keeps values under a key; where that is impossible, a warning says so."""
         scores = {
             subject: {metric: score.to_json() for metric, score in of_subject.items()}
             for subject, of_subject in kept.scores.items()
@@ -94,11 +99,6 @@ class Shelf:
             # The evaluation is complete without.
             reason = " ".join(str(error).split())
             _log.warning("%s: not kept, the next evaluation computes it again: %s", path, reason)
-
-    def key(self, *parts: object) -> str:
-        """Of all that kept values depend on: values that JSON can hold, and the version."""
-        content = json.dumps([self.version, *parts], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def _path(self, key: str) -> str:
         return os.path.join(self.folder, f"{key}.npz")

@@ -123,12 +123,17 @@ class Subjects:
         subjects["halves"] = Subject(real[other], self._reference(real[one]), real[other])
         return subjects
 
-    def key(self, shelf: kept.Shelf) -> str:
-        """Of all that `without_generator` and the distances of real data depend on."""
+    def key(self, version: str) -> str:
+        """Of all that `without_generator` and the distances of real data depend on.
+
+        Args:
+          version: of the code.
+        """
         samples = [sample for sample in (self._real, self._train) if sample is not None]
         arrays = [(s.data, s.features.labels, s.targets) for s in samples]
         config = self._config.model_dump(exclude={"gate", "batch_size", "page_neighbours"})
-        return shelf.key(
+        return kept.key(
+            version,
             protocol.versions(),
             self._extractor.id,
             [features.data_id(a) for of_sample in arrays for a in of_sample if a is not None],

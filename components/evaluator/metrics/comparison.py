@@ -1,13 +1,13 @@
 """Fakes beside real images, with what several metrics share, made once."""
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
 
 from components.evaluator.metrics import uncertainty
+from components.evaluator.metrics.once import once
 from components.evaluator.metrics.reference import Reference, Sample
 from components.evaluator.metrics.tables import columns, utility
 from components.evaluator.neighbourhoods import neighbours
@@ -68,7 +68,7 @@ class Comparison:
         self.real_groups = reference.groups(self.groups)
         self.fake_groups = uncertainty.assign(len(fake), self.groups, self.settings.seed)
 
-    @functools.cached_property
+    @once
     def manifolds(self) -> Manifolds:
         """Who lies in whose neighbourhood."""
         return manifolds(
@@ -79,7 +79,7 @@ class Comparison:
             self._others,
         )
 
-    @functools.cached_property
+    @once
     def _others(self) -> tuple[Others, Others]:
         """The nearest others of real ones and of fakes, for `manifolds` without groups too."""
         most = max(self.settings.neighbours, self.settings.density_neighbours)
@@ -95,7 +95,7 @@ class Comparison:
             raise ValueError("the generator is not conditional")
         return self.asked
 
-    @functools.cached_property
+    @once
     def large_classes(self) -> np.ndarray:
         """The labels of which there are 20 real ones and 20 asked for, int64."""
         labels = self.real.features.labels
@@ -106,7 +106,7 @@ class Comparison:
         fewest = np.minimum(*(np.bincount(x, minlength=length) for x in (labels, asked)))
         return np.flatnonzero(fewest >= _FEWEST_OF_A_CLASS)
 
-    @functools.cached_property
+    @once
     def spacings(self) -> tuple[np.ndarray, np.ndarray]:
         """Distances of real ones and of fakes to the nearest other of their own, as many of each.
 
@@ -123,7 +123,7 @@ class Comparison:
 
         return among_as_many(self.real), among_as_many(self.fake)
 
-    @functools.cached_property
+    @once
     def manifolds_left_out(self) -> LeftOut:
         """The means of `manifolds` without each group, with neighbourhoods made anew."""
         return without_each_group(
@@ -136,12 +136,12 @@ class Comparison:
             self._others,
         )
 
-    @functools.cached_property
+    @once
     def searched(self) -> np.ndarray:
         """The fakes whose nearest training examples are looked for, rows, int64."""
         return self.reference.searched(self.fake)
 
-    @functools.cached_property
+    @once
     def nearest_train(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the train split and distances, [searched, 3] each, of fakes' nearest ones."""
         return self.reference.nearest_train(self.fake[self.searched], 3)
@@ -162,7 +162,7 @@ class Comparison:
         )
         return np.stack([measure(self.real.data, self.fake.data), *left_out])
 
-    @functools.cached_property
+    @once
     def column_distances(self) -> np.ndarray:
         """Of the columns of all rows, and then of all rows without each group, [1 + groups, d]."""
         # The same for all, or a column that varies within one group only has no unit without it.
@@ -171,7 +171,7 @@ class Comparison:
             lambda real, fake: columns.distances(real, fake, units, discrete)
         )
 
-    @functools.cached_property
+    @once
     def utility(self) -> utility.Worth | None:
         """What classifiers learn from the fakes and from the train split; None for nothing."""
         train = self.reference.train

@@ -1,13 +1,13 @@
 """Samples, and the real ones that fakes are compared with."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from components.data.columns import Column
 from components.evaluator.metrics import uncertainty
+from components.evaluator.metrics.once import once
 from components.evaluator.metrics.settings import MetricSettings
 from components.evaluator.metrics.tables import columns
 from components.evaluator.neighbourhoods import neighbours
@@ -123,21 +123,21 @@ class Reference:
             self.real.features.features, self.groups(groups)
         )
 
-    @functools.cached_property
+    @once
     def units(self) -> np.ndarray:
         """What distances of columns are measured in, [d]: deviations; days, of a constant date."""
         found = columns.deviations(self.real.data)
         days = [column.type == "datetime" for column in self.columns]
         return np.where(np.array(days) & (found == 1), _DAY, found)
 
-    @functools.cached_property
+    @once
     def to_train(self) -> np.ndarray:
         """The distances of real ones to the nearest one of the train split, [searched]."""
         if "to_train" in self._known_distances:
             return self._known_distances["to_train"]
         return self.nearest_train(self.real[self.searched(self.real)], 1)[1][:, 0]
 
-    @functools.cached_property
+    @once
     def train_spacing(self) -> np.ndarray:
         """The distances of up to 1000 of the train split to their nearest others in it."""
         if "train_spacing" in self._known_distances:
@@ -181,7 +181,7 @@ class Reference:
             raise ValueError("the train split is unknown")
         return self.train
 
-    @functools.cached_property
+    @once
     def _train_images(self) -> TrainImages | None:
         data = self._known_train.data
         return TrainImages(data) if data.ndim == 4 else None

@@ -280,4 +280,5 @@ def _share_beside(fake: np.ndarray, real: np.ndarray, groups: np.ndarray) -> Sco
         "real": float(np.mean(real)),
         "excess_p": float(stats.fisher_exact(table, alternative="greater")[1]),
     }
-    return uncertainty.mean(fake, groups, details)
+    # Of these samples, which may be fewer than all.
+    return uncertainty.with_exact_ends(uncertainty.mean(fake, groups, details), len(fake))

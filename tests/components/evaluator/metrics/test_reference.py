@@ -32,6 +32,10 @@ def test_of_many_images_some_are_searched_as_many_of_each_group(images, monkeypa
 
     assert np.bincount(found.fake_groups[found.searched]).tolist() == [3] * 20
     assert len(found.nearest_train[0]) == len(reference.to_train) == 60
+    # Clopper and Pearson, of those that were searched.
+    noise = np.random.default_rng(0).integers(0, 256, (300, *images.shape[1:]), np.uint8)
+    other = scores.copies(Comparison(reference, sample(noise)))
+    assert (other.value, other.high) == (0, pytest.approx(1 - 0.025 ** (1 / 60)))
     copies = found.searched >= 150
     np.testing.assert_allclose(found.nearest_train[1][copies, 0], 0, atol=1e-3)
     assert scores.copies(found).value >= copies.mean()
