@@ -12,12 +12,17 @@ from components.trainer.networks.base import GENERATORS
 from components.trainer.networks.copying import default_policy
 
 # What a function may do without; anything else is passed only if the recipe asks for it.
-_OPTIONAL = frozenset(
-    {
-        *("latent_dim", "data_shape", "num_classes", "conditioning", "width"),
-        *("self_attention", "spectral_norm", "seed", "dtype"),
-    }
-)
+_OPTIONAL = {
+    "latent_dim",
+    "data_shape",
+    "num_classes",
+    "conditioning",
+    "width",
+    "self_attention",
+    "spectral_norm",
+    "seed",
+    "dtype",
+}
 
 
 @dataclasses.dataclass(frozen=True)
