@@ -102,7 +102,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         worker.end()
     # The first round builds, traces and warms up.
     spread = {row: [float(v) for v in np.quantile(ms[1:], [0.5, 0, 1])] for row, ms in rows.items()}
-    return {"machine": _machine(), "peak": peak, "ms": spread}
+    return {"machine": machine(), "peak": peak, "ms": spread}
 
 
 def show(results: dict) -> None:
@@ -159,7 +159,8 @@ def _torch(folder: str) -> str:
     return python
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The processor, its cores and bfloat16 instructions, and the system."""
     found = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")

@@ -35,7 +35,7 @@ from components.trainer.gan.penalties import PENALTIES, Penalty
 from components.trainer.gan.schedules import Schedule
 from components.trainer.gan.step import Augment, Player, Step, WeightedPenalty
 from components.trainer.networks import DISCRIMINATORS, GENERATORS
-from components.trainer.networks.base import BATCH_NORM
+from components.trainer.networks.base import BATCH_NORM, CONCATENATION
 from components.trainer.workers import Workers
 
 
@@ -218,7 +218,9 @@ def make_networks(
     common: dict[str, Any] = {"dtype": config.settled().precision}
     if conditioning:
         common["num_classes"] = conditioning.num_classes or source.num_classes
-    generator = networks.resolve(named.generator, GENERATORS)(
+    make_generator = networks.resolve(named.generator, GENERATORS)
+    usual = getattr(make_generator, "conditionings", (CONCATENATION,))[0]
+    generator = make_generator(
         config.latent_dim + sum(groups),
         source.data_shape,
         seed=config.seed,
@@ -226,7 +228,7 @@ def make_networks(
         **({"groups": groups} if groups else {}),
         **({"given": _given(encoding)} if encoding and _asks_for_columns(conditioning) else {}),
         **common,
-        **({"conditioning": conditioning.generator} if conditioning else {}),
+        **({"conditioning": conditioning.generator or usual} if conditioning else {}),
     )
     make_discriminator = networks.resolve(named.discriminator, DISCRIMINATORS)
     per_example = any(PENALTIES.get(penalty.name).per_example for penalty in config.penalties)

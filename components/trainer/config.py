@@ -35,8 +35,10 @@ class ConditioningConfig(Config):
         "categorical and boolean columns",
     )
 
-    generator: Literal["concatenation", "normalization"] = Field(
-        "concatenation", description="how the generator is conditioned on the class"
+    generator: Literal["concatenation", "normalization"] | None = Field(
+        None,
+        description="how the generator is conditioned on the class; default: normalization where "
+        "the network has it, else concatenation",
     )
     discriminator: Literal["projection", "auxiliary"] = Field(
         "projection",

@@ -54,6 +54,13 @@ _COLUMNS = click.option(
     help="Columns of a table, whose types are recognised; by default all but ids, constants, free "
     "text and empty ones.",
 )
+_IMAGE_SHAPE = click.option(
+    "--image-shape",
+    metavar="H,W,C",
+    callback=_shape,
+    help="Shape of all images after resizing; inferred by default.",
+)
+_FIT = click.option("--fit", help="How to resize images: exact, crop, pad or stretch.")
 _SET = click.option(
     "--set",
     "overrides",
@@ -87,6 +94,12 @@ _ALL = click.option(
     help="Data format; inferred from file names by default: see `tfx-gan list`.",
 )
 @click.option("--labels", help="CSV file with the columns file and label, in DATA.")
+@click.option(
+    "--preset",
+    help="Preset of the training; by default the one that suits the data: see `tfx-gan list`.",
+)
+@_IMAGE_SHAPE
+@_FIT
 @_COLUMNS
 @_SET
 @_ALL
@@ -111,13 +124,8 @@ def new(data: tuple[str, ...], out: str, **options: Any) -> None:  # noqa: ANN40
 @click.command(cls=Command)
 @click.argument("data")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="Schema to write.")
-@click.option(
-    "--image-shape",
-    metavar="H,W,C",
-    callback=_shape,
-    help="Shape of all images after resizing; inferred by default.",
-)
-@click.option("--fit", help="How to resize images: exact, crop, pad or stretch.")
+@_IMAGE_SHAPE
+@_FIT
 @click.option(
     "--format",
     "data_format",

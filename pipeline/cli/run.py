@@ -70,7 +70,7 @@ def run(recipe: str, overrides: tuple[str, ...], root: str, dry_run: bool, no_ca
     "default and meaning.",
 )
 def list_(prefix: str | None) -> None:
-    """List the names that a recipe can use."""
+    """List the names that a recipe, and `tfx-gan new --preset`, can use."""
     if prefix is not None:
         from pipeline import keys
 
@@ -90,6 +90,7 @@ def list_(prefix: str | None) -> None:
     from components.trainer.gan.penalties import PENALTIES
     from components.trainer.gan.schedules import SHAPES
     from components.trainer.networks import DISCRIMINATORS, GENERATORS
+    from pipeline.onboarding import PRESETS
 
     for registry in (
         READERS,
@@ -102,5 +103,6 @@ def list_(prefix: str | None) -> None:
         SHAPES,
         EXTRACTORS,
         METRICS,
+        PRESETS,
     ):
         click.echo(f"{registry.kind:16}{', '.join(registry.names())}")

@@ -34,9 +34,9 @@ def folder(tmp_path_factory):
     """Where the reader is: with a version of a generator, and the commands on the path."""
     folder = tmp_path_factory.mktemp("reader")
     version = folder / SERVING / "1795321108"
-    network = networks.GENERATORS.get("dcgan")(latent_dim=6, width=16, data_shape=(28, 28, 1))
-    network(tf.zeros([1, 6]))
-    export.save(export.ServingSignatures(network, 6), str(version))
+    network = networks.GENERATORS.get("dcgan")(6, (28, 28, 1), width=16, num_classes=10)
+    network([tf.zeros([1, 6]), tf.zeros([1], tf.int64)])
+    export.save(export.ServingSignatures(network, 6, np.full(10, 0.1)), str(version))
     conversion.export(Generator(version), "onnx", "serving_default", str(version / ONNX))
     command = folder / "bin" / "tfx-gan"
     command.parent.mkdir()
@@ -58,7 +58,7 @@ def free_port():
 
 @pytest.mark.parametrize("path", [SERVING, f"{SERVING}/1795321108/{ONNX}"])
 def test_from_python(folder, environment, path):
-    code = PYTHON.replace(SERVING, path) + "print(images.dtype, images.shape)\n"
+    code = PYTHON.replace(SERVING, path) + "print(images.dtype, images.shape, boots.shape)\n"
     assert path in code
 
     process = subprocess.run(
@@ -69,14 +69,16 @@ def test_from_python(folder, environment, path):
         text=True,
     )
 
-    assert process.stdout == "uint8 (3, 28, 28, 1)\n", process.stderr
+    assert process.stdout == "uint8 (3, 28, 28, 1) (3, 28, 28, 1)\n", process.stderr
 
 
 def test_without_this_package(folder):
     expression = re.search(r"`(tf\.saved_model.*?)` does", SECTION)[1]
-    images = eval(expression, {"tf": tf, "path": str(folder / SERVING / "1795321108")})
+    seeds, labels = tf.range(20, dtype=tf.int64), tf.constant([3, 9] * 10, tf.int64)
+    names = {"tf": tf, "path": str(folder / SERVING / "1795321108")}
+    images = eval(expression, {**names, "seeds": seeds, "labels": labels})
 
-    expected = Generator(folder / SERVING).sample(range(64))
+    expected = Generator(folder / SERVING).sample(range(20), labels=[3, 9] * 10)
     np.testing.assert_array_equal(images, expected)
 
 
@@ -111,10 +113,10 @@ def test_over_http(folder, environment):
     out, err = process.communicate(timeout=60)
 
     assert process.returncode == 0, err
-    expected = Generator(folder / SERVING).sample([0, 1, 2, 7])
+    expected = Generator(folder / SERVING).sample([0, 1, 7], labels=[9, 9, 9])
     (version,) = json.loads(out)["model_version_status"]
     assert (version["version"], version["state"]) == ("1795321108", "AVAILABLE")
-    found = json.loads((folder / "images.json").read_text())["predictions"]
-    np.testing.assert_array_equal(found, expected[:3])
+    found = json.loads((folder / "boots.json").read_text())["predictions"]
+    np.testing.assert_array_equal(found, expected[:2])
     with Image.open(folder / "7.png") as image:
-        np.testing.assert_array_equal(np.asarray(image)[..., np.newaxis], expected[3])
+        np.testing.assert_array_equal(np.asarray(image)[..., np.newaxis], expected[2])

@@ -22,7 +22,7 @@ def eagerly():
 
 def test_there_is_one_for_each_classic():
     names = {path.stem for path in RECIPES}
-    expected = {"dcgan", "wgan_gp", "sngan_hinge", "lsgan", "r3gan_small", "conditional_dcgan"}
+    expected = {"dcgan", "wgan_gp", "sngan_hinge", "lsgan", "r3gan_small"}
     assert names == expected | {"recipe"}
     loaded = [config.load(str(path)).name for path in RECIPES]
     assert len(set(loaded)) == len(loaded), "two recipes would share a pipeline"

@@ -16,6 +16,7 @@ DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")
 
 # Optional features of networks; see `Network.supports`.
 NORMALIZATION, SELF_ATTENTION, SPECTRAL_NORM = "normalization", "self_attention", "spectral_norm"
+CONCATENATION = "concatenation"
 BATCH_NORM = "batch_norm"
 _SWITCHES = (SELF_ATTENTION, SPECTRAL_NORM)
 
@@ -204,7 +205,7 @@ class Generator(Network):
     """
 
     registry = GENERATORS
-    conditionings = ("concatenation", NORMALIZATION)
+    conditionings: tuple[str, ...] = (CONCATENATION, NORMALIZATION)
 
     def __init__(
         self,

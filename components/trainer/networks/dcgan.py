@@ -32,6 +32,8 @@ class DCGANGenerator(base.Generator):
 
     kind = "dcgan"
     supports = frozenset({base.NORMALIZATION, base.SELF_ATTENTION})
+    # Concatenated to the latents, labels can drown them: see docs/training.md, Classes.
+    conditionings = (base.NORMALIZATION, base.CONCATENATION)
     images_only = True
     initializer = base.Network.normal
 

@@ -23,6 +23,8 @@ class ResNetGenerator(base.Generator):
 
     kind = "resnet"
     supports = frozenset({base.NORMALIZATION, base.SELF_ATTENTION})
+    # Concatenated to the latents, labels can drown them: see docs/training.md, Classes.
+    conditionings = (base.NORMALIZATION, base.CONCATENATION)
     images_only = True
 
     def make_layers(self) -> list[keras.layers.Layer]:
