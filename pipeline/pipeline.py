@@ -52,7 +52,9 @@ def data_stages(config: DataConfig, sample: int = 0) -> tuple[BaseComponent, ...
       config: the recipe's section `data`.
       sample: how many of the records are read, spread over all; 0, as in every run, for all.
     """
-    find_data = FindData(config=config.model_dump_json(by_alias=True, exclude={"schema_path"}))
+    find_data = FindData(
+        config=config.model_dump_json(by_alias=True, exclude={"schema_path", "mirror"})
+    )
     found = {name: output_value(find_data, name) for name in find_data.outputs}
     example_gen = ImageExampleGen(
         config=config.for_reading(),
@@ -154,6 +156,7 @@ def create_pipeline(
         checkpoint_dir=os.path.join(state, "checkpoints"),
         code_version=trainer_version(recipe.trainer),
         extractor=extractor.outputs["extractor"],
+        **({"mirror": 1} if recipe.data.mirror else {}),
     )
     model = trainer.outputs["model"]
     converters: list[BaseComponent] = []

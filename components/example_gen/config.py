@@ -19,7 +19,7 @@ from components.example_gen.formats.registry import AUTO, READERS
 
 _Pixels = Annotated[int, Field(ge=4, le=1024)]
 _Path = Annotated[str, Field(min_length=1)]
-_OF_IMAGES = ("fit", "filter", "background", "max_pixels", "bits")
+_OF_IMAGES = ("fit", "filter", "background", "max_pixels", "bits", "mirror")
 
 
 class Features(Config):
@@ -73,6 +73,11 @@ class DataConfig(Config):
         le=16,
         description="bits in use of images whose values have more than 8; default: 16, refused if "
         "no image needs more than 14",
+    )
+    mirror: bool = Field(
+        False,
+        description="train on each image and its mirror image with equal probability, where "
+        "left and right are interchangeable",
     )
     arrays: Literal["image", "stack"] | None = Field(
         None,
@@ -217,7 +222,9 @@ class DataConfig(Config):
 
     def for_reading(self) -> str:
         """JSON of everything the examples depend on except the location of the data."""
-        return self.model_dump_json(exclude={"path", "splits", "schema_path"}, by_alias=True)
+        return self.model_dump_json(
+            exclude={"path", "splits", "schema_path", "mirror"}, by_alias=True
+        )
 
     @classmethod
     def from_reading(cls, text: str) -> "DataConfig":

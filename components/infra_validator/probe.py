@@ -197,6 +197,11 @@ def _check_others(
             "interpolate", seeds=seeds, end_seeds=seeds[::-1].copy(), positions=zeros, **labels
         ),
     }
+    if "sample_mixed" in model.signatures:
+        others = labels["labels"][::-1].copy()
+        found["sample_mixed"] = model(
+            "sample_mixed", seeds=seeds, other_labels=others, shares=zeros, **labels
+        )
     if "sample_png" in model.signatures:
         encoded = model("sample_png", seeds=seeds, **labels)
         channels = samples.shape[-1]

@@ -57,7 +57,7 @@ class Model:
 
 
 def _contract(
-    kind: str, table: Sequence[Mapping[str, Any]], *, conditional: bool
+    kind: str, table: Sequence[Mapping[str, Any]], *, conditional: bool, mixes: bool
 ) -> dict[str, tuple[dict, dict]]:
     """The inputs and outputs of each signature: dtype and rank of a batch."""
     labels = {"labels": (tf.int64, 1)} if conditional else {}
@@ -74,6 +74,9 @@ def _contract(
     }
     if conditional:
         found["draw_labels"] = (seeds, {"labels": (tf.int64, 1)})
+    if mixes:
+        others = {"other_labels": (tf.int64, 1), "shares": (tf.float32, 1)}
+        found["sample_mixed"] = ({**seeds, **labels, **others}, data)
     if kind == "vectors":
         found["columns"] = ({}, {"names": (tf.string, 1)})
     if table:
@@ -96,7 +99,9 @@ def check_types(model: Model, kind: str, *, conditional: bool) -> None:
       kind: of its data, "images" or "vectors".
       conditional: whether it has labels.
     """
-    for name, expected in _contract(kind, model.table, conditional=conditional).items():
+    mixes = "sample_mixed" in model.signatures
+    contract = _contract(kind, model.table, conditional=conditional, mixes=mixes)
+    for name, expected in contract.items():
         if name not in model.signatures:
             raise ValueError(f"no signature {name!r}, only {', '.join(sorted(model.signatures))}")
         signature = model.signatures[name]

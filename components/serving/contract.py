@@ -12,7 +12,14 @@ MAX_ROWS = 1024
 
 # What every value of an input has to be.
 FINITE, IN_UNIT_INTERVAL = "expected finite numbers", "expected numbers in [0, 1]"
-VALUES = {"latents": FINITE, "truncation": IN_UNIT_INTERVAL, "positions": IN_UNIT_INTERVAL}
+VALUES = {
+    "latents": FINITE,
+    "truncation": IN_UNIT_INTERVAL,
+    "positions": IN_UNIT_INTERVAL,
+    "shares": IN_UNIT_INTERVAL,
+}
+# Inputs that are classes.
+LABELS = ("labels", "other_labels")
 
 # False for NaN.
 _IS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -170,11 +170,13 @@ def _inputs(generator: Generator, signature: str) -> dict[str, np.ndarray]:
         "end_seeds": seeds - _ROWS,
         "latents": numpy_draws.latents(seeds, generator.description["latent_dim"]),
         "positions": share,
+        "shares": share,
         "truncation": share,
     }
     if generator.conditional:
         served = np.flatnonzero(generator.description["class_shares"])
         known["labels"] = np.resize(served, _ROWS).astype(np.int64)
+        known["other_labels"] = np.roll(known["labels"], 1)
     return {name: known[name] for name in generator.inputs(signature)}
 
 
@@ -183,7 +185,14 @@ class _Onnx:
 
     suffix, most_apart, ranks = "onnx", 1e-3, (1, 3)
     # All that make numbers from numbers.
-    signatures = ("serving_default", "sample", "sample_truncated", "interpolate", "draw_labels")
+    signatures = (
+        "serving_default",
+        "sample",
+        "sample_truncated",
+        "interpolate",
+        "sample_mixed",
+        "draw_labels",
+    )
 
     def convert(self, generator: Generator, signature: str) -> bytes:
         import tf2onnx

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Whole numbers, or what NumPy makes such of.
 Numbers = Sequence[int] | np.ndarray
+# One for all rows, or one each.
+Floats = float | Sequence[float] | np.ndarray
 
 # Of vectors, to the names of their columns, and to all about them.
 _COLUMNS, _TABLE = "columns", "table"
@@ -100,10 +102,7 @@ class Generator:
         return cls(path)
 
     def sample(
-        self,
-        seeds: Numbers,
-        labels: Numbers | None = None,
-        truncation: float | Sequence[float] | np.ndarray | None = None,
+        self, seeds: Numbers, labels: Numbers | None = None, truncation: Floats | None = None
     ) -> np.ndarray:
         """Images uint8 [n, height, width, channels], or codes of rows [n, columns].
 
@@ -125,10 +124,7 @@ class Generator:
         return self._sampled("sample_truncated", inputs, labels)
 
     def rows(
-        self,
-        seeds: Numbers,
-        labels: Numbers | None = None,
-        truncation: float | Sequence[float] | np.ndarray | None = None,
+        self, seeds: Numbers, labels: Numbers | None = None, truncation: Floats | None = None
     ) -> dict[str, np.ndarray]:
         """The rows of `sample` as columns of the data's own types, by name: see `rows.values`.
 
@@ -146,11 +142,7 @@ class Generator:
         return rows.values(self.sample(seeds, labels, truncation), table)
 
     def interpolate(
-        self,
-        seeds: Numbers,
-        end_seeds: Numbers,
-        positions: float | Sequence[float] | np.ndarray,
-        labels: Numbers | None = None,
+        self, seeds: Numbers, end_seeds: Numbers, positions: Floats, labels: Numbers | None = None
     ) -> np.ndarray:
         """As `sample`, of latents on the great circle between those of two seeds.
 
@@ -168,6 +160,27 @@ class Generator:
         }
         inputs["positions"] = contract.floats("positions", positions, len(inputs["seeds"]))
         return self._sampled("interpolate", inputs, labels)
+
+    def mix(
+        self, seeds: Numbers, labels: Numbers, other_labels: Numbers, shares: Floats
+    ) -> np.ndarray:
+        """As `sample`, of what is between two classes.
+
+        Args:
+          seeds: whole numbers [n] in [-2⁶³, 2⁶³).
+          labels, other_labels: classes [n].
+          shares: of the other classes, one number or [n], in [0, 1]; 0 is the sample of `labels`.
+
+        Raises:
+          ValueError: as `sample`, and for a generator that cannot mix classes: one of your own
+            network, or one whose labels ask for values of columns.
+        """
+        inputs = {
+            "seeds": contract.whole("seeds", seeds),
+            "other_labels": contract.whole("other_labels", other_labels),
+        }
+        inputs["shares"] = contract.floats("shares", shares, len(inputs["seeds"]))
+        return self._sampled("sample_mixed", inputs, labels)
 
     def draw_labels(self, seeds: Numbers) -> np.ndarray:
         """The classes int64 [n] that `sample` takes for at most `max_rows` seeds.

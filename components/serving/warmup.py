@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from components.serving.contract import LABELS
+
 # Where TensorFlow Serving looks for them.
 FILE = "assets.extra/tf_serving_warmup_requests"
 
@@ -62,7 +64,7 @@ def _request(signature: str, inputs: Mapping[str, np.ndarray]) -> predict_pb2.Pr
 
 def _values(spec: tf.TensorSpec, rows: int, label: int | None) -> np.ndarray:
     shape = (rows, *spec.shape[1:])
-    if spec.name == "labels":
+    if spec.name in LABELS:
         return np.full(shape, label, np.int64)
     if spec.dtype.is_integer:
         return np.arange(rows, dtype=np.int64)

@@ -20,7 +20,7 @@ from components.trainer import devices, training
 from components.trainer.callbacks import quality
 from components.trainer.callbacks.checkpoints import FREE_OPTIONS
 from components.trainer.config import TrainerConfig
-from components.trainer.data import conditions
+from components.trainer.data import conditions, sources
 from components.trainer.data.encoding import Encoding
 from components.trainer.workers import Workers
 
@@ -42,6 +42,7 @@ def GANTrainer(
     checkpoint_dir: Parameter[str],
     code_version: Parameter[str],
     extractor: InputArtifact[Model] = None,
+    mirror: Parameter[int] = 0,
 ) -> None:
     """Trains the GAN on the train split, and exports it with the log of the run.
 
@@ -58,6 +59,8 @@ def GANTrainer(
         and data resumes from it, whatever its artifacts' URIs. Several workers share it.
       code_version: from `trainer_version`.
       extractor: features for the metrics measured during training; default: pixels.
+      mirror: 1 if each image is its mirror image half of the time (the key `data.mirror`), else 0;
+        TFX compiles a bool into a number, which Kubeflow would not take for one.
     """
     settings = TrainerConfig.model_validate_json(config).settled()
     # Before TensorFlow is used for anything, or a cluster could not be joined any more.
@@ -81,12 +84,12 @@ def GANTrainer(
         split = dataclasses.replace(split, class_names=encoding.condition_names)
 
     loaded = Extractor(extractor.uri) if extractor else None
-    key = _key(settings, spec, code_version, split, loaded.id if loaded else "")
+    key = _key(settings, spec, code_version, split, loaded.id if loaded else "", bool(mirror))
     folder = os.path.join(checkpoint_dir, key)
     with workers.watched():
         trainer = training.GANTrainer.from_config(
             settings,
-            dataset,
+            sources.open_source(dataset, mirror=bool(mirror)),
             strategy=strategy,
             extract=quality.extract_with(loaded) if loaded else None,
             encoding=encoding,
@@ -102,7 +105,12 @@ def GANTrainer(
 
 
 def _key(
-    settings: TrainerConfig, spec: DataSpec, code_version: str, split: Split, extractor_id: str
+    settings: TrainerConfig,
+    spec: DataSpec,
+    code_version: str,
+    split: Split,
+    extractor_id: str,
+    mirror: bool,
 ) -> str:
     """Equal for trainings that may resume each other, wherever their artifacts lie.
 
@@ -115,6 +123,7 @@ def _key(
         data_id(split.data),
         "" if split.labels is None else data_id(split.labels),
         extractor_id,
+        *(["mirror"] if mirror else []),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -13,6 +13,7 @@ from components.common import files, saved_models
 from components.data import examples
 from components.serving import contract, draws, warmup
 from components.serving.contract import CONTRACT, MAX_ROWS
+from components.trainer import networks
 from components.trainer.data.encoding import Encoding
 from components.trainer.storage import HalfStored
 
@@ -61,6 +62,8 @@ class ServingSignatures(tf.Module):
         labels_are_values: bool = False,
     ) -> None:
         super().__init__()
+        # Of a user's own network only labels are known to be understood.
+        self._mixes = isinstance(generator, networks.Generator) and not labels_are_values
         self.generator = generator if weights == FULL else HalfStored(generator, weights)
         self._weights = weights
         self._labels_are_values = labels_are_values
@@ -109,6 +112,9 @@ class ServingSignatures(tf.Module):
             inputs[self.sample_png] = [seeds, *labels]
         if labels:
             inputs[self.draw_labels] = [seeds]
+        if labels and self._mixes:
+            others, shares = vector("other_labels", tf.int64), vector("shares", tf.float32)
+            inputs[self.sample_mixed] = [seeds, *labels, others, shares]
         if self._encoding:
             inputs[self.columns] = []
             inputs[self.sample_rows] = [seeds, *labels]
@@ -185,6 +191,26 @@ class ServingSignatures(tf.Module):
         between = draws.between(self._latents(seeds), self._latents(end_seeds), positions)
         return self._data(between, labels)
 
+    def sample_mixed(
+        self, seeds: tf.Tensor, labels: tf.Tensor, other_labels: tf.Tensor, shares: tf.Tensor
+    ) -> Tensors:
+        """As `sample`, with the classes' embeddings, or gammas and betas, mixed.
+
+        Category morphing of Miyato and Koyama (2018, arXiv:1802.05637, section 5.1).
+
+        Args:
+          seeds: int64 [n].
+          labels, other_labels: int64 [n].
+          shares: of the other classes, float32 [n] in [0, 1].
+        """
+        assert self._class_shares is not None  # A signature of conditional generators only.
+        seeds, labels, other_labels, shares = self._checked(
+            seeds=seeds, labels=labels, other_labels=other_labels, shares=shares
+        )
+        one, other = (tf.one_hot(each, len(self._class_shares)) for each in (labels, other_labels))
+        # Exactly one of the two at 0 and 1, and where both are the same.
+        return self._data(self._latents(seeds), one + shares[:, tf.newaxis] * (other - one))
+
     def draw_labels(self, seeds: tf.Tensor) -> Tensors:
         """`labels` int64 [n], as often as in the training data, independent of the latents."""
         assert self._class_shares is not None  # A signature of conditional generators only.
@@ -224,16 +250,15 @@ class ServingSignatures(tf.Module):
             if expected:
                 good = tf.reduce_all(_IS[expected](value))
                 checks.append(tf.debugging.Assert(good, [f"{name}: {expected}"]))
-        if "labels" in given:
-            checks.append(self._check_labels(given["labels"]))
+        checks += [self._check_labels(n, given[n]) for n in contract.LABELS if n in given]
         with tf.control_dependencies([check for check in checks if check is not None]):
             return [None if value is None else tf.identity(value) for value in inputs.values()]
 
-    def _check_labels(self, labels: tf.Tensor) -> tf.Operation | None:
+    def _check_labels(self, name: str, labels: tf.Tensor) -> tf.Operation | None:
         assert self._class_shares is not None  # Or there would be no labels.
         served = tf.constant(np.flatnonzero(self._class_shares), tf.int64)
         known = tf.reduce_any(labels[:, tf.newaxis] == served, axis=1)
-        words = f"labels: {contract.no_such_class(self._class_shares)}"
+        words = f"{name}: {contract.no_such_class(self._class_shares)}"
         unknown = tf.boolean_mask(labels, ~known)
         return tf.debugging.Assert(tf.reduce_all(known), [words, unknown])
 

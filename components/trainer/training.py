@@ -46,6 +46,7 @@ class GANTrainer:
       extract: features for the quality measured during training, from data as returned by `sample`;
         default: pixels.
       encoding: that made vectors of a table's rows; samples, and what is exported, are rows.
+      mirror: whether each image is its mirror image half of the time; see `sources.open_source`.
       callbacks: your own callbacks, called after those that measure, log and save.
       **options: the fields of `config.TrainingConfig`, e.g. loss="hinge", latent_dim=100,
         penalties=[{"name": "r1", "weight": 1.0}]. Optimizers may be Keras optimizer objects.
@@ -65,6 +66,7 @@ class GANTrainer:
         strategy: tf.distribute.Strategy | None = None,
         extract: quality.Extract | None = None,
         encoding: Encoding | None = None,
+        mirror: bool = False,
         callbacks: Sequence[Callback] = (),
         **options: Any,  # noqa: ANN401
     ) -> None:
@@ -78,14 +80,11 @@ class GANTrainer:
         self.workers = Workers(self.strategy)
         assembly.check_batch(self.strategy, self.options)
         self.generator, self.discriminator = generator, discriminator
-        self.source = sources.open_source(dataset)
+        self.source = sources.open_source(dataset, mirror=mirror)
         self.data_shape = tuple(self.source.data_shape)
         self.encoding = encoding
-        if encoding and self.data_shape != (encoding.width,):
-            raise ValueError(
-                f"encoding: makes vectors [{encoding.width}], "
-                f"but the data have shape {list(self.data_shape)}"
-            )
+        if encoding:
+            encoding.check_shape(self.data_shape)
         self._conditioning = self.options.conditioning
         self.num_classes = assembly.count_classes(self._conditioning, self.source)
         self.source.check_batch_size(self.options.batch_size)

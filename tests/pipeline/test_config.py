@@ -192,6 +192,10 @@ OF_IMAGES = {
         "trainer.augmentation={transforms: [color]}",
         r"trainer: augmentation: data have shape \[2\], expected images.*; leave it out$",
     ),
+    "mirror": (
+        "data.mirror=true",
+        "data: mirror: not used with columns, found True; leave it out$",
+    ),
     "extractor": (
         "feature_extractor.kind=self_supervised",
         r"feature_extractor: kind: self_supervised takes images, .*\[2\]; .*"

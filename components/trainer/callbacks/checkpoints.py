@@ -185,7 +185,11 @@ def configuration_of(trainer: GANTrainer) -> dict[str, Any]:
     return {
         "generator": networks.describe(trainer.generator),
         "discriminator": networks.describe(trainer.discriminator),
-        "data": {"shape": list(trainer.data_shape), "count": trainer.source.count},
+        "data": {
+            "shape": list(trainer.data_shape),
+            "count": trainer.source.count,
+            **({"mirror": True} if trainer.source.mirror else {}),
+        },
         "encoding": trainer.encoding and trainer.encoding.describe(),
         "images": trainer.total_images if trainer.parts.hyperparameters.open_ended else None,
         **trainer.options.model_dump(mode="json", exclude=FREE_OPTIONS),

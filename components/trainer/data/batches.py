@@ -9,12 +9,24 @@ from components.trainer.data.sources import Source
 
 # `sources` and `gan.rng` use other streams.
 _LATENTS_STREAM = 1
+_MIRROR_STREAM = 3
 
 
 def latents(seed: int, index: tf.Tensor | int, shape: tuple[int, ...]) -> tf.Tensor:
     """N(0, I) latents, float32 of `shape`; a function of (seed, index) on every device."""
     stream = tf.random.experimental.stateless_fold_in([seed, _LATENTS_STREAM], index)
     return tf.random.stateless_normal(shape, stream)
+
+
+def _mirrored(images: tf.Tensor, seed: int, step: tf.Tensor, size: int, own: slice) -> tf.Tensor:
+    """Images [n, h, w, c], the rows `own` of a batch of `size`, each mirrored with probability ½.
+
+    As StyleGAN2's authors' `mirror_augment` (NVlabs/stylegan2, training/training_loop.py): an epoch
+    has one of the two images, drawn anew in each.
+    """
+    stream = tf.random.experimental.stateless_fold_in([seed, _MIRROR_STREAM], step)
+    draws = tf.random.stateless_uniform((size, 1, 1, 1), stream)[own]
+    return tf.where(draws < 0.5, tf.reverse(images, axis=[2]), images)
 
 
 def step_batches(
@@ -40,7 +52,7 @@ def step_batches(
       batch_size: data per discriminator update, over all replicas.
       discriminator_steps: discriminator updates per step.
       latent_dim: size of one latent vector.
-      seed: of order and latents.
+      seed: of order, latents and mirroring.
       first_step: step of the first element.
       replicas: number of replicas that share a batch.
       replica_range: [first, last) of the replicas to make input for, in turn.
@@ -63,26 +75,26 @@ def step_batches(
     share = batch_size // replicas
     first, last = (index * share for index in replica_range)
     local = replica_range[1] - replica_range[0]
+    size = batch_size * discriminator_steps
+    rows = slice(first * discriminator_steps, last * discriminator_steps)
     # No replica axis for a single replica: unbatching it would copy every batch.
     split = (*((local,) if local > 1 else ()), share, discriminator_steps)
 
     def step_of(step: tf.Tensor, columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         shape = (batch_size, discriminator_steps, latent_dim)
         own = latents(seed, step, shape)[first:last]
+        real = columns["real"]
+        if source.mirror:
+            real = _mirrored(real, seed, step, size, rows)
         inputs = {
-            "real": tf.reshape(columns["real"], (*split, *source.data_shape)),
+            "real": tf.reshape(real, (*split, *source.data_shape)),
             "latents": tf.reshape(own, (*split, latent_dim)),
         }
         if with_labels:
             inputs["labels"] = tf.reshape(columns["labels"], split)
         return inputs
 
-    batches = source.batches(
-        batch_size * discriminator_steps,
-        first_step,
-        seed,
-        slice(first * discriminator_steps, last * discriminator_steps),
-    )
+    batches = source.batches(size, first_step, seed, rows)
     steps = batches.enumerate(start=first_step).map(step_of, num_parallel_calls=tf.data.AUTOTUNE)
     return (steps.unbatch() if local > 1 else steps).prefetch(2 * local)
 

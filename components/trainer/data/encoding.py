@@ -149,6 +149,14 @@ class Encoding:
         """The number of components of a vector."""
         return sum(each.quantiles is not None for each in self.encoded) + sum(self.groups)
 
+    def check_shape(self, data_shape: Sequence[int]) -> None:
+        """Raises ValueError if data of this shape are not vectors that it makes."""
+        if tuple(data_shape) != (self.width,):
+            raise ValueError(
+                f"encoding: makes vectors [{self.width}], "
+                f"but the data have shape {list(data_shape)}"
+            )
+
     def describe_columns(self) -> list[dict[str, Any]]:
         """Each column as a recipe names it, with the categories of its codes; JSON."""
         return [

@@ -30,6 +30,7 @@ class Source(abc.ABC):
       has_labels: whether each datum has a class.
       num_classes: the highest label + 1; 0 without labels, and for a tf.data.Dataset.
       class_shares: float64 [num_classes], the share of each class; None if num_classes is 0.
+      mirror: whether training sees each image and its mirror image with equal probability.
     """
 
     data_shape: tuple[int, ...]
@@ -38,6 +39,7 @@ class Source(abc.ABC):
     has_labels: bool
     num_classes: int = 0
     class_shares: np.ndarray | None = None
+    mirror: bool = False
 
     @abc.abstractmethod
     def take(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -133,7 +135,12 @@ class _StreamSource(Source):
         return columns
 
 
-def open_source(dataset: Any, data_shape: tuple[int, ...] | None = None) -> Source:  # noqa: ANN401
+def open_source(
+    dataset: Any,  # noqa: ANN401
+    data_shape: tuple[int, ...] | None = None,
+    *,
+    mirror: bool = False,
+) -> Source:
     """Opens and checks a dataset.
 
     Args:
@@ -148,11 +155,25 @@ def open_source(dataset: Any, data_shape: tuple[int, ...] | None = None) -> Sour
         - a Source, which is returned unchanged.
       data_shape: of one datum; default: inferred. Required for a tf.data.Dataset whose data have
         neither 1 axis (vectors) nor 3 (images).
+      mirror: whether training sees each image and its mirror image with equal probability; a Source
+        that does so already is left as it is.
 
     Raises:
       ValueError: for an empty dataset or path, floats that are not finite or not in [-1, 1], any
-        other dtype or an unexpected shape, and invalid labels.
+        other dtype or an unexpected shape, invalid labels, and mirror images of what is no image.
     """
+    source = _opened(dataset, data_shape)
+    if not mirror:
+        return source
+    if len(source.data_shape) != 3:
+        raise ValueError(
+            "mirror: true is for images [height, width, channels], but the data have shape "
+            f"{list(source.data_shape)}; leave it out"
+        )
+    return dataclasses.replace(source, mirror=True)
+
+
+def _opened(dataset: Any, data_shape: tuple[int, ...] | None) -> Source:  # noqa: ANN401
     if isinstance(dataset, Source):
         return dataset
     if isinstance(dataset, tf.data.Dataset):

@@ -163,8 +163,7 @@ class Network(keras.Model, abc.ABC):
             return inputs, None
         if not isinstance(inputs, list | tuple) or len(inputs) != 2:
             raise ValueError(f"{self.name} is class-conditional: call it with [inputs, labels]")
-        # When saving a model, Keras traces it again with all inputs as floats.
-        return inputs[0], tf.cast(inputs[1], tf.int32)
+        return inputs[0], layers.labels_of(inputs[1])
 
     def _check_options(self) -> None:
         if self.num_classes < 0:
@@ -190,7 +189,8 @@ class Network(keras.Model, abc.ABC):
 class Generator(Network):
     """Latents [n, latent_dim] to data [n, *data_shape] in [-1, 1].
 
-    With `num_classes`, call it with [latents, labels], labels int [n] in [0, num_classes).
+    With `num_classes`, call it with [latents, labels], labels int [n] in [0, num_classes), or class
+    weights float [n, num_classes], which mix what classes are conditioned by; not with `given`.
 
     Args:
       latent_dim: size of one latent vector, drawn from N(0, I).
@@ -222,9 +222,7 @@ class Generator(Network):
         self.row_output = layers.RowOutput(self.groups, self.given) if self.groups else None
         self.body = layers.Stack(self.make_layers(), dtype=self.dtype_policy)
         if self.num_classes and not self._normalises_by_class:
-            spread = keras.initializers.RandomNormal(
-                stddev=self.label_spread(), seed=self.next_seed()
-            )
+            spread = keras.initializers.RandomNormal(0.0, self.label_spread(), self.next_seed())
             self.embedding = keras.layers.Dense(
                 latent_dim - sum(self.groups),
                 use_bias=False,
@@ -249,7 +247,7 @@ class Generator(Network):
         if self.groups:
             latents, noise = tf.split(latents, [-1, sum(self.groups)], axis=-1)
         if labels is not None and not self._normalises_by_class:
-            embedded = self.embedding(tf.one_hot(labels, self.num_classes))
+            embedded = self.embedding(layers.class_weights(labels, self.num_classes))
             latents = tf.concat([tf.cast(latents, embedded.dtype), embedded], axis=-1)
         made = self.body(latents, labels=labels, training=training)
         return self.row_output(made, noise, labels) if self.row_output else made

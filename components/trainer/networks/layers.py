@@ -28,12 +28,24 @@ class Stack(keras.layers.Layer):
     def call(
         self, inputs: tf.Tensor, labels: tf.Tensor | None = None, training: bool = False
     ) -> tf.Tensor:
-        """The output of the last layer; labels int [n], or None."""
+        """The output of the last layer; labels int [n], class weights [n, classes], or None."""
         outputs = inputs
         for layer in self.stack:
             given = {"labels": labels} if getattr(layer, "takes_labels", False) else {}
             outputs = layer(outputs, training=training, **given)
         return outputs
+
+
+def labels_of(given: tf.Tensor) -> tf.Tensor:
+    """Labels int32 [n], or class weights [n, classes] as they are."""
+    # When saving a model, Keras traces it again with all inputs as floats.
+    return given if given.shape.rank == 2 else tf.cast(given, tf.int32)
+
+
+def class_weights(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """float32 [n, num_classes]: one-hot for labels int [n]; class weights as they are."""
+    weighted = labels.shape.rank == 2
+    return tf.cast(labels, tf.float32) if weighted else tf.one_hot(labels, num_classes)
 
 
 def packed(data: tf.Tensor, pac: int) -> tf.Tensor:
@@ -157,15 +169,18 @@ class ConditionalBatchNormalization(fused.BatchNormalization):
         return (self.num_classes, channels)
 
     def call(self, inputs: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:  # type: ignore[override]
-        """Normalises `inputs`, [n, channels] or [n, height, width, channels]; labels int [n]."""
+        """Normalises `inputs`, [n, channels] or [n, height, width, channels].
+
+        Labels are int [n], or class weights [n, num_classes], by which gammas and betas are mixed.
+        """
         channels = inputs.shape[-1]
         plain = self.normalise(inputs, tf.ones([channels]), tf.zeros([channels]), training)
         # A product, not a gather: its gradient is dense.
-        one_hot = tf.one_hot(labels, self.num_classes)
+        weights = class_weights(labels, self.num_classes)
         places = [1] * (inputs.shape.rank - 2)
 
         def of_class(parameter: keras.Variable) -> tf.Tensor:
-            rows = tf.matmul(one_hot, tf.convert_to_tensor(parameter))
+            rows = tf.matmul(weights, tf.convert_to_tensor(parameter))
             return tf.cast(tf.reshape(rows, [-1, *places, channels]), plain.dtype)
 
         return plain * of_class(self.gamma) + of_class(self.beta)

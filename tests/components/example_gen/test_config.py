@@ -68,6 +68,7 @@ COLUMNS = {"path": "data/weather", "columns": ["wind", "rain"]}
         ({"background": "black"}, "background: "),
         ({"max_pixels": 9}, "max_pixels: "),
         ({"bits": 12}, "bits: "),
+        ({"mirror": True}, "mirror: not used with columns, found True; leave it out"),
         ({"arrays": "image"}, "arrays: TableReader"),
         ({"encoding": "utf-9"}, "encoding: no encoding 'utf-9'"),
         ({"labels": "labels.csv"}, "labels: TableReader"),
@@ -86,6 +87,12 @@ def test_the_configuration_of_columns_comes_back():
     again = DataConfig.from_reading(config.for_reading())
     assert (again.spec, again.features) == (config.spec, config.features)
     assert again.spec.shape == (2,)
+
+
+def test_mirroring_reads_no_data_again():
+    plain, mirrored = (DataConfig.model_validate({**SECTION, "mirror": m}) for m in (False, True))
+    assert mirrored.mirror
+    assert mirrored.for_reading() == plain.for_reading()
 
 
 @pytest.mark.parametrize("splits", [{"train": "a*", "eval": "b*"}, {"everything": "*"}, None])

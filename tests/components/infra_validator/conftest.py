@@ -92,7 +92,7 @@ def unchecked(which):
 
 
 class AnyLabel(Planted):
-    def _check_labels(self, labels):
+    def _check_labels(self, name, labels):
         return None
 
 

@@ -148,7 +148,12 @@ def test_every_network_is_the_same_of_the_same_latents(
 
 @pytest.mark.parametrize(
     ("name", "signature"),
-    [("classes", "interpolate"), ("classes", "draw_labels"), ("rows", "sample_truncated")],
+    [
+        ("classes", "interpolate"),
+        ("classes", "sample_mixed"),
+        ("classes", "draw_labels"),
+        ("rows", "sample_truncated"),
+    ],
 )
 def test_other_signatures_too(saved, converted, name, signature):
     out, _ = converted(name, "onnx", signature)

@@ -28,6 +28,7 @@ def test_contract():
     assert TrainerConfig.model_validate_json(properties["config"]) == config
     assert json.loads(properties["data"])["image_shape"] == [28, 28, 1]
     assert properties["checkpoint_dir"] == "/somewhere"
+    assert not properties.get("mirror")
     assert len(properties["code_version"]) == 16
 
 

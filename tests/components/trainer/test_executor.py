@@ -57,7 +57,7 @@ def inputs(tmp_path, digits):
 def run(inputs, tmp_path):
     """Runs the executor; returns the folders of model and model_run."""
 
-    def do(config=CONFIG, attempt="1", data=DIGITS, inputs=inputs):
+    def do(config=CONFIG, attempt="1", data=DIGITS, inputs=inputs, **parameters):
         outputs = {
             "model": [standard_artifacts.Model()],
             "model_run": [standard_artifacts.ModelRun()],
@@ -69,6 +69,7 @@ def run(inputs, tmp_path):
             "data": data.model_dump_json(),
             "checkpoint_dir": str(tmp_path / "checkpoints"),
             "code_version": "1",
+            **parameters,
         }
         GANTrainer.EXECUTOR_SPEC.executor_class().Do(inputs, outputs, properties)
         (model,) = outputs["model"]
@@ -202,6 +203,7 @@ def test_a_training_is_known_by_its_content(run, tmp_path, digits):
     assert not _resumes(
         tmp_path, lambda: run(SHORT, "5", inputs=made("relabelled", digits[:100], label=1))
     )
+    assert not _resumes(tmp_path, lambda: run(SHORT, "6", mirror=1))
 
 
 def test_refuses_data_with_anomalies(run, inputs):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.infra_validator import probe
+from components.infra_validator.component import witness
 from components.serving import conversion, warmup
 from components.serving.contract import row_seeds
 from components.serving.generator import Generator
@@ -119,6 +121,52 @@ def test_a_class_without_examples_is_not_served(labelled):
     for label in (-1, 0, 2, 3, 6):
         with pytest.raises(ValueError, match=message):
             labelled.sample(range(3), [1, label, 1])
+
+
+@pytest.mark.parametrize("weights", ["float32", "float16"])
+def test_classes_are_mixed(make_trainer, digits, labels, tmp_path, weights):
+    few = labels != 4
+    trainer = make_trainer(
+        dataset=(digits[few], labels[few]),
+        generator={"num_classes": 10},
+        discriminator={"num_classes": 10},
+        conditioning={},
+        export_weights=weights,
+    )
+    trainer.export(str(tmp_path / "model"))
+    model = Generator(str(tmp_path / "model"))
+    seeds, one, other = np.arange(6), np.array([0, 1, 2, 3, 5, 6]), np.array([9, 8, 7, 6, 5, 0])
+
+    def mixed(shares):
+        return model.mix(seeds, one, other, shares)
+
+    np.testing.assert_array_equal(mixed(0), model.sample(seeds, one))
+    np.testing.assert_array_equal(mixed(1), model.sample(seeds, other))
+    differs = (mixed(0.5) != mixed(0)).any(axis=(1, 2, 3))
+    assert differs.tolist() == [True, True, True, True, False, True]
+    # Half of one class and half of the other is the same in either order.
+    swapped = model.mix(seeds, other, one, 0.5)
+    assert np.abs(swapped.astype(int) - mixed(0.5)).max() <= 1
+    for bad, message in (
+        ((seeds, one, [4] * 6, 0.5), r"other_labels: no such class.* \[4 4 4"),
+        ((seeds, [4] * 6, one, 0.5), r"sample_mixed: .*labels: no such class"),
+        ((seeds, one, other, 1.1), r"shares: .* in \[0, 1\]"),
+        ((seeds, one, other[:2], 0.5), "other_labels: as many rows as seeds needed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.mix(*bad)
+    requests = [inputs for name, inputs in warmup.read(model.path) if name == "sample_mixed"]
+    assert [len(model("sample_mixed", **each)["images"]) for each in requests] == [1, 8]
+    found = probe.probe(model.path, witness(model.path))
+    assert found["rows_per_second"] > 0
+
+
+def test_what_cannot_mix_classes_has_no_signature_for_it(labelled, make_trainer, tmp_path):
+    make_trainer().export(str(tmp_path / "model"))
+    for model in (labelled, Generator(str(tmp_path / "model"))):
+        assert "sample_mixed" not in model.signatures
+    with pytest.raises(ValueError, match="no signature 'sample_mixed', found: describe, draw_la"):
+        labelled.mix([1], [1], [4], 0.5)
 
 
 LATENTS, LABELS = np.ones([3, 8], np.float32), np.array([1, 4, 5])

@@ -79,6 +79,17 @@ def test_it_is_the_dag_that_runs_locally(spec, tasks):
     assert not any("lifecycle" in container for container in containers(spec).values())
 
 
+def test_mirror_images_concern_the_trainer_alone(tmp_path):
+    """All else is taken from the cache when the key is switched."""
+    (plain, *_), (mirrored, *_) = (
+        documents(tmp_path, [VOLUME, f"data.mirror={value}"]) for value in ("false", "true")
+    )
+    before, after = stages(plain), stages(mirrored)
+    assert [name for name in before if before[name] != after[name]] == ["GANTrainer"]
+    given = after["GANTrainer"]["inputs"]["parameters"]["mirror"]["runtimeValue"]["constant"]
+    assert given == 1
+
+
 def test_the_exit_handler_waits_for_all_stages_and_knows_the_run(spec, tasks):
     root = spec["root"]["dag"]["tasks"]
 

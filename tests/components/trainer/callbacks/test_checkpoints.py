@@ -89,6 +89,21 @@ def test_a_half_written_checkpoint_is_not_loaded(make_trainer, tmp_path):
     )
 
 
+def test_training_with_mirror_images_resumes_as_itself_alone(make_trainer, tmp_path):
+    whole = make_trainer(mirror=True)
+    whole.train(64)
+    make_trainer(mirror=True).train(32, str(tmp_path))
+    resumed = make_trainer(mirror=True)
+    resumed.train(64, str(tmp_path))
+    for ours, theirs in zip(
+        resumed.generator.get_weights(), whole.generator.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+    with pytest.raises(ValueError, match=r"data\.mirror: True there, nothing here"):
+        make_trainer().train(64, str(tmp_path))
+
+
 def test_a_damaged_checkpoint_is_passed_over(make_trainer, tmp_path, caplog):
     whole = make_trainer(checkpoint_every_images=32)
     whole.train(64, str(tmp_path))

@@ -230,6 +230,75 @@ def test_labels_are_left_out_where_nobody_asks():
     assert set(element) == {"real", "latents"}
 
 
+@pytest.fixture(scope="module")
+def numbered_images():
+    """uint8 [40, 2, 3, 1]: a datum's index at the left, 255 at the right."""
+    images = np.zeros((40, 2, 3, 1), np.uint8)
+    images[:, :, 0, 0] = np.arange(40)[:, np.newaxis]
+    images[:, :, 2] = 255
+    return images
+
+
+@pytest.mark.parametrize("kind", ["array", "floats", "stream"])
+def test_half_of_the_images_are_mirror_images(kind, numbered_images):
+    dataset = {
+        "array": numbered_images,
+        "floats": (numbered_images / 127.5 - 1).astype(np.float32),
+        "stream": tf.data.Dataset.from_tensor_slices(numbered_images),
+    }[kind]
+    options = {"batch_size": 20, "discriminator_steps": 2}
+    plain = np.stack([each["real"] for each in _steps(dataset, 100, **options)])
+    source = sources.open_source(dataset, mirror=True)
+    found = np.stack([each["real"] for each in _steps(source, 100, **options)])
+
+    mirrored = (found == plain[..., ::-1, :]).all(axis=(3, 4, 5))
+    assert (mirrored ^ (found == plain).all(axis=(3, 4, 5))).all()
+    # Of 4000 fair draws, 2000 with a standard deviation of 32; of a datum's 100, 50 with 5.
+    assert abs(mirrored.sum() - 2000) < 130
+    places = np.round(
+        np.where(plain < 1, plain * 127.5 + 127.5, 255) if kind == "floats" else plain
+    )
+    of_data = np.bincount(places[..., 0, 0, 0].ravel().astype(int), mirrored.ravel(), 40)
+    assert abs(of_data - 50).max() < 25
+    # Neither the place in a batch nor the step decides.
+    assert abs(mirrored.mean(axis=0) - 0.5).max() < 0.25
+    assert abs(mirrored.mean(axis=(1, 2)) - 0.5).max() < 0.4
+
+
+def test_mirroring_leaves_order_latents_and_labels_alone(numbered_images):
+    dataset = numbered_images, np.arange(40) % 3
+    options = {"batch_size": 20, "with_labels": True}
+    plain = _steps(dataset, 5, **options)
+    for one, other in zip(
+        plain, _steps(sources.open_source(dataset, mirror=True), 5, **options), strict=True
+    ):
+        np.testing.assert_array_equal(one["latents"], other["latents"])
+        np.testing.assert_array_equal(one["labels"], other["labels"])
+        as_sets = (np.sort(each["real"], axis=3) for each in (one, other))
+        np.testing.assert_array_equal(*as_sets)
+
+
+@pytest.mark.parametrize("first_step", [0, 7])
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_mirroring_depends_on_seed_and_step_alone(replicas, first_step, numbered_images):
+    source = sources.open_source(numbered_images, mirror=True)
+    options = {"batch_size": 8, "discriminator_steps": 2}
+    whole = _steps(source, first_step + 3, **options)[first_step:]
+    parts = _steps(
+        source,
+        3 * replicas,
+        first_step=first_step,
+        replicas=replicas,
+        replica_range=(0, replicas),
+        **options,
+    )
+    for step, element in enumerate(whole):
+        own = [part["real"] for part in parts[step * replicas : (step + 1) * replicas]]
+        np.testing.assert_array_equal(np.concatenate(own), element["real"])
+    (other,) = _steps(source, 1, seed=4, **options)
+    assert (other["real"][..., 0, 0] == 255).mean() != (whole[0]["real"][..., 0, 0] == 255).mean()
+
+
 IMAGES = np.zeros((30, 8, 6, 1), np.uint8)
 
 UNUSABLE = {

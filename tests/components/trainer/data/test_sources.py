@@ -82,6 +82,15 @@ def test_what_a_user_may_call_a_dataset(dataset, shape, expected):
     assert sources.open_source(source) is source
 
 
+def test_only_images_are_mirrored():
+    assert sources.open_source(sources.open_source(IMAGES, mirror=True)).mirror
+    assert not sources.open_source(IMAGES).mirror
+    with pytest.raises(
+        ValueError, match=r"mirror: true is for images .* shape \[5\]; leave it out"
+    ):
+        sources.open_source(np.zeros((9, 5), np.float32), mirror=True)
+
+
 def test_a_shape_tells_single_data_from_batches():
     matrices = tf.data.Dataset.from_tensor_slices(np.zeros((12, 4, 5), np.float32))
     single = sources.open_source(matrices, (4, 5))

@@ -148,6 +148,23 @@ def test_conditional_batch_normalization_has_parameters_of_each_class():
     )
 
 
+def test_conditional_batch_normalization_mixes_classes_by_weights():
+    layer = layers.ConditionalBatchNormalization(3)
+    inputs, weights = _random(6, 2, 2, 4), _random(6, 3, seed=3)
+    layer(inputs, labels=weights, training=True)
+    gamma, beta = _random(3, 4, seed=1), _random(3, 4, seed=2)
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+
+    rows = [(weights @ values)[:, None, None] for values in (gamma, beta)]
+    np.testing.assert_allclose(
+        layer(inputs, labels=weights, training=True),
+        _standardised(inputs) * rows[0] + rows[1],
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
 def _standardised(inputs):
     mean, variance = inputs.mean((0, 1, 2)), inputs.var((0, 1, 2))
     return (inputs - mean) / np.sqrt(variance + 1e-3)

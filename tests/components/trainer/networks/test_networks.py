@@ -113,6 +113,17 @@ def test_a_conditional_generator_shows_the_label(name, options):
     np.testing.assert_allclose(again[[1, 2]], images[[1, 2]], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("name", "options"), GENERATOR_OPTIONS)
+def test_a_generator_takes_weights_of_classes_for_labels(name, options):
+    generator = _moved(_generator(name, **options), [_latents(), LABELS])
+    expected = generator([_latents(), LABELS])
+
+    np.testing.assert_array_equal(generator([_latents(), tf.eye(3)]), expected)
+    mixed = generator([_latents(), (tf.eye(3) + tf.roll(tf.eye(3), 1, 0)) / 2])
+    assert np.isfinite(mixed).all()
+    assert not np.isclose(mixed, expected).all(axis=(1, 2, 3)).any()
+
+
 @pytest.mark.parametrize(("name", "options"), DISCRIMINATOR_OPTIONS[:-1])
 def test_projection_adds_the_inner_product_with_the_class(name, options):
     data = tf.random.stateless_normal([3, *SHAPE], [1, 1])
