@@ -9,9 +9,9 @@ import numpy as np
 # components of their odd and even parts, images.
 _SIDE = 16
 _ODD, _EVEN = 32, 8
-_MOST = 5000
+MOST = 5000
 # A class of fewer images is judged together with others.
-_LEAST = 100
+LEAST = 100
 # Of ridge regression, as a share of the features' mean square times the number of images.
 _PENALTY = 0.1
 _LARGEST_ACCURACY = 0.6
@@ -66,19 +66,19 @@ def mirror_accuracy(
     >>> mirror_accuracy(np.sort(noise, axis=2)).allowed  # dark at the left
     False
     """
-    if len(images) < _LEAST:
-        raise ValueError(f"images: {len(images)}, expected {_LEAST} or more to judge")
-    chosen = np.random.default_rng(seed).permutation(len(images))[:_MOST]
+    if len(images) < LEAST:
+        raise ValueError(f"images: {len(images)}, expected {LEAST} or more to judge")
+    chosen = np.random.default_rng(seed).permutation(len(images))[:MOST]
     features = _odd_features(_thumbnails(images[chosen]))
     rest = np.ones(len(chosen), bool)
     found = []
     if labels is not None:
         own = np.asarray(labels)[chosen]
         for label, count in zip(*np.unique(own, return_counts=True), strict=True):
-            if count >= _LEAST:
+            if count >= LEAST:
                 found.append(_judge(int(label), features[own == label]))
                 rest &= own != label
-    if not found or rest.sum() >= _LEAST:
+    if not found or rest.sum() >= LEAST:
         found.append(_judge(None, features[rest]))
     return max(found, key=lambda symmetry: symmetry.low)
 

@@ -12,7 +12,7 @@ from components.data.examples import TRAIN_SPLIT
 from components.data_validator import statistics
 from components.data_validator.checks import Statistics
 from components.example_gen.formats import registry
-from pipeline.onboarding import presets
+from pipeline.onboarding import mirroring, presets
 from pipeline.onboarding.suggestion import Suggestion
 from pipeline.runners.local import Inspection
 
@@ -65,6 +65,7 @@ def text(suggestion: Suggestion, inspected: Inspection, name: str, preset: str |
         by_row=suggestion.by_row,
         several_numbers=sum(not column.kind.discrete for column in data.columns or ()) > 1,
         fit=data.fit,
+        symmetry=mirroring.symmetry(suggestion),
         rejected=counts["rejected"],
         leaked=counts["leaked"],
         trainer=presets.section(facts, preset),

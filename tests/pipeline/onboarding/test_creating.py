@@ -546,3 +546,18 @@ def test_data_that_cannot_be_inspected_are_named_and_nothing_is_left(
     assert result.exit_code == code
     assert message.format(tmp=tmp_path) in result.stderr
     assert os.listdir(tmp_path) == ["a.jpg"]
+
+
+@pytest.mark.parametrize("lit", [False, True])
+def test_images_are_mirrored_where_left_and_right_are_alike(
+    tmp_path, monkeypatch, statistics_of, lit
+):
+    random = np.random.default_rng(0)
+    for number in range(120):
+        pixels = random.integers(0, 256, (8, 8), np.uint8)
+        Image.fromarray(np.sort(pixels, axis=1) if lit else pixels).save(tmp_path / f"{number}.png")
+    found = observed(images(120, (8, 8)), statistics_of)
+    recipe = new(tmp_path, tmp_path / "out", found, monkeypatch)
+    assert recipe["data"].get("mirror", False) == (not lit)
+    text = (tmp_path / "out" / "recipe.yaml").read_text()
+    assert ("# No mirror: images differ" in text) == lit
