@@ -81,6 +81,20 @@ class Recipe(Config):
             section.check_shape(info.data["data"].spec.shape)
         return section
 
+    @field_validator("feature_extractor")
+    @classmethod
+    def _features_are_not_those_trained_against(
+        cls, section: FeatureExtractorConfig, info: pydantic.ValidationInfo
+    ) -> FeatureExtractorConfig:
+        networks = info.data["trainer"].networks if "trainer" in info.data else None
+        if networks and networks.pretrained and networks.pretrained == section.pretrained:
+            raise ValueError(
+                f"kind: {section.kind} has the features that the generator is trained against by "
+                f"trainer.networks.discriminator: {networks.discriminator}, so it cannot judge it; "
+                "use inception_v3, self_supervised or, with labels, classifier"
+            )
+        return section
+
     def with_section(self, name: str, **values: object) -> "Recipe":
         """A copy with other values in the section `name`, which are not validated."""
         return self.model_copy(update={name: getattr(self, name).model_copy(update=values)})

@@ -62,9 +62,9 @@ def description(path: str) -> dict[str, Any]:
 
     `contract`, `data` ("images" or "vectors"), `shape` of one, `latent_dim`, `max_rows` of a call,
     `weights` (how they are stored), `versions` of libraries; `class_shares` and `class_names` by
-    label, `columns` of vectors and their `decimals`, `recipe` of the training, `conversions` for
-    other runtimes by file, and, of the push, `blessing`, `metrics` and `lineage`, where there are
-    any.
+    label, `columns` of vectors and their `decimals`, `pretrained` (the published weights that its
+    discriminator computed with), `recipe` of the training, `conversions` for other runtimes by
+    file, and, of the push, `blessing`, `metrics` and `lineage`, where there are any.
     """
     return _read_json(os.path.join(path, _DESCRIPTION_FOLDER, _DESCRIPTION_FILE))
 

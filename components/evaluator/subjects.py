@@ -52,7 +52,8 @@ class Subjects:
       columns: of rows; None for numbers called "column 0", …
 
     Raises:
-      ValueError: for a train split or an extractor of other categories than the real data's.
+      ValueError: for a train split or an extractor of other categories than the real data's; for a
+        candidate that was trained against the extractor's features.
     """
 
     def __init__(
@@ -65,8 +66,8 @@ class Subjects:
         columns: Sequence[Column] | None,
     ) -> None:
         _check_categories(real, train, extractor)
-        self._candidate = _opened(candidate)
         self._extractor, self._config, self._columns = extractor, config, columns
+        self._candidate = self._opened(candidate)
         self._classes_are_labels = bool(extractor.description.get("classes_are_labels"))
         self._count = config.num_fake or len(real)
         self._real = self._stored(examples.EVAL_SPLIT, real)
@@ -86,12 +87,13 @@ class Subjects:
           distances: of real data to the train split, as `Reference` has them, where they are known.
 
         Raises:
-          ValueError: for samples that the extractor does not take, naming the subject.
+          ValueError: for samples that the extractor does not take, naming the subject; for a
+            generator that was trained against the extractor's features.
         """
         sources = {"model": self._candidate}
         if baseline is not None:
-            sources["baseline"] = _opened(baseline)
-        sources |= {name: _opened(source) for name, source in references.items()}
+            sources["baseline"] = self._opened(baseline)
+        sources |= {name: self._opened(source) for name, source in references.items()}
         # What never learnt has no copies.
         without_train = self._reference(self._real)
         with_train = self._reference(self._real, self._train, distances)
@@ -169,6 +171,12 @@ class Subjects:
         if generator is None or self._real.data.ndim != 4:
             return None
         return protocol.interpolations(generator, *_INTERPOLATIONS, self._config.seed)
+
+    def _opened(self, source: Source) -> _Opened:
+        opened = _opened(source)
+        if isinstance(opened, protocol.Generator):
+            self._extractor.check_independent(opened.description.get("pretrained"), opened.path)
+        return opened
 
     def _serving(self, signature: str) -> protocol.Generator | None:
         """The candidate, if it has the signature."""

@@ -57,12 +57,15 @@ class Kind:
       options: the keys of the recipe's section that it supports, besides `kind`.
       takes_vectors: whether it supports vectors; all kinds support images.
       files: maps a FeatureExtractorConfig to further local files that the extractor depends on.
+      pretrained: the name of its published weights, if networks are trained with them too; see
+        `components.features.Extractor.check_independent`.
     """
 
     build: Callable[..., Built]
     options: frozenset[str] = frozenset()
     takes_vectors: bool = False
     files: Callable[..., list[Path]] = _no_files
+    pretrained: str | None = None
 
 
 EXTRACTORS: Registry[Kind] = Registry("extractor")

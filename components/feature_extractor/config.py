@@ -69,6 +69,11 @@ class FeatureExtractorConfig(Config):
         named = "weights" in find(self.kind).options and self.weights != IMAGENET
         return self.weights if named else None
 
+    @property
+    def pretrained(self) -> str | None:
+        """The kind's published weights, if networks are trained with them too."""
+        return find(self.kind).pretrained
+
     def check_shape(self, data_shape: Sequence[int]) -> None:
         """Raises ValueError, naming the kinds to use instead, if the kind does not fit the data."""
         if len(data_shape) != 3 and not find(self.kind).takes_vectors:

@@ -55,6 +55,7 @@ def make(
         "feature_dim": outputs["features"].shape[1],
         "num_classes": outputs["probabilities"].shape[1] if "probabilities" in outputs else None,
         "classes_are_labels": built.classes_are_labels,
+        **({"pretrained": kind.pretrained} if kind.pretrained else {}),
         **built.known,
     }
     content = json.dumps(known, indent=2) + "\n"

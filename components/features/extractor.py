@@ -4,7 +4,9 @@ An extractor is a folder:
 
   extractor.json          its description: `id`, `kind`, `name`, `feature_dim`, `num_classes` (null
                           if it has no classes), `classes_are_labels`, `categories` (of a table: by
-                          column, what its codes mean), and entries of its kind
+                          column, what its codes mean), `pretrained` (the name of the published
+                          weights, if a discriminator may have learnt with them too), and entries of
+                          its kind
   Format-Serving/         a SavedModel; its signature `serving_default` maps `images` uint8
                           [n, height, width, channels], or `vectors` [n, d], codes of
                           `components.data.columns`, float64 or float32, to `features` float32
@@ -158,6 +160,23 @@ class Extractor:
         """
         found = load(self.folder, split)
         return found and found[0]
+
+    def check_independent(self, pretrained: str | None, generator: str) -> None:
+        """Raises ValueError if a generator was trained against this extractor's own features.
+
+        It would have been shown how to please them, whatever else its data look like.
+
+        Args:
+          pretrained: the name of the published weights that its discriminator computed with; None
+            for none.
+          generator: what the error calls it.
+        """
+        if pretrained is not None and pretrained == self.description.get("pretrained"):
+            raise ValueError(
+                f"{generator} learns from a discriminator with the features of {pretrained}, so "
+                f"{self.folder}, which has the same, cannot judge it; use an extractor of another "
+                "kind, such as inception_v3 or self_supervised"
+            )
 
     def _checked(self, data: np.ndarray) -> np.ndarray:
         data = np.asarray(data)

@@ -18,6 +18,8 @@ import numpy as np
 
 from components.pretrained import torch_file
 
+# What records call these weights.
+NAME = "efficientnet_lite0"
 # Height and width of the images that it was trained on; it takes others too.
 SIZE = 224
 # What it takes is (image - MEAN) / STDDEV, of an image in 0 to 255.
@@ -50,6 +52,8 @@ _STAGES = (
 # The last stage at each of four resolutions, as in Projected GANs (Sauer et al. 2021,
 # arXiv:2111.01007).
 _MAPPED = (1, 2, 4, 6)
+# Of the maps that it outputs.
+MAP_CHANNELS = tuple(_STAGES[number].filters for number in _MAPPED)
 
 
 def weights_file() -> Path:

@@ -91,7 +91,7 @@ def GANTrainer(
             settings,
             sources.open_source(dataset, mirror=bool(mirror)),
             strategy=strategy,
-            extract=quality.extract_with(loaded) if loaded else None,
+            extract=quality.ExtractWith(loaded) if loaded else None,
             encoding=encoding,
         )
         trainer.export(os.path.join(model_run.uri, artifact_files.UNTRAINED))

@@ -293,8 +293,13 @@ def _named(values: tf.Tensor) -> Tensors:
     return {"images" if values.shape.rank == 4 else "vectors": values}
 
 
-def save(generator: ServingSignatures, path: str) -> None:
+def save(generator: ServingSignatures, path: str, pretrained: str | None = None) -> None:
     """Writes the SavedModel to the folder `path`, atomically.
+
+    Args:
+      generator: the signatures.
+      path: of the new folder.
+      pretrained: the published weights that the discriminator computed with, for the description.
 
     Raises:
       FileExistsError: if `path` exists.
@@ -303,3 +308,5 @@ def save(generator: ServingSignatures, path: str) -> None:
         raise FileExistsError(f"{path} exists already; give a new folder for the export")
     with files.atomic(path.rstrip("/")) as temporary:
         generator.save(temporary)
+        if pretrained:
+            saved_models.describe_further(temporary, pretrained=pretrained)

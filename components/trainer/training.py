@@ -44,7 +44,7 @@ class GANTrainer:
         tf.data.Dataset of data or (data, label), or the path of tf.Examples; see `sources`.
       strategy: default `devices.strategy()`. Networks must be unbuilt, or built in its scope.
       extract: features for the quality measured during training, from data as returned by `sample`;
-        default: pixels.
+        default: pixels. Not those that the discriminator is made of.
       encoding: that made vectors of a table's rows; samples, and what is exported, are rows.
       mirror: whether each image is its mirror image half of the time; see `sources.open_source`.
       callbacks: your own callbacks, called after those that measure, log and save.
@@ -108,11 +108,11 @@ class GANTrainer:
             self.parts = assembly.assemble(
                 self._pair, self.options, given, self.learning_rate_factor, self.strategy
             )
+        quality.check_independent(extract, self._pair.pretrained)
         players = self.parts.players
         self.generator_optimizer, self.discriminator_optimizer = (p.optimizer for p in players)
         self.callbacks: list[Callback] = []
-        self.stop_training = False
-        self.total_images = self._steps = 0
+        self.stop_training, self.total_images, self._steps = False, 0, 0
         self._user_callbacks = callbacks
         self._extract = extract or (quality.encoded(encoding) if encoding else quality.pixels)
         shares = assembly.class_shares(self.source, self.num_classes)
@@ -319,7 +319,7 @@ class GANTrainer:
         """
         generator = self._pair.copy_of(self.chosen_generator, "float32")
         if devices.is_chief(self.strategy):
-            save(self._sampler.serving(generator), path)
+            save(self._sampler.serving(generator), path, self._pair.pretrained)
 
     @tf.function(reduce_retracing=True)
     def _train_step(

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from components.compute import hardware
+from components.pretrained import efficientnet_lite0
 from pipeline import config
 
 DATA = Path(__file__).parents[2] / "data"
@@ -85,6 +86,27 @@ def test_wrong_values_are_errors_of_one_line_that_name_the_key(recipe, override,
     with pytest.raises(ValueError, match=message) as caught:
         config.load(str(recipe), overrides)
     assert "\n" not in str(caught.value)
+
+
+PROJECTED = [
+    "trainer.networks={generator: dcgan, discriminator: projected}",
+    "trainer.penalties=[]",
+]
+
+
+def test_a_generator_is_not_judged_by_the_features_it_is_trained_against(recipe, monkeypatch):
+    monkeypatch.setattr(efficientnet_lite0, "weights_file", lambda: Path("weights.pth"))
+    message = (
+        "feature_extractor: kind: efficientnet_lite0 .*trainer.networks.discriminator: projected"
+        ".*use inception_v3, self_supervised"
+    )
+    with pytest.raises(ValueError, match=message) as caught:
+        config.load(str(recipe), [*PROJECTED, "feature_extractor={kind: efficientnet_lite0}"])
+    assert "\n" not in str(caught.value)
+
+    loaded = config.load(str(recipe), [*PROJECTED, "feature_extractor={kind: classifier}"])
+    assert loaded.trainer.networks.pretrained == efficientnet_lite0.NAME
+    config.load(str(recipe), ["feature_extractor={kind: efficientnet_lite0}"])
 
 
 def test_a_missing_key_is_named(recipe):

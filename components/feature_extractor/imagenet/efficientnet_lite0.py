@@ -49,4 +49,6 @@ def _weights_files(config: FeatureExtractorConfig) -> list[Path]:
     return [efficientnet_lite0.weights_file()]
 
 
-base.EXTRACTORS.register("efficientnet_lite0")(base.Kind(build, files=_weights_files))
+base.EXTRACTORS.register("efficientnet_lite0")(
+    base.Kind(build, files=_weights_files, pretrained=efficientnet_lite0.NAME)
+)

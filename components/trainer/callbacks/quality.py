@@ -115,7 +115,7 @@ class Quality:
 
     Args:
       real: uint8 images [n, height, width, channels] or vectors [n, d], at least 10 rows.
-      extract: see `extract_with`, `pixels` and `identity`.
+      extract: see `ExtractWith`, `pixels` and `identity`.
       labels: of the real data [n], for a conditional generator.
       clusters: maximum number of clusters; each has 10 real data on average, or more.
       seed: for the clusters, and for the pairs whose distances are averaged.
@@ -206,17 +206,30 @@ class Quality:
         return vq(features, self._centres)[0]
 
 
-def extract_with(extractor: Extractor) -> Extract:
+class ExtractWith:
     """A loaded extractor, as `Quality` calls it."""
 
-    def extract(data: np.ndarray) -> dict[str, np.ndarray]:
-        found = extractor(data)
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor = extractor
+
+    def __call__(self, data: np.ndarray) -> dict[str, np.ndarray]:
+        found = self.extractor(data)
         named = {"features": found.features, "probabilities": found.probabilities}
-        if extractor.description.get("classes_are_labels") and found.probabilities is not None:
+        are_labels = self.extractor.description.get("classes_are_labels")
+        if are_labels and found.probabilities is not None:
             named["labels"] = np.argmax(found.probabilities, axis=1)
         return {name: array for name, array in named.items() if array is not None}
 
-    return extract
+
+def check_independent(extract: Extract | None, pretrained: str | None) -> None:
+    """Raises ValueError for an extractor of the features that the discriminator is made of.
+
+    Args:
+      extract: what measures the generator.
+      pretrained: the name of the published weights that the discriminator computes with.
+    """
+    if isinstance(extract, ExtractWith):
+        extract.extractor.check_independent(pretrained, "the generator")
 
 
 def identity(data: np.ndarray) -> dict[str, np.ndarray]:

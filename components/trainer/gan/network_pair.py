@@ -43,8 +43,10 @@ class Pair:
         self.num_classes = num_classes
         self._projects = conditioning == "projection"
         self._classifies = conditioning == "auxiliary"
-        # Data of a logit; a user's own network may do without.
+        # Data of a logit, and the published weights that it computes with; a user's own network may
+        # do without.
         self.pac: int = getattr(discriminator, "pac", 1)
+        self.pretrained: str | None = getattr(discriminator, "pretrained", None)
         # Calling both once also creates their variables.
         self._check_discriminator(self._check_generator())
 

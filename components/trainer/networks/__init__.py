@@ -1,6 +1,6 @@
 """Built-in networks, and a user's own."""
 
-from components.trainer.networks import dcgan, mlp, r3gan, resnet
+from components.trainer.networks import dcgan, mlp, projected, r3gan, resnet
 from components.trainer.networks.base import DISCRIMINATORS, GENERATORS, Discriminator, Generator
 from components.trainer.networks.copying import compute_dtypes, copy, describe
 from components.trainer.networks.factory import check_name, resolve
@@ -16,6 +16,7 @@ __all__ = [
     "dcgan",
     "describe",
     "mlp",
+    "projected",
     "r3gan",
     "resnet",
     "resolve",

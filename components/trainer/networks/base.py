@@ -16,8 +16,8 @@ DISCRIMINATORS: Registry[type["Discriminator"]] = Registry("discriminator")
 
 # Optional features of networks; see `Network.supports`.
 NORMALIZATION, SELF_ATTENTION, SPECTRAL_NORM = "normalization", "self_attention", "spectral_norm"
-CONCATENATION = "concatenation"
-BATCH_NORM = "batch_norm"
+CONCATENATION, BATCH_NORM = "concatenation", "batch_norm"
+FEATURE_RESOLUTION = "feature_resolution"
 _SWITCHES = (SELF_ATTENTION, SPECTRAL_NORM)
 
 
@@ -291,6 +291,8 @@ class Discriminator(Network):
     conditionings = ("projection", "auxiliary")
     # Whether the inner product is the logit, to which no head adds.
     only_projects = False
+    # The name of the published weights it computes with, whose features judge no pupil of it.
+    pretrained: str | None = None
 
     def __init__(self, data_shape: Sequence[int], *, pac: int = 1, **options: Any) -> None:  # noqa: ANN401
         self.pac = pac

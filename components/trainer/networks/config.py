@@ -23,6 +23,7 @@ def _network_of(registry: Registry) -> AfterValidator:
 _Numbers = tuple[Annotated[int, Field(ge=1, le=4096)], ...]
 # Keys that only some networks have, and which the others refuse.
 _SPECIAL = ("width_per_stage", "blocks_per_stage", "cardinality_per_stage", "expansion_factor")
+_OF_DISCRIMINATORS = ("feature_resolution",)
 
 
 class NetworksConfig(Config):
@@ -56,16 +57,31 @@ class NetworksConfig(Config):
         le=16,
         description="r3gan: filters inside a block over those of its map; default: 2",
     )
+    feature_resolution: int | None = Field(
+        None,
+        ge=64,
+        le=512,
+        multiple_of=32,
+        description="projected: side of the images that the feature network sees; default: 224, or "
+        "that of larger images",
+    )
     self_attention: bool = Field(False, description="a self-attention block in both networks")
     spectral_norm: bool = Field(False, description="spectral normalisation of the discriminator")
     pac: int = Field(
         1, ge=1, le=64, description="samples that the discriminator judges together (PacGAN)"
     )
 
+    @property
+    def pretrained(self) -> str | None:
+        """The name of the published weights that a built-in discriminator computes with."""
+        name = self.discriminator
+        return DISCRIMINATORS.get(name).pretrained if name in DISCRIMINATORS.names() else None
+
     def options_of(self, registry: Registry) -> dict[str, Any]:
         """The constructor's options of the generator or the discriminator."""
         options: dict[str, Any] = {"width": self.width, "self_attention": self.self_attention}
-        options |= {name: getattr(self, name) for name in _SPECIAL if getattr(self, name)}
+        special = (*_SPECIAL, *(_OF_DISCRIMINATORS if registry is DISCRIMINATORS else ()))
+        options |= {name: getattr(self, name) for name in special if getattr(self, name)}
         if registry is DISCRIMINATORS:
             options["spectral_norm"] = self.spectral_norm
             options |= {"pac": self.pac} if self.pac > 1 else {}

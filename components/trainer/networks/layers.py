@@ -231,7 +231,7 @@ class BlurUpsample(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[n, height, width, channels] to [n, 2 height, 2 width, channels]."""
         _, height, width, _ = inputs.shape
-        return _along_both(inputs, _doubling(height), _doubling(width))
+        return along_both(inputs, _doubling(height), _doubling(width))
 
 
 class BlurDownsample(keras.layers.Layer):
@@ -243,7 +243,7 @@ class BlurDownsample(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[n, height, width, channels] to [n, height / 2, width / 2, channels]."""
         _, height, width, _ = inputs.shape
-        return _along_both(inputs, _doubling(height // 2).T / 2, _doubling(width // 2).T / 2)
+        return along_both(inputs, _doubling(height // 2).T / 2, _doubling(width // 2).T / 2)
 
 
 class SelfAttention(keras.layers.Layer):
@@ -313,7 +313,7 @@ def _doubling(size: int) -> np.ndarray:
     return padded[1:-1]
 
 
-def _along_both(values: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
+def along_both(values: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
     """Maps [n, h, w, channels] times the matrices [h', h] and [w', w].
 
     On a CPU, sums of shifted maps take 5 times as long at 16x16, and twice as long at 128x128.

@@ -1,11 +1,13 @@
 """Rows become samples in the codes of the real data."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
 from components import features
+from components.common import saved_models
 from components.data.columns import Column
 from components.data.examples import Split
 from components.evaluator.config import EvaluatorConfig
@@ -72,6 +74,25 @@ def test_other_categories_are_refused_in_one_line(extractor, train, real, reason
     with pytest.raises(ValueError, match=reason) as caught:
         subjects(split("bd"), extractor, split(real), split(train))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["candidate", "baseline", "best"])
+def test_a_generator_is_not_judged_by_what_it_was_trained_against(
+    extractor, untrained, tmp_path, place
+):
+    path = str(tmp_path / "model")
+    shutil.copytree(untrained(conditional=False), path)
+    judge = features.Extractor(extractor.folder)
+    judge.description = {**judge.description, "pretrained": "lite"}
+    given = {"baseline": None, "best": split("bd"), place: path}
+
+    subjects(path, judge)
+    saved_models.describe_further(path, pretrained="lite")
+    with pytest.raises(ValueError, match=f"^{path} learns from .*features of lite, .*another kind"):
+        subjects(given.get("candidate", split("bd")), judge).of_generators(
+            given["baseline"], {"best": given["best"]}
+        )
+    subjects(path, extractor)
 
 
 def test_stored_features_are_of_the_same_codes(extractor, monkeypatch):

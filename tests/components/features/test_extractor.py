@@ -105,6 +105,17 @@ def test_an_artifact_is_what_its_description_says(artifact, images):
     assert extractor(images).features.shape == (10, 2)
 
 
+def test_what_a_generator_was_trained_against_does_not_judge_it(artifact):
+    extractor = Extractor(artifact)
+    extractor.check_independent("lite", "the generator")
+    extractor.description = {**extractor.description, "pretrained": "lite"}
+
+    for other in (None, "other"):
+        extractor.check_independent(other, "the generator")
+    with pytest.raises(ValueError, match="^the generator .*features of lite.*use an extractor of"):
+        extractor.check_independent("lite", "the generator")
+
+
 def test_a_bare_saved_model_describes_itself(bare):
     extractor = Extractor(bare / "classify")
 

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from components import features
 from components.features import distances
 from components.trainer.callbacks.quality import (
+    ExtractWith,
     Quality,
     QualityConfig,
-    extract_with,
+    check_independent,
     identity,
     pixels,
 )
@@ -259,12 +260,22 @@ def saved(tmp_path_factory):
 def test_an_extractor_is_read_from_its_saved_model(saved, count):
     images = np.random.default_rng(0).integers(0, 256, (count, 2, 2, 1), np.uint8)
 
-    found = extract_with(features.Extractor(str(saved / "good")))(images)
+    found = ExtractWith(features.Extractor(str(saved / "good")))(images)
 
     assert sorted(found) == ["features", "probabilities"]
     expected = 2.0 * images.reshape(-1, 4)[:, :2]
     np.testing.assert_array_equal(found["features"], expected)
     assert found["probabilities"].shape == (count, 2)
+
+
+def test_the_features_of_the_discriminator_measure_no_generator(saved):
+    extractor = features.Extractor(str(saved / "good"))
+    extractor.description = {**extractor.description, "pretrained": "lite"}
+
+    for extract, pretrained in ((None, "lite"), (ExtractWith(extractor), None), (pixels, "lite")):
+        check_independent(extract, pretrained)
+    with pytest.raises(ValueError, match="the generator learns from .*features of lite"):
+        check_independent(ExtractWith(extractor), "lite")
 
 
 @pytest.mark.parametrize("are_labels", [True, False])
@@ -282,7 +293,7 @@ def test_classes_are_labels_if_the_extractor_says_so(saved, tmp_path, are_labels
     images = np.zeros((2, 2, 2, 1), np.uint8)
     images[1, 0, 0] = 255
 
-    found = extract_with(features.Extractor(str(tmp_path)))(images)
+    found = ExtractWith(features.Extractor(str(tmp_path)))(images)
 
     assert ("labels" in found) is are_labels
     if are_labels:
@@ -298,7 +309,7 @@ def test_classes_are_labels_if_the_extractor_says_so(saved, tmp_path, are_labels
 )
 def test_a_model_that_extracts_nothing_is_refused(saved, name, message):
     with pytest.raises(ValueError, match=message):
-        extract_with(features.Extractor(str(saved / name)))
+        ExtractWith(features.Extractor(str(saved / name)))
 
 
 @pytest.mark.parametrize(

