@@ -56,6 +56,11 @@ _MAPPED = (1, 2, 4, 6)
 MAP_CHANNELS = tuple(_STAGES[number].filters for number in _MAPPED)
 
 
+def is_installed() -> bool:
+    """Whether the weights are."""
+    return importlib.util.find_spec(_PACKAGE.replace("-", "_")) is not None
+
+
 def weights_file() -> Path:
     """The installed weights.
 

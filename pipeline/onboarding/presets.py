@@ -36,6 +36,7 @@ class Facts:
       train: examples of the train split that were looked at.
       classes: the sizes of the classes among these; empty without labels.
       gpu: whether TensorFlow sees a GPU.
+      photographic: whether the weights of EfficientNet-Lite0 are installed.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +45,7 @@ class Facts:
     train: int
     classes: tuple[int, ...]
     gpu: bool
+    photographic: bool
 
     @property
     def few(self) -> bool:
@@ -135,6 +137,11 @@ _PRESETS = {
         "images of sides that convolutions do not halve",
         lambda facts: bool(facts.shape),
         lambda facts: not _makes(facts),
+    ),
+    "projected": Preset(
+        "few images of 32 pixels or more, of 1 or 3 channels, on a GPU",
+        lambda facts: _makes(facts) and min(facts.shape[:2]) >= 32 and facts.shape[2] in (1, 3),
+        lambda facts: facts.gpu and facts.few and facts.photographic,
     ),
     "r3gan": Preset(
         "images of up to 256 pixels, on a GPU", _makes, lambda facts: facts.gpu, _r3gan

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -12,6 +11,8 @@ from components.data.examples import TRAIN_SPLIT
 from components.data_validator import statistics
 from components.data_validator.checks import Statistics
 from components.example_gen.formats import registry
+from components.pretrained import efficientnet_lite0
+from components.trainer.networks import DISCRIMINATORS
 from pipeline.onboarding import mirroring, presets
 from pipeline.onboarding.suggestion import Suggestion
 from pipeline.runners.local import Inspection
@@ -46,7 +47,9 @@ def text(suggestion: Suggestion, inspected: Inspection, name: str, preset: str |
         train=int(train.datasets[0].num_examples),
         classes=classes,
         gpu=presets.has_gpu(),
+        photographic=efficientnet_lite0.is_installed(),
     )
+    trainer = presets.section(facts, preset)
     return templates.load(_TEMPLATE).render(
         count=count,
         sampled=f"{counts['examples']:,} of about {count:,}" if whole else None,
@@ -68,8 +71,8 @@ def text(suggestion: Suggestion, inspected: Inspection, name: str, preset: str |
         symmetry=mirroring.symmetry(suggestion),
         rejected=counts["rejected"],
         leaked=counts["leaked"],
-        trainer=presets.section(facts, preset),
-        extractor=_extractor(classes),
+        trainer=trainer,
+        extractor=extractor(facts, trainer),
     )
 
 
@@ -85,10 +88,21 @@ def _classes(train: Statistics) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
-def _extractor(classes: Sequence[int]) -> str:
-    """The kind of extractor: a classifier if there are classes to learn."""
-    learns = len(classes) > 1 and min(classes) >= _CLASS_OF_A_CLASSIFIER
-    return "classifier" if learns else "self_supervised"
+def extractor(facts: presets.Facts, trainer: str) -> str:
+    """The kind of extractor: a classifier if there are classes to learn.
+
+    Without, features of photographs tell pictures from blobs of their colours, which features
+    learnt from a few thousand images hardly do. Of many images they would take too long on a CPU.
+    """
+    if len(facts.classes) > 1 and min(facts.classes) >= _CLASS_OF_A_CLASSIFIER:
+        return "classifier"
+    discriminator = yaml.safe_load(trainer)["trainer"]["networks"]["discriminator"]
+    trained_against = getattr(DISCRIMINATORS.get(discriminator), "pretrained", None)
+    in_colour = facts.shape[2:] == (3,)
+    photographs = in_colour and facts.photographic and (facts.few or facts.gpu)
+    if photographs and trained_against != efficientnet_lite0.NAME:
+        return efficientnet_lite0.NAME
+    return "self_supervised"
 
 
 def _name(folder: str) -> str:

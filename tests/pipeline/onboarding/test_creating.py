@@ -483,17 +483,17 @@ def test_a_table_is_not_fitted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "mode", "shape", "fit"),
+    ("sizes", "mode", "shape", "fit", "extractor"),
     [
-        ([(48, 32)], "L", [32, 48, 1], "exact"),
-        ([(640, 480)], "RGB", [64, 64, 3], "crop"),
-        ([(90, 40), (30, 50)], "RGB", [32, 32, 3], "crop"),
-        ([(30, 30)], "L", [24, 24, 1], "crop"),
-        ([(5, 5)], "L", [8, 8, 1], "crop"),
+        ([(48, 32)], "L", [32, 48, 1], "exact", "self_supervised"),
+        ([(640, 480)], "RGB", [64, 64, 3], "crop", "efficientnet_lite0"),
+        ([(90, 40), (30, 50)], "RGB", [32, 32, 3], "crop", "efficientnet_lite0"),
+        ([(30, 30)], "L", [24, 24, 1], "crop", "self_supervised"),
+        ([(5, 5)], "L", [8, 8, 1], "crop", "self_supervised"),
     ],
 )
 def test_the_size_is_one_that_networks_can_make(
-    tmp_path, monkeypatch, statistics_of, sizes, mode, shape, fit
+    tmp_path, monkeypatch, statistics_of, sizes, mode, shape, fit, extractor
 ):
     for number in range(40):
         path = tmp_path / "data" / f"{number}.png"
@@ -503,7 +503,7 @@ def test_the_size_is_one_that_networks_can_make(
     recipe = new(tmp_path / "data", tmp_path / "out", found, monkeypatch)
     assert recipe["data"]["image_shape"] == shape
     assert recipe["data"].get("fit", "exact") == fit
-    assert recipe["feature_extractor"] == {"kind": "self_supervised"}
+    assert recipe["feature_extractor"] == {"kind": extractor}
 
 
 def test_classes_with_few_images_are_not_for_a_classifier(tmp_path, monkeypatch, statistics_of):

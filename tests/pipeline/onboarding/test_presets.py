@@ -7,11 +7,17 @@ import yaml
 
 from components.common.config import validate
 from components.trainer.config import TrainerConfig
-from pipeline.onboarding import presets
+from pipeline.onboarding import presets, recipe
 from pipeline.onboarding.presets import PRESETS, Facts
 
 GRAY = Facts(
-    shape=(28, 28, 1), columns=0, examples=60_000, train=54_000, classes=(5_400,) * 10, gpu=False
+    shape=(28, 28, 1),
+    columns=0,
+    examples=60_000,
+    train=54_000,
+    classes=(5_400,) * 10,
+    gpu=False,
+    photographic=True,
 )
 PHOTOGRAPHS = dataclasses.replace(GRAY, shape=(64, 64, 3), classes=(), gpu=True)
 TABLE = dataclasses.replace(GRAY, shape=(), columns=20, classes=())
@@ -31,6 +37,9 @@ def trainer(facts, name=None):
         (GRAY, "dcgan"),
         (dataclasses.replace(GRAY, gpu=True), "r3gan"),
         (PHOTOGRAPHS, "r3gan"),
+        (dataclasses.replace(PHOTOGRAPHS, examples=5_000), "projected"),
+        (dataclasses.replace(PHOTOGRAPHS, examples=5_000, photographic=False), "r3gan"),
+        (dataclasses.replace(PHOTOGRAPHS, examples=5_000, gpu=False), "dcgan"),
         (dataclasses.replace(PHOTOGRAPHS, shape=(30, 30, 3)), "mlp"),
         (TABLE, "mlp"),
     ],
@@ -99,3 +108,20 @@ def test_r3gan_has_its_authors_numbers(side, widths, weight, probability):
     for optimizer in (found.generator_optimizer, found.discriminator_optimizer):
         assert (optimizer.learning_rate.start, optimizer.learning_rate.end) == (2e-4, 5e-5)
         assert (optimizer.beta_1, optimizer.beta_2.start, optimizer.beta_2.end) == (0, 0.9, 0.99)
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "kind"),
+    [
+        (GRAY, None, "classifier"),
+        (dataclasses.replace(GRAY, classes=()), None, "self_supervised"),
+        (dataclasses.replace(PHOTOGRAPHS, gpu=False), None, "self_supervised"),
+        (dataclasses.replace(PHOTOGRAPHS, gpu=False, examples=5_000), None, "efficientnet_lite0"),
+        (PHOTOGRAPHS, None, "efficientnet_lite0"),
+        (dataclasses.replace(PHOTOGRAPHS, photographic=False), None, "self_supervised"),
+        # Never the features that a generator was trained against.
+        (PHOTOGRAPHS, "projected", "self_supervised"),
+    ],
+)
+def test_the_extractor_can_judge_what_is_trained(facts, name, kind):
+    assert recipe.extractor(facts, presets.section(facts, name)) == kind
