@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import apache_beam as beam
@@ -21,6 +23,7 @@ from components.common import files, grids
 from components.common.registry import Registry
 from components.data import examples, table_files, vectors
 from components.data.columns import Column, values_of
+from components.serving import rejection
 from components.serving.contract import row_seeds
 from components.serving.generator import Generator
 from pipeline import samples
@@ -155,6 +158,8 @@ class Order:
       seed: of the run; rows have the seeds `row_seeds(seed, count)`.
       labels: classes that the rows take in turn; empty for classes as often as in the data.
       truncation: see `Generator.sample`.
+      keep: which share of the candidates becomes rows, in (0, 1]: see `rejection.keep`. Below 1,
+        rows have the seeds of those that are kept of `row_seeds(seed, candidates)`.
     """
 
     model: str
@@ -163,6 +168,12 @@ class Order:
     seed: int = 0
     labels: tuple[int, ...] = ()
     truncation: float | None = None
+    keep: float = 1.0
+
+    def candidates(self, count: int) -> int:
+        """How many of them `count` rows are chosen from."""
+        # Exact for decimal numbers: 30 / 0.3 would need 101.
+        return math.ceil(count / Fraction(str(self.keep)))
 
     def shards(self) -> list[int]:
         """The numbers of their first rows."""
@@ -203,12 +214,23 @@ def generate(order: Order, out: str, runner: Sequence[str], console: Console | N
     if order.count < 1:
         raise ValueError(f"count: {order.count}, expected 1 or more")
     # What is wrong with the seed, a label or the truncation is so before anything is written.
-    row_seeds(order.seed, 1, order.count - 1)
-    _sampled(generator, order, row_seeds(order.seed, max(1, len(order.labels))), 0)
+    if not 0 < order.keep <= 1:
+        raise ValueError(f"--keep: {order.keep:g}, expected a share in (0, 1]")
+    if order.keep < 1:
+        rejection.check(generator)
+        if order.truncation is not None:
+            raise ValueError("--keep: candidates are scored untruncated; leave out --truncation")
+    whole, rest = divmod(order.count, SHARD)
+    candidates = whole * order.candidates(SHARD) + order.candidates(rest)
+    row_seeds(order.seed, 1, candidates - 1)
+    seeds = row_seeds(order.seed, max(1, len(order.labels)))
+    generator.sample(seeds, _labels(generator, order, seeds, 0), order.truncation)
     asked = {
         **dataclasses.asdict(order),
         "model": files.digest(order.model, without=["assets", "assets.extra"]),
     }
+    if order.keep == 1:
+        del asked["keep"]
     record = os.path.join(out, RECORD)
     if tf.io.gfile.exists(record):
         found = json.loads(files.read(record))
@@ -246,7 +268,12 @@ class _Write(beam.DoFn):
         if tf.io.gfile.exists(path):
             return
         seeds = row_seeds(order.seed, order.rows(first), first)
-        labels, data = _sampled(self._generator, order, seeds, first)
+        labels = _labels(self._generator, order, seeds, first)
+        if order.keep < 1:
+            start = first // SHARD * order.candidates(SHARD)
+            offered = row_seeds(order.seed, order.candidates(len(seeds)), start)
+            seeds = rejection.keep(self._generator, offered, labels, len(seeds))
+        data = self._generator.sample(seeds, labels, order.truncation)
         columns = samples.columns_of(self._generator) if data.ndim == 2 else ()
         part = Part(first, seeds, labels, data, columns, self._generator.categories)
         with files.atomic(path) as temporary:
@@ -254,15 +281,10 @@ class _Write(beam.DoFn):
         self._made.inc(len(seeds))
 
 
-def _sampled(
-    generator: Generator, order: Order, seeds: np.ndarray, first: int
-) -> tuple[np.ndarray | None, np.ndarray]:
-    labels = None
+def _labels(generator: Generator, order: Order, seeds: np.ndarray, first: int) -> np.ndarray | None:
     if order.labels:
-        labels = np.array(order.labels)[np.arange(first, first + len(seeds)) % len(order.labels)]
-    elif generator.conditional:
-        labels = generator.draw_labels(seeds)
-    return labels, generator.sample(seeds, labels, order.truncation)
+        return np.array(order.labels)[np.arange(first, first + len(seeds)) % len(order.labels)]
+    return generator.draw_labels(seeds) if generator.conditional else None
 
 
 def _encoded(image: np.ndarray) -> bytes:

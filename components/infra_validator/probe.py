@@ -202,6 +202,10 @@ def _check_others(
         found["sample_mixed"] = model(
             "sample_mixed", seeds=seeds, other_labels=others, shares=zeros, **labels
         )
+    if "score_samples" in model.signatures:
+        scored = model.outputs("score_samples", seeds=seeds, **labels)
+        if not np.isfinite(scored["logits"]).all():
+            raise ValueError("score_samples: logits are not finite")
     if "sample_png" in model.signatures:
         encoded = model("sample_png", seeds=seeds, **labels)
         channels = samples.shape[-1]

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,16 @@ class Model:
 
 
 def _contract(
-    kind: str, table: Sequence[Mapping[str, Any]], *, conditional: bool, mixes: bool
+    kind: str,
+    table: Sequence[Mapping[str, Any]],
+    *,
+    conditional: bool,
+    signatures: Collection[str],
 ) -> dict[str, tuple[dict, dict]]:
-    """The inputs and outputs of each signature: dtype and rank of a batch."""
+    """The inputs and outputs of each signature: dtype and rank of a batch.
+
+    Of those that not every generator has, only the ones among `signatures`.
+    """
     labels = {"labels": (tf.int64, 1)} if conditional else {}
     seeds, positions = {"seeds": (tf.int64, 1)}, {"positions": (tf.float32, 1)}
     rank = 4 if kind == "images" else 2
@@ -74,9 +81,11 @@ def _contract(
     }
     if conditional:
         found["draw_labels"] = (seeds, {"labels": (tf.int64, 1)})
-    if mixes:
+    if "sample_mixed" in signatures:
         others = {"other_labels": (tf.int64, 1), "shares": (tf.float32, 1)}
         found["sample_mixed"] = ({**seeds, **labels, **others}, data)
+    if "score_samples" in signatures:
+        found["score_samples"] = ({**seeds, **labels}, {**data, "logits": (tf.float32, 1)})
     if kind == "vectors":
         found["columns"] = ({}, {"names": (tf.string, 1)})
     if table:
@@ -99,8 +108,7 @@ def check_types(model: Model, kind: str, *, conditional: bool) -> None:
       kind: of its data, "images" or "vectors".
       conditional: whether it has labels.
     """
-    mixes = "sample_mixed" in model.signatures
-    contract = _contract(kind, model.table, conditional=conditional, mixes=mixes)
+    contract = _contract(kind, model.table, conditional=conditional, signatures=model.signatures)
     for name, expected in contract.items():
         if name not in model.signatures:
             raise ValueError(f"no signature {name!r}, only {', '.join(sorted(model.signatures))}")

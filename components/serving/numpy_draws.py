@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 # Of the counter: what a seed is asked for.
-LATENTS_STREAM, CLASSES_STREAM = 0, 1
+LATENTS_STREAM, CLASSES_STREAM, ACCEPTANCE_STREAM = 0, 1, 2
 # Of a turn: a cosine is a sine there, as ONNX Runtime has no cosine in float64.
 QUARTER = np.pi / 2
 # A sine below which two latents count as parallel.
@@ -82,6 +82,11 @@ def classes(seeds: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """
     drawn = _uniform(_words(seeds, 1, CLASSES_STREAM)[0][:, 0])
     return np.searchsorted(class_ends(shares), drawn, side="right").astype(np.int64)
+
+
+def uniforms(seeds: np.ndarray) -> np.ndarray:
+    """Numbers in (0, 1), float64 [n], independent of the seeds' latents and classes."""
+    return _uniform(_words(seeds, 1, ACCEPTANCE_STREAM)[0][:, 0])
 
 
 def class_ends(shares: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from components.trainer.config import (
     TrainerConfig,
     TrainingConfig,
     check_penalties,
+    check_scores,
 )
 from components.trainer.data.encoding import Encoding
 from components.trainer.data.sources import Source
@@ -86,6 +87,7 @@ def assemble(
         raise ValueError(
             f"networks.pac: {pair.pac} does not divide the {share} data of a device and a part"
         )
+    check_scores(options.export_scores, pair.pac)
     hyperparameters = ScheduledHyperparameters()
     generator, discriminator = (
         _player(name, pair, options, given, learning_rate_factor, hyperparameters)

@@ -129,6 +129,15 @@ def check_penalties(penalties: Iterable[PenaltyConfig], compute_dtypes: Iterable
             )
 
 
+def check_scores(export_scores: bool, pac: int) -> None:
+    """Raises ValueError if there are to be scores, but a discriminator judges packs."""
+    if export_scores and pac > 1:
+        raise ValueError(
+            f"export_scores: true needs a logit of each datum, but networks.pac: {pac} has one of "
+            "each pack; leave out one of the two"
+        )
+
+
 class TrainingConfig(Config):
     """The options of `GANTrainer`; lengths are in images, so they do not depend on batch size."""
 
@@ -173,6 +182,11 @@ class TrainingConfig(Config):
     )
     export_weights: Literal["float32", "float16", "bfloat16"] = Field(
         "float32", description="how the export stores its weights; it computes in float32"
+    )
+    export_scores: bool = Field(
+        False,
+        description="export the discriminator too, which scores samples: what "
+        "`tfx-gan generate --keep` chooses by",
     )
     xla: bool = Field(False, description="compile the step with XLA; one device only")
     quality: QualityConfig = QualityConfig()
@@ -265,6 +279,7 @@ class TrainerConfig(TrainingConfig):
         size, pac = self.batch_size // self.gradient_accumulation, self.networks.pac
         if size % pac:
             raise ValueError(f"networks.pac: {pac} does not divide the batch of {size}")
+        check_scores(self.export_scores, pac)
         check_penalties(self.penalties, [self.precision.removeprefix("mixed_")])
         return self
 

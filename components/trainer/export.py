@@ -15,6 +15,7 @@ from components.serving import contract, draws, warmup
 from components.serving.contract import CONTRACT, MAX_ROWS
 from components.trainer import networks
 from components.trainer.data.encoding import Encoding
+from components.trainer.gan.network_pair import Scorer
 from components.trainer.storage import HalfStored
 
 # How weights are stored unless told otherwise.
@@ -44,6 +45,7 @@ class ServingSignatures(tf.Module):
       encoding: of rows; None for images, and for vectors that are in [-1, 1] by themselves.
       weights: how they are stored: "float32", "float16" or "bfloat16"; all compute in float32.
       labels_are_values: whether labels ask for values of columns, and not for classes.
+      scorer: of samples; None for no signature `score_samples`.
 
     Raises:
       ValueError: for a weight that `weights` cannot hold.
@@ -60,6 +62,7 @@ class ServingSignatures(tf.Module):
         encoding: Encoding | None = None,
         weights: str = FULL,
         labels_are_values: bool = False,
+        scorer: Scorer | None = None,
     ) -> None:
         super().__init__()
         # Of a user's own network only labels are known to be understood.
@@ -70,6 +73,7 @@ class ServingSignatures(tf.Module):
         self.latent_dim = latent_dim
         self._class_shares = class_shares
         self._encoding = encoding
+        self.scorer = scorer
         # Graphs of their own, which the signatures call, or each would hold and trace a copy.
         self._generate = tf.function(self._call_generator, reduce_retracing=True)
         self._latents = _graph(lambda seeds: draws.latents(seeds, latent_dim))
@@ -115,6 +119,8 @@ class ServingSignatures(tf.Module):
         if labels and self._mixes:
             others, shares = vector("other_labels", tf.int64), vector("shares", tf.float32)
             inputs[self.sample_mixed] = [seeds, *labels, others, shares]
+        if self.scorer:
+            inputs[self.score_samples] = [seeds, *labels]
         if self._encoding:
             inputs[self.columns] = []
             inputs[self.sample_rows] = [seeds, *labels]
@@ -210,6 +216,17 @@ class ServingSignatures(tf.Module):
         one, other = (tf.one_hot(each, len(self._class_shares)) for each in (labels, other_labels))
         # Exactly one of the two at 0 and 1, and where both are the same.
         return self._data(self._latents(seeds), one + shares[:, tf.newaxis] * (other - one))
+
+    def score_samples(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> Tensors:
+        """The data of `sample`, and `logits` float32 [n]: the higher, the more they look like data.
+
+        They are the discriminator's, of the data before rounding.
+        """
+        assert self.scorer  # A signature of generators with a discriminator only.
+        seeds, labels = self._checked(seeds=seeds, labels=labels)
+        values = self._generate(self._latents(seeds), labels)
+        logits = self.scorer(values, labels)
+        return {**_named(postprocess(values, self._encoding)), "logits": logits}
 
     def draw_labels(self, seeds: tf.Tensor) -> Tensors:
         """`labels` int64 [n], as often as in the training data, independent of the latents."""

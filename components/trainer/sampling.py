@@ -10,7 +10,7 @@ from components.trainer.config import TrainingConfig
 from components.trainer.data.batches import latents
 from components.trainer.data.encoding import Encoding
 from components.trainer.export import ServingSignatures, postprocess
-from components.trainer.gan.network_pair import with_labels
+from components.trainer.gan.network_pair import Scorer, with_labels
 
 # Latents, and labels [n] or None.
 Inputs = tuple[tf.Tensor, tf.Tensor | None]
@@ -86,7 +86,7 @@ class Sampler:
             labels = draws.classes(seeds, shares)
         return self.sample(generator, (draws.latents(seeds, self._options.latent_dim), labels))
 
-    def serving(self, generator: keras.Model) -> ServingSignatures:
+    def serving(self, generator: keras.Model, scorer: Scorer | None = None) -> ServingSignatures:
         """The generator with the signatures that it is exported with."""
         conditioning = self._options.conditioning
         return ServingSignatures(
@@ -96,4 +96,5 @@ class Sampler:
             self._encoding,
             self._options.export_weights,
             conditioning is not None and conditioning.by == "columns",
+            scorer,
         )

@@ -318,8 +318,9 @@ class GANTrainer:
         See `export.ServingSignatures`. Of several workers all call it, and the chief writes.
         """
         generator = self._pair.copy_of(self.chosen_generator, "float32")
+        scorer = self._pair.scorer() if self.options.export_scores else None
         if devices.is_chief(self.strategy):
-            save(self._sampler.serving(generator), path, self._pair.pretrained)
+            save(self._sampler.serving(generator, scorer), path, self._pair.pretrained)
 
     @tf.function(reduce_retracing=True)
     def _train_step(

@@ -154,6 +154,13 @@ def sample(model_dir: str, count: int, seed: int, label: str | None, out: str) -
     "--truncation", type=click.FloatRange(0, 1), help="Of the latents; smaller is less varied."
 )
 @click.option(
+    "--keep",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the candidates that is kept, those that the discriminator finds likely.",
+)
+@click.option(
     "--beam", "runner", multiple=True, metavar="ARGUMENT", help="Of the Beam runner; repeatable."
 )
 def generate(
@@ -164,6 +171,7 @@ def generate(
     seed: int,
     labels: str | None,
     truncation: float | None,
+    keep: float,
     runner: tuple[str, ...],
 ) -> None:
     """Write many samples of MODEL_DIR to files of 1000; run again, it goes on where it stopped."""
@@ -176,7 +184,7 @@ def generate(
         samples.class_number(each, generator.class_names)
         for each in (labels.split(",") if labels else ())
     )
-    order = generating.Order(generator.path, count, file_format, seed, numbers, truncation)
+    order = generating.Order(generator.path, count, file_format, seed, numbers, truncation, keep)
     generating.generate(order, out, runner or LOCAL_BEAM, Console(stderr=True))
     click.echo(out)
 

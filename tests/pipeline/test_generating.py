@@ -132,6 +132,54 @@ def test_a_run_that_was_killed_goes_on(models, tmp_path, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+class Scorer(tf.Module):
+    """Prefers bright images, differently for each class."""
+
+    def __call__(self, values, labels):
+        return tf.reduce_sum(values, [1, 2, 3]) * (tf.cast(labels, tf.float32) * 2 - 1)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """A generator of classes that scores its samples."""
+    shares = np.array([0.25, 0.75])
+    signatures = export.ServingSignatures(Network(4, 4, 1), 3, shares, scorer=Scorer())
+    path = tmp_path_factory.mktemp("scored") / "model"
+    export.save(signatures, str(path))
+    return str(path)
+
+
+def test_the_likely_ones_are_kept(scored, tmp_path):
+    for keep in (1.0, 0.3):
+        make(Order(scored, COUNT, "npz", seed=2, keep=keep), tmp_path / str(keep))
+    every, some = (
+        {
+            name: np.concatenate([np.load(path)[name] for path in sorted(folder.glob("*.npz"))])
+            for name in ("images", "labels", "seeds")
+        }
+        for folder in (tmp_path / "1.0", tmp_path / "0.3")
+    )
+
+    np.testing.assert_array_equal(some["labels"], every["labels"])
+    assert len(np.unique(some["seeds"])) == COUNT
+    # Of 167, 167 and 50 candidates.
+    assert some["seeds"].max() < 2 * 2**32 + 384
+    generator = Generator(scored)
+    again = generator.sample(some["seeds"], some["labels"])
+    assert np.abs(some["images"].astype(int) - again).max() <= 1
+    for label, sign in ((0, -1), (1, 1)):
+        bright = [float(each["images"][each["labels"] == label].mean()) for each in (every, some)]
+        assert sign * (bright[1] - bright[0]) > 10
+    records = [
+        json.loads((tmp_path / keep / generating.RECORD).read_text()) for keep in ("1.0", "0.3")
+    ]
+    assert [record.get("keep") for record in records] == [None, 0.3]
+    threads = make(
+        Order(scored, COUNT, "npz", seed=2, keep=0.3), tmp_path / "threads", MANY_THREADS
+    )
+    assert threads == content(tmp_path / "0.3")
+
+
 def test_rows_are_those_of_their_seeds(models, tmp_path):
     generator = Generator(models["classes"])
     make(Order(models["classes"], COUNT, "npz", seed=1), tmp_path / "all")
@@ -219,10 +267,18 @@ def test_rows_keep_their_columns(models, tmp_path):
         ("images", {"truncation": 2.0}, ValueError, "truncation: expected numbers"),
         ("images", {"count": 0}, ValueError, "count: 0, expected 1 or more"),
         ("images", {"seed": 2**31}, ValueError, "seed: 2147483648, expected"),
+        ("images", {"keep": 0.5}, ValueError, "no discriminator .* trainer.export_scores: true"),
+        ("images", {"keep": 1.5}, ValueError, r"--keep: 1.5, expected a share in \(0, 1\]"),
+        ("scored", {"keep": 0.5, "truncation": 0.5}, ValueError, "leave out --truncation"),
+        ("scored", {"keep": 0.1, "count": 2**31}, ValueError, "at most 2.32 rows of a seed"),
     ],
 )
-def test_what_cannot_be_made_leaves_nothing(models, tmp_path, model, changes, error, message):
-    order = Order(**{"model": models[model], "count": 3, "format": "npz", **changes})
+def test_what_cannot_be_made_leaves_nothing(
+    models, scored, tmp_path, model, changes, error, message
+):
+    order = Order(
+        **{"model": {**models, "scored": scored}[model], "count": 3, "format": "npz", **changes}
+    )
     with pytest.raises(error, match=message):
         make(order, tmp_path / "out")
     assert not (tmp_path / "out").exists()

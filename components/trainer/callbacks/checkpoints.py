@@ -30,6 +30,7 @@ CONFIGURATION_FILE = "configuration.json"
 FREE_OPTIONS = {
     "checkpoint_every_images",
     "checkpoint_every_minutes",
+    "export_scores",
     "export_weights",
     "grid_every_images",
     "log_every_images",

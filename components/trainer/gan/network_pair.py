@@ -66,6 +66,13 @@ class Pair:
         copy(self._inputs(tf.zeros([count, *self.data_shape]), tf.zeros([count], tf.int32)))
         return copy
 
+    def scorer(self) -> "Scorer":
+        """The discriminator as it is now, in float32."""
+        copy = self.float32_discriminator()
+        if copy is not self.discriminator:
+            copy.set_weights(self.discriminator.get_weights())
+        return Scorer(copy, self._projects)
+
     def batch_norm_layers(self) -> list[str]:
         """Names of the discriminator's layers through which a logit depends on other data.
 
@@ -129,6 +136,26 @@ class Pair:
                 f"networks.discriminator: conditioning.discriminator is auxiliary, which needs "
                 f"class logits [n, {self.num_classes}] besides the logits; found {shape or 'none'}"
             )
+
+
+class Scorer(tf.Module):
+    """Scores data by a discriminator in inference mode.
+
+    Args:
+      discriminator: of single data, not of packs.
+      projects: whether it takes labels.
+    """
+
+    def __init__(self, discriminator: keras.Model, projects: bool) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self._projects = projects
+
+    def __call__(self, values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+        """float32 [n]: the mean of each datum's logits, [n, m] or [n, ...]."""
+        inputs = with_labels(values, labels if self._projects else None)
+        logits, _ = logits_of(self.discriminator(inputs, training=False))
+        return tf.reduce_mean(tf.reshape(logits, [tf.shape(values)[0], -1]), axis=1)
 
 
 def with_labels(values: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor | list[tf.Tensor]:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from components.infra_validator import probe
 from components.infra_validator.component import witness
-from components.serving import conversion, warmup
+from components.serving import conversion, numpy_draws, warmup
 from components.serving.contract import row_seeds
 from components.serving.generator import Generator
 from components.trainer import export, sampling
@@ -159,6 +159,47 @@ def test_classes_are_mixed(make_trainer, digits, labels, tmp_path, weights):
     assert [len(model("sample_mixed", **each)["images"]) for each in requests] == [1, 8]
     found = probe.probe(model.path, witness(model.path))
     assert found["rows_per_second"] > 0
+
+
+SCORED = {
+    "unconditional": ({}, {}),
+    "projection": ({"conditioning": {}}, {"num_classes": 10}),
+    "auxiliary": (
+        {"conditioning": {"discriminator": "auxiliary"}},
+        {"num_classes": 10, "conditioning": "auxiliary"},
+    ),
+    "half stored, mixed precision": ({"export_weights": "float16", "dtype": "mixed_bfloat16"}, {}),
+}
+
+
+@pytest.mark.parametrize(("options", "network"), SCORED.values(), ids=SCORED)
+def test_samples_are_scored_by_the_discriminator(
+    make_trainer, digits, labels, tmp_path, options, network
+):
+    conditional = "conditioning" in options
+    classes = {"generator": {"num_classes": 10}} if conditional else {}
+    trainer = make_trainer(
+        dataset=(digits, labels) if conditional else digits,
+        discriminator=network,
+        export_scores=True,
+        **classes,
+        **options,
+    )
+    trainer.train(64)
+    trainer.export(str(tmp_path / "model"))
+    model = Generator(str(tmp_path / "model"))
+    given = {"seeds": np.arange(6), **({"labels": np.arange(6)} if conditional else {})}
+    found = model("score_samples", **given)
+
+    np.testing.assert_array_equal(found["images"], model("sample", **given)["images"])
+    del given["seeds"]
+    latents = numpy_draws.latents(np.arange(6), 8)
+    floats = model("serving_default", latents=latents, **given)["images"]
+    expected, _ = trainer._pair.logits(tf.constant(floats), given.get("labels"))
+    near = 0.1 if "dtype" in options else 1e-4
+    np.testing.assert_allclose(found["logits"], expected[:, 0], rtol=near, atol=near)
+    assert found["logits"].dtype == np.float32
+    assert probe.probe(model.path, witness(model.path))["rows_per_second"] > 0
 
 
 def test_what_cannot_mix_classes_has_no_signature_for_it(labelled, make_trainer, tmp_path):

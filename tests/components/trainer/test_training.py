@@ -642,6 +642,14 @@ def test_packs_that_do_not_fill_a_batch_are_refused(make_trainer, digits):
         validate(TrainerConfig, {"images": 1, "batch_size": 16, "networks": {"pac": 5}})
 
 
+def test_packs_have_no_scores_of_samples(make_trainer):
+    message = r"export_scores: true needs a logit of each datum, but networks\.pac: 4 has one of"
+    with pytest.raises(ValueError, match=message):
+        make_trainer(discriminator={"pac": 4}, export_scores=True)
+    with pytest.raises(ValueError, match=message):
+        validate(TrainerConfig, {"images": 1, "networks": {"pac": 4}, "export_scores": True})
+
+
 def test_training_goes_on_where_it_stopped(make_trainer):
     whole, parts = make_trainer(), make_trainer()
     whole.train(images=160)
