@@ -142,7 +142,7 @@ RESUME = """
 
 def test_resumed_is_bit_identical_to_never_interrupted(run_python, tmp_path):
     process = run_python(RESUME, tmp_path / "whole", tmp_path / "resumed")
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=500)
 
     assert process.returncode == 0, errors[-2000:]
     # Without EfficientNet-Lite0, whose maps' weights are 13 MB.
