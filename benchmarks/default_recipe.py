@@ -4,9 +4,9 @@
 
 Both train on the full Fashion-MNIST, one after the other on the same machine; tracing and compiling
 are included. The plain DCGAN is that of the tutorials: Keras layers, batch 64, Adam 2e-4 with
-beta_1 0.5, float32, the generator run twice per step, no averaging. There is no model selection:
-each trains until its time is up, and is then scored with 10 000 samples against the 10 000 test
-images, on the features of a classifier trained for this comparison only.
+beta_1 0.5, float32, no classes, the generator run twice per step, no averaging. There is no model
+selection: each trains until its time is up, and is then scored with 10 000 samples against the
+10 000 test images, on the features of a classifier trained for this comparison only.
 """
 
 import json
@@ -47,7 +47,7 @@ def main(seconds: float, seeds: int, source: str | None, out: str | None) -> Non
     results = []
     for seed in range(seeds):
         for name, train in contestants.items():
-            sample, images = train(data.train.data, seed, seconds)
+            sample, images = train(data.train, seed, seconds)
             scores = yardstick.score(sample(_SAMPLES, seed))
             results.append({"name": name, "seed": seed, "images": images, **scores})
             click.echo(json.dumps(results[-1]))
@@ -68,7 +68,7 @@ def main(seconds: float, seeds: int, source: str | None, out: str | None) -> Non
             json.dump(results, file, indent=2)
 
 
-def default_recipe(images: np.ndarray, seed: int, seconds: float) -> Trained:
+def default_recipe(train: examples.Split, seed: int, seconds: float) -> Trained:
     """The default recipe's trainer, without model selection."""
     started = time.monotonic()
     never = 10**9
@@ -80,7 +80,7 @@ def default_recipe(images: np.ndarray, seed: int, seconds: float) -> Trained:
             f"trainer.images={never}",
         ],
     ).trainer
-    trainer = GANTrainer.from_config(recipe, images)
+    trainer = GANTrainer.from_config(recipe, (train.data, train.labels))
     steps, rate = _CHUNK, None
     while steps > 0:
         trainer.train(trainer.images_seen + steps * recipe.batch_size)
@@ -92,7 +92,7 @@ def default_recipe(images: np.ndarray, seed: int, seconds: float) -> Trained:
     return trainer.sample, trainer.images_seen
 
 
-def plain_dcgan(images: np.ndarray, seed: int, seconds: float) -> Trained:
+def plain_dcgan(train: examples.Split, seed: int, seconds: float) -> Trained:
     """The DCGAN of the tutorials, written without code of this project."""
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
@@ -148,7 +148,7 @@ def plain_dcgan(images: np.ndarray, seed: int, seconds: float) -> Trained:
         variables = generator.trainable_variables
         generator_optimizer.apply(tape.gradient(loss, variables), variables)
 
-    batches = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images), seed=seed)
+    batches = tf.data.Dataset.from_tensor_slices(train.data).shuffle(len(train), seed=seed)
     batches = batches.repeat().batch(batch_size, drop_remainder=True).prefetch(2)
     seen = 0
     for real in batches:

@@ -30,7 +30,7 @@ from components.data.examples import EVAL_SPLIT, TRAIN_SPLIT
 from components.feature_extractor import FeatureExtractorConfig, make
 from components.features import Extractor
 from components.trainer import GANTrainer
-from components.trainer.callbacks.quality import extract_with
+from components.trainer.callbacks.quality import ExtractWith
 from pipeline import config, standalone
 
 _FOLDER = Path("data/fashion_mnist")
@@ -121,7 +121,7 @@ def _measure(
     def trainer(images: int, *more: str) -> GANTrainer:
         overrides = [f"trainer.images={images}", f"trainer.seed={seed}", *more]
         options = config.load(str(recipe), overrides).trainer
-        return GANTrainer.from_config(options, train, extract=extract_with(Extractor(str(guide))))
+        return GANTrainer.from_config(options, train, extract=ExtractWith(Extractor(str(guide))))
 
     length = row / "length.json"
     if not length.exists():
