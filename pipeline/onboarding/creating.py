@@ -12,6 +12,7 @@ from components.data_validator.config import ValidationConfig
 from components.data_validator.pages import ValidationResult
 from pipeline import config, previews, validation
 from pipeline.onboarding import recipe
+from pipeline.onboarding.presets import PRESETS
 from pipeline.onboarding.suggestion import MOST_REPEATED, Suggestion, inspect
 from pipeline.runners import local
 from pipeline.runners.local import Inspection
@@ -96,6 +97,9 @@ def write_recipe(
       FileNotFoundError, ValueError: for data that cannot be read, and a preset that does not take
         them.
     """
+    if preset:
+        # Before minutes are spent on the data.
+        PRESETS.get(preset)
     with files.atomic_folder(out) as folder:
         suggestion = inspect(path, **options)
         result, inspected, suggestion = _write_schema(

@@ -17,7 +17,7 @@ from components.trainer.networks import maps
 _FOLDER = Path(__file__).with_name("presets")
 # With fewer images, a discriminator memorises them (Zhao et al. 2020, arXiv:2006.10738).
 _FEW = 10_000
-# Classes are learnt from as many images each; with 200 they help (docs/results.md).
+# Classes are learnt from as many images each; with 50 they still help (docs/training.md).
 _OF_A_CLASS = 100
 # On two cores, more steps are worth more than smoother ones.
 _BATCH_OF_IMAGES, _BATCH_OF_ROWS = 32, 128

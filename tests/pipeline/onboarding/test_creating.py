@@ -535,6 +535,7 @@ def test_classes_with_few_images_are_not_for_a_classifier(tmp_path, monkeypatch,
         (["new", "{tmp}", "--out", "{tmp}/o", "--labels", "none.csv"], 1, "none.csv"),
         (["new", "{tmp}", "--out", "{tmp}/o", "--splits", "all=*.gif"], 1, "*.gif: no such file"),
         (["new", "--out", "{tmp}/o"], 2, "DATA"),
+        (["new", "{tmp}", "--out", "{tmp}/o", "--preset", "r3gam"], 1, "did you mean 'r3gan'"),
         (["schema", "{tmp}", "--out", "{tmp}/s", "--format", "pngs"], 1, "--format pngs"),
     ],
 )
