@@ -57,7 +57,9 @@ def test_list_shows_what_a_recipe_can_name():
 
     assert result.exit_code == 0, result.output
     assert "relativistic_pairing" in listed["loss"].split(", ")
-    assert listed["generator"] == listed["discriminator"] == "dcgan, mlp, r3gan, resnet"
+    assert listed["generator"] == "dcgan, mlp, r3gan, resnet"
+    assert listed["discriminator"] == "dcgan, mlp, projected, r3gan, resnet"
+    assert listed["preset"] == "dcgan, mlp, projected, r3gan, table"
     assert listed["penalty"] == "bcr, dragan, gradient_penalty, lecam, r1, r2"
     assert "classifier" in listed["extractor"].split(", ")
     assert set(listed) >= {"data format", "optimizer", "augmentation", "schedule shape", "metric"}
