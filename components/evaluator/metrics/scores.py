@@ -125,9 +125,11 @@ def modes(comparison: Comparison) -> Score:
     groups = comparison.groups
     left_out = np.stack([shares(comparison.fake_groups != group) for group in range(groups)])
     reach = stats.t.ppf(0.975, groups - 1) * np.sqrt(groups - 1) * left_out.std(axis=0)
-    said = np.bincount(fake, minlength=classes)
-    usual = np.bincount(real, minlength=classes) / len(real)
-    unlikely = stats.binom.cdf(said, len(fake), usual) < _SIGNIFICANT
+    said, usual = (np.bincount(sample, minlength=classes) for sample in (fake, real))
+    # Fisher's exact test: the shares of few real images are uncertain too.
+    unlikely = (
+        stats.hypergeom.cdf(said, len(real) + len(fake), said + usual, len(fake)) < _SIGNIFICANT
+    )
 
     def made(shares: np.ndarray) -> float:
         return float(np.mean(~((shares < expected / _MADE_FROM) & unlikely)[there]))
