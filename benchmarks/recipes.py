@@ -53,8 +53,9 @@ python benchmarks/recipes.py --minutes 5
 
 """
     "The length of training is that of {cores} cores in the time, whatever else they did; images "
-    "are those that the generator's updates saw in it. The generator that measured best on the way "
-    "is scored with 10 000 samples against the 10 000 test images, on the features of a classifier "
+    "are those that the generator's updates saw in it. Images/s are by the clock, so that other "
+    "work on the machine lowers them. The generator that measured best on the way is scored with "
+    "10 000 samples against the 10 000 test images, on the features of a classifier "
     "trained for this table only, on which halves of the test images have an FID of {floor:.1f}; "
     "in brackets 95 % intervals. These FIDs are comparable with each other, not with Inception's. "
     "{machine}; TensorFlow {tensorflow}.\n"
@@ -194,6 +195,9 @@ def _write(keep: Path, names: Sequence[str]) -> None:
         *map(_line, rows),
         "",
     ]
+    without = [name for name in names if name not in {row["recipe"] for row in rows}]
+    if without:
+        lines += [f"Not measured yet: {', '.join(f'`{name}`' for name in without)}.", ""]
     _PICTURES.mkdir(exist_ok=True)
     for row in (each for each in rows if each["seed"] == 0):
         key = f"{row['recipe']}-{row['minutes']:g}"
