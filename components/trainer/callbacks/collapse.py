@@ -29,7 +29,8 @@ class WatchConfig(Config):
         0.3,
         ge=0,
         le=1,
-        description="minimum mean distance between two fakes, relative to that of real data",
+        description="minimum mean distance between two fakes, of one class if there are classes, "
+        "relative to that of real data",
     )
     max_confidence: float = Field(
         0.995,

@@ -72,8 +72,9 @@ class Measurement:
       fid: Fréchet distance of the features; 0 is best.
       kid: polynomial MMD of the features; around 0 is best, may be negative.
       coverage: share of the data's modes that the fakes cover, in [0, 1].
-      diversity: mean distance between two fakes over that between two real data: 1 is as diverse as
-        the data, 0 means all fakes are the same.
+      diversity: mean distance between two fakes over that between two real data, of a conditional
+        generator between two of the same class: 1 is as diverse as the data, 0 means all fakes are
+        the same.
       class_accuracy: share of fakes that the extractor assigns to the class they were asked to be;
         None if it does not know the classes, or none were asked for.
       follows_labels: False if the fakes' classes have little to do with those asked for; see
@@ -150,6 +151,7 @@ class Quality:
         self.select_by = "kid" if dimensions > count * _DIMENSIONS_PER_SAMPLE else "fid"
         self._statistics = _statistics(self._real)
         self._spread = _mean_distance(self._real, seed)
+        self._spread_in_class = 0.0 if labels is None else _mean_distance(self._real, seed, labels)
         if self._spread == 0:
             raise ValueError("real: all features are the same, so fakes cannot be compared to them")
         self._centres: np.ndarray | None = None
@@ -177,10 +179,16 @@ class Quality:
             fid=distances.fid_from_statistics(*self._statistics, *_statistics(features)),
             kid=distances.polynomial_mmd(self._real, features),
             coverage=self._coverage(self._modes_of(found, features)),
-            diversity=_mean_distance(features, self._seed) / self._spread,
+            diversity=self._diversity(features, labels),
             class_accuracy=accuracy,
             follows_labels=follows,
         )
+
+    def _diversity(self, features: np.ndarray, labels: np.ndarray | None) -> float:
+        if labels is None or self._spread_in_class == 0:
+            return _mean_distance(features, self._seed) / self._spread
+        # Fakes that are one image for each class are far from each other.
+        return _mean_distance(features, self._seed, labels) / self._spread_in_class
 
     def _follows(
         self, labels: np.ndarray | None, found: Mapping[str, np.ndarray]
@@ -269,12 +277,17 @@ def _agreement(asked: np.ndarray, found: np.ndarray) -> float:
     return 1.0 if chance == 1 else (float(np.mean(asked == found)) - chance) / (1 - chance)
 
 
-def _mean_distance(features: np.ndarray, seed: int) -> float:
-    """Mean distance over n random pairs of different rows."""
+def _mean_distance(features: np.ndarray, seed: int, labels: np.ndarray | None = None) -> float:
+    """Mean distance over n random pairs of different rows, of equal labels where there are some."""
     # Random pairs, because adjacent rows may be of the same class.
     order = np.random.default_rng(seed).permutation(len(features))
-    apart = features[order] - features[np.roll(order, 1)]
-    return float(np.linalg.norm(apart, axis=1).mean())
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+    others = np.roll(order, 1)
+    apart = np.linalg.norm(features[order] - features[others], axis=1)
+    if labels is not None and (alike := labels[order] == labels[others]).any():
+        apart = apart[alike]
+    return float(apart.mean())
 
 
 def _centres(features: np.ndarray, clusters: int, seed: int) -> np.ndarray:

@@ -111,6 +111,27 @@ def test_diversity_of_data_that_are_sorted(blobs):
     assert Quality(blobs, identity).measure(shuffled).diversity == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("scale", [0.0, 0.25, 1.0])
+def test_diversity_of_classes_is_that_within_them(blobs, scale):
+    labels = np.arange(1000) // 100
+    centres = np.stack([blobs[labels == label].mean(axis=0) for label in range(10)])
+    fake = centres[labels] + scale * (blobs - centres[labels])
+    order = np.random.default_rng(0).permutation(1000)
+    quality = Quality(blobs, identity, labels=labels)
+
+    measured = quality.measure(fake[order], labels[order]).diversity
+    assert measured == pytest.approx(scale, abs=0.05)
+    # Without labels, the distances between the classes hide that each is one datum.
+    assert quality.measure(fake[order]).diversity > 0.9
+
+
+def test_classes_of_one_datum_each_leave_the_diversity_of_all(blobs):
+    labels = np.arange(1000) // 100
+    one = np.stack([blobs[labels == label][0] for label in range(10)])[labels]
+
+    assert Quality(one, identity, labels=labels).measure(one, labels).diversity == 1
+
+
 def test_distances_are_the_shared_ones(blobs, quality):
     fake = np.random.default_rng(1).normal(1, 3, (300, 10))
     measured = quality.measure(fake)

@@ -138,3 +138,31 @@ def test_your_own_function_gets_them_or_refuses(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"plain' has no argument 'blocks_per_stage'.*\(3, 4\)"):
         assembly.make_networks(config, source)
     assert keras.made == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("network", "kind"),
+    [
+        ("dcgan", "normalization"),
+        ("resnet", "normalization"),
+        ("r3gan", "concatenation"),
+        ("mlp", "concatenation"),
+    ],
+)
+def test_classes_reach_the_generator_as_suits_its_network(network, kind):
+    config = _config({"generator": network}, conditioning={}, precision="float32")
+    config.check_shape(IMAGES)
+    source = open_source((np.zeros((128, *IMAGES), "uint8"), np.arange(128) % 2))
+    assert assembly.make_networks(config, source)[0].conditioning == kind
+
+
+def test_classes_reach_your_own_generator_beside_the_latents(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        assembly.networks,
+        "resolve",
+        lambda name, registry: lambda *sizes, **options: made.append(options),
+    )
+    source = open_source((np.zeros((128, *IMAGES), "uint8"), np.arange(128) % 2))
+    assembly.make_networks(_config(OWN, conditioning={}), source)
+    assert [each["conditioning"] for each in made] == ["concatenation", "projection"]
