@@ -1,22 +1,22 @@
 """Whether images could as well be mirror images, so that those are more data (`data.mirror`)."""
 
 import dataclasses
-import math
 
 import numpy as np
+from PIL import Image
+from scipy import stats
+
+from components.common import grids
 
 # Beyond these numbers what is found does not change, but takes longer: sides of the thumbnails,
-# components of their odd and even parts, images.
+# components of their odd and even parts.
 _SIDE = 16
 _ODD, _EVEN = 32, 8
-MOST = 5000
 # A class of fewer images is judged together with others.
 LEAST = 100
 # Of ridge regression, as a share of the features' mean square times the number of images.
 _PENALTY = 0.1
 _LARGEST_ACCURACY = 0.6
-# Of a 95 % interval.
-_DEVIATIONS = 1.96
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +40,19 @@ class Symmetry:
     high: float
 
 
-def mirror_accuracy(
-    images: np.ndarray, labels: np.ndarray | None = None, seed: int = 0
-) -> Symmetry:
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """An image uint8 [height, width, channels] with sides of at most 16."""
+    height, width, channels = image.shape
+    size = min(width, _SIDE), min(height, _SIDE)
+    # Antialiased. Pillow's box filter would tell left from right: it rounds areas to whole pixels.
+    small = grids.picture(image).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(small).reshape(size[1], size[0], channels)
+
+
+def mirror_accuracy(images: np.ndarray, labels: np.ndarray | None = None) -> Symmetry:
     """Tells whether training may see mirror images of these images.
 
-    In each class a classifier learns, of small thumbnails, which of an image and its mirror image
+    In each class a classifier learns, of thumbnails, which of an image and its mirror image
     is the image, and is asked about one that it has not seen (leave-one-out). It is a ridge
     regression on odd features, which a mirror turns into their negatives: the components of the odd
     part of a thumbnail, x - mirror(x), and their products with the components of its even part, so
@@ -53,9 +60,8 @@ def mirror_accuracy(
     from one side counts like shoes that all point to one side: the generator would learn both.
 
     Args:
-      images: uint8 [n, height, width, channels]; a random sample of at most 5000 is used.
-      labels: int [n] or None. Classes of fewer than 100 images of the sample are judged together.
-      seed: of the sample.
+      images: thumbnails uint8 [n, height, width, channels]; 1000 or more leave little to chance.
+      labels: int [n] or None. Classes of fewer than 100 images are judged together.
 
     Raises:
       ValueError: for fewer than 100 images.
@@ -68,16 +74,14 @@ def mirror_accuracy(
     """
     if len(images) < LEAST:
         raise ValueError(f"images: {len(images)}, expected {LEAST} or more to judge")
-    chosen = np.random.default_rng(seed).permutation(len(images))[:MOST]
-    features = _odd_features(_thumbnails(images[chosen]))
-    rest = np.ones(len(chosen), bool)
+    features = _odd_features(images.astype(np.float32) / 255)
+    rest = np.ones(len(images), bool)
     found = []
     if labels is not None:
-        own = np.asarray(labels)[chosen]
-        for label, count in zip(*np.unique(own, return_counts=True), strict=True):
+        for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
             if count >= LEAST:
-                found.append(_judge(int(label), features[own == label]))
-                rest &= own != label
+                found.append(_judge(int(label), features[labels == label]))
+                rest &= labels != label
     if not found or rest.sum() >= LEAST:
         found.append(_judge(None, features[rest]))
     return max(found, key=lambda symmetry: symmetry.low)
@@ -95,14 +99,10 @@ def _judge(label: int | None, features: np.ndarray) -> Symmetry:
     told = features @ solved.sum(axis=1) - leverage
     # Images that are their own mirror images are told by chance.
     told[~features.any(axis=1)] = 0
-    accuracy = float((told > 0).mean() + (told == 0).mean() / 2)
-    # Wilson's interval.
-    count = len(features)
-    share = _DEVIATIONS**2 / count
-    centre = (accuracy + share / 2) / (1 + share)
-    half = math.sqrt(share * accuracy * (1 - accuracy) + share**2 / 4) / (1 + share)
-    low, high = centre - half, centre + half
-    return Symmetry(low <= _LARGEST_ACCURACY, label, count, accuracy, low, high)
+    right = float((told > 0).sum() + (told == 0).sum() / 2)
+    interval = stats.binomtest(round(right), len(told)).proportion_ci(method="wilson")
+    allowed = bool(interval.low <= _LARGEST_ACCURACY)
+    return Symmetry(allowed, label, len(told), right / len(told), interval.low, interval.high)
 
 
 def _odd_features(small: np.ndarray) -> np.ndarray:
@@ -119,21 +119,3 @@ def _components(values: np.ndarray, count: int) -> np.ndarray:
     """The principal components [n, at most count] of centred values [n, d]."""
     _, axes = np.linalg.eigh(values.T @ values)
     return values @ axes[:, : -count - 1 : -1]
-
-
-def _thumbnails(images: np.ndarray) -> np.ndarray:
-    """float32 [n, 16, 16, channels], sides of at most the images' own: means over areas."""
-    rows, columns = (_areas(side) for side in images.shape[1:3])
-    count, height, width, channels = images.shape
-    small = rows @ images.reshape(count, height, width * channels).astype(np.float32)
-    small = small.reshape(count, len(rows), width, channels)
-    return np.einsum("nhwc,vw->nhvc", small, columns, optimize=True) / 255
-
-
-def _areas(side: int) -> np.ndarray:
-    """float32 [thumbnail's side, side]: the shares of pixels in the pixels of a thumbnail."""
-    small = min(side, _SIDE)
-    edges = np.arange(small + 1) * side / small
-    pixels = np.arange(side)
-    covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (np.maximum(covered, 0) * small / side).astype(np.float32)

@@ -15,7 +15,7 @@ from components.serving.contract import MAX_ROWS
 from components.serving.generator import Generator
 
 SIGNATURE = "score_samples"
-# The paper's ε, of section 3.2: keeps the logarithm finite for the largest logit.
+# Keeps the logarithm finite for the largest logit.
 _EPSILON = 1e-8
 
 

@@ -202,7 +202,7 @@ class ServingSignatures(tf.Module):
     ) -> Tensors:
         """As `sample`, with the classes' embeddings, or gammas and betas, mixed.
 
-        Category morphing of Miyato and Koyama (2018, arXiv:1802.05637, section 5.1).
+        Category morphing of Miyato and Koyama (2018, arXiv:1802.05637).
 
         Args:
           seeds: int64 [n].

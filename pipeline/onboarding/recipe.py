@@ -12,7 +12,7 @@ from components.data_validator import statistics
 from components.data_validator.checks import Statistics
 from components.example_gen.formats import registry
 from components.pretrained import efficientnet_lite0
-from components.trainer.networks import DISCRIMINATORS
+from components.trainer.networks.config import NetworksConfig
 from pipeline.onboarding import mirroring, presets
 from pipeline.onboarding.suggestion import Suggestion
 from pipeline.runners.local import Inspection
@@ -96,11 +96,10 @@ def extractor(facts: presets.Facts, trainer: str) -> str:
     """
     if len(facts.classes) > 1 and min(facts.classes) >= _CLASS_OF_A_CLASSIFIER:
         return "classifier"
-    discriminator = yaml.safe_load(trainer)["trainer"]["networks"]["discriminator"]
-    trained_against = getattr(DISCRIMINATORS.get(discriminator), "pretrained", None)
+    networks = NetworksConfig(**yaml.safe_load(trainer)["trainer"]["networks"])
     in_colour = facts.shape[2:] == (3,)
     photographs = in_colour and facts.photographic and (facts.few or facts.gpu)
-    if photographs and trained_against != efficientnet_lite0.NAME:
+    if photographs and networks.pretrained != efficientnet_lite0.NAME:
         return efficientnet_lite0.NAME
     return "self_supervised"
 
