@@ -11,11 +11,11 @@ import numpy as np
 
 from components.data import examples
 from components.evaluator.metrics import functions
-from components.evaluator.neighbourhoods.manifolds import manifolds
 from components.example_gen.formats.idx import read_idx
 from components.feature_extractor import classifier
 from components.feature_extractor.config import FeatureExtractorConfig
 from components.features.distances import fid
+from components.features.neighbourhoods.manifolds import manifolds
 
 _PACKAGE = "dataset-fashion-mnist"
 _COUNT = 10_000

@@ -31,7 +31,7 @@ def ours_fid(real, fake):
 
 
 def ours_manifolds(real, fake):
-    from components.evaluator.neighbourhoods.manifolds import manifolds
+    from components.features.neighbourhoods.manifolds import manifolds
 
     def run():
         found = manifolds(real, fake, k=5, density_k=5)

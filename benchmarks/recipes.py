@@ -6,9 +6,9 @@ Each recipe of data/fashion_mnist trains on the full Fashion-MNIST for as many i
 that time, measured in processor seconds before, so that a busy machine changes nothing. As in a
 pipeline, the generator that measures best during training, on the features of a classifier, is
 exported; `tfx-gan evaluate` scores 10 000 samples of it against the 10 000 test images on the
-features of another classifier. Everything lies in the folder --keep: killed, the same command goes
-on where it was, and what it finds there is not measured again. The table, docs/results.md, is
-written from all that is there.
+features of another classifier. Trainings lie in the folder --keep: killed, the same command goes on
+where it was. A row that is done is kept in benchmarks/recipes.jsonl, which is committed, and is not
+measured again unless its line is deleted; docs/results.md is written from all rows there.
 """
 
 import json
@@ -34,6 +34,7 @@ from components.trainer.callbacks.quality import ExtractWith
 from pipeline import config, standalone
 
 _FOLDER = Path("data/fashion_mnist")
+_ROWS = Path("benchmarks/recipes.jsonl")
 _OUT = Path("docs/results.md")
 _PICTURES = Path("docs/images/results")
 _SAMPLES = 10_000
@@ -52,9 +53,9 @@ python benchmarks/recipes.py --minutes 5
 ```
 
 """
-    "The length of training is that of {cores} cores in the time, whatever else they did; images "
-    "are those that the generator's updates saw in it. Images/s are by the clock, so that other "
-    "work on the machine lowers them. The generator that measured best on the way is scored with "
+    "The length of training is what {cores} cores do in the time, by processor seconds, whatever "
+    "else ran on them; images are those that the generator's updates saw in it, and images/s are "
+    "of both cores. The generator that measured best on the way is scored with "
     "10 000 samples against the 10 000 test images, on the features of a classifier "
     "trained for this table only, on which halves of the test images have an FID of {floor:.1f}; "
     "in brackets 95 % intervals. These FIDs are comparable with each other, not with Inception's. "
@@ -81,11 +82,13 @@ def main(minutes: float, seeds: int, source: str | None, only: Sequence[str], ke
             raise click.BadParameter(f"--only {name}: there are {', '.join(recipes)}")
     for seed in range(seeds):
         for name in only or recipes:
-            row = keep / f"{name}-{minutes:g}-{seed}"
-            if not (row / "row.json").exists():
-                _measure(name, recipes[name], minutes, seed, data, real, judge, guide, row)
-            click.echo(_line(json.loads((row / "row.json").read_text())))
-    _write(keep, list(recipes))
+            key = (name, minutes, seed)
+            if key not in _rows():
+                row = keep / f"{name}-{minutes:g}-{seed}"
+                found = _measure(name, recipes[name], minutes, seed, data, real, judge, guide, row)
+                _add(found, row / "evaluation" / "samples.png")
+            click.echo(_line(_rows()[key]))
+    _write(list(recipes))
 
 
 def _test_split(data: fashion_mnist.Data, folder: Path) -> Path:
@@ -114,8 +117,8 @@ def _measure(
     judge: Path,
     guide: Path,
     row: Path,
-) -> None:
-    """Trains and scores one recipe; everything is in the folder `row`, row.json last."""
+) -> dict[str, Any]:
+    """Trains and scores one recipe; everything is in the folder `row`."""
     row.mkdir(exist_ok=True)
     train = (data.train.data, data.train.labels)
 
@@ -138,9 +141,7 @@ def _measure(
         length.write_text(json.dumps({"images": images}))
     images = json.loads(length.read_text())["images"]
     trained = trainer(images)
-    started, before = time.monotonic(), trained.images_seen
     trained.train(images, str(row / "training"))
-    rate = (trained.images_seen - before) / (time.monotonic() - started)
     shutil.rmtree(row / "model", ignore_errors=True)
     trained.export(str(row / "model"))
     shutil.rmtree(row / "evaluation", ignore_errors=True)
@@ -151,19 +152,39 @@ def _measure(
         count=_SAMPLES,
         out=str(row / "evaluation"),
     )
-    found = {
+    return {
         "recipe": name,
         "minutes": minutes,
         "seed": seed,
         "images": images,
-        "rate": rate,
-        "scores": {each: evaluation.scores["model"][each].to_json() for each in _SCORES},
+        "scores": {
+            each: {
+                bound: getattr(evaluation.scores["model"][each], bound)
+                for bound in ("value", "low", "high")
+            }
+            for each in _SCORES
+        },
         "floor": evaluation.scores["halves"]["fid"].value,
         "tensorflow": tf.__version__,
         "machine": machine(),
         "cores": os.cpu_count(),
     }
-    (row / "row.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _rows() -> dict[tuple[str, float, int], dict[str, Any]]:
+    """What is measured, by recipe, minutes and seed."""
+    lines = _ROWS.read_text().splitlines() if _ROWS.exists() else []
+    rows = map(json.loads, lines)
+    return {(row["recipe"], row["minutes"], row["seed"]): row for row in rows}
+
+
+def _add(row: dict[str, Any], samples: Path) -> None:
+    """Keeps a row, and the picture if its seed is 0; others may append at the same time."""
+    if row["seed"] == 0:
+        _PICTURES.mkdir(exist_ok=True)
+        shutil.copyfile(samples, _PICTURES / f"{row['recipe']}-{row['minutes']:g}.png")
+    with _ROWS.open("a") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -173,14 +194,14 @@ def _line(row: dict[str, Any]) -> str:
             (row["scores"][each] for each in _SCORES), (1, 1, 2, 2, 2), strict=True
         )
     ]
-    counts = f"{row['minutes']:g} | {row['seed']} | {row['images']:,} | {row['rate']:.0f}"
+    rate = row["images"] / row["minutes"] / 60
+    counts = f"{row['minutes']:g} | {row['seed']} | {row['images']:,} | {rate:.0f}"
     return f"| `{row['recipe']}` | {counts} | {' | '.join(scores)} |"
 
 
-def _write(keep: Path, names: Sequence[str]) -> None:
+def _write(names: Sequence[str]) -> None:
     """The page, with the pictures of seed 0."""
-    rows = [json.loads(path.read_text()) for path in keep.glob("*/row.json")]
-    rows = [row for row in rows if row["recipe"] in names]
+    rows = [row for row in _rows().values() if row["recipe"] in names]
     rows.sort(key=lambda row: (row["minutes"], names.index(row["recipe"]), row["seed"]))
     head = ("recipe", "minutes", "seed", "images", "images/s", *_SCORES)
     lines = [
@@ -198,12 +219,10 @@ def _write(keep: Path, names: Sequence[str]) -> None:
     without = [name for name in names if name not in {row["recipe"] for row in rows}]
     if without:
         lines += [f"Not measured yet: {', '.join(f'`{name}`' for name in without)}.", ""]
-    _PICTURES.mkdir(exist_ok=True)
     for row in (each for each in rows if each["seed"] == 0):
-        key = f"{row['recipe']}-{row['minutes']:g}"
-        shutil.copyfile(keep / f"{key}-0" / "evaluation" / "samples.png", _PICTURES / f"{key}.png")
         words = f"`{row['recipe']}`, {row['minutes']:g} minutes"
-        lines += [f"{words}:", "", f"![Samples: {words}](images/results/{key}.png)", ""]
+        picture = f"images/results/{row['recipe']}-{row['minutes']:g}.png"
+        lines += [f"{words}:", "", f"![Samples: {words}]({picture})", ""]
     _OUT.write_text("\n".join(lines), encoding="utf-8")
 
 

@@ -1,9 +1,7 @@
 """The GANTrainer stage; training itself is in `training.py`."""
 
-import dataclasses
 import hashlib
 import os
-from typing import Any
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -13,15 +11,14 @@ from tfx.utils import io_utils, path_utils
 
 from components.common import artifact_files, files, plugins, saved_models, tfx
 from components.common.code_version import code_version
-from components.data.examples import TRAIN_SPLIT, Split
+from components.data.examples import Split
 from components.data.spec import DataSpec
 from components.features import Extractor, data_id
 from components.trainer import devices, training
 from components.trainer.callbacks import quality
 from components.trainer.callbacks.checkpoints import FREE_OPTIONS
 from components.trainer.config import TrainerConfig
-from components.trainer.data import conditions, sources
-from components.trainer.data.encoding import Encoding
+from components.trainer.data import loading
 from components.trainer.workers import Workers
 
 
@@ -68,31 +65,19 @@ def GANTrainer(
     workers = Workers(strategy)
     tfx.refuse_anomalies([anomalies])
     spec = DataSpec.model_validate_json(data)
-    # Of a table all splits, so that codes of categories are those that the extractor knows.
-    names = tfx.split_names([examples]) if spec.columns else [TRAIN_SPLIT]
-    files_of = {name: tfx.split_files([examples], name) for name in names}
-    split = spec.read_splits(files_of)[TRAIN_SPLIT]
-    values, encoding = split.data, None
-    if spec.columns:
-        encoding = Encoding.learn(values, spec.columns, split.categories, settings.numbers)
-        values = encoding.encode(values, settings.seed)
-    dataset: Any = values if split.labels is None else (values, split.labels)
-    if settings.conditioning and settings.conditioning.by == "columns":
-        if encoding is None:
-            raise ValueError("conditioning.by: columns, but the data are images; ask by label")
-        dataset = conditions.by_column(values, encoding)
-        split = dataclasses.replace(split, class_names=encoding.condition_names)
-
-    loaded = Extractor(extractor.uri) if extractor else None
-    key = _key(settings, spec, code_version, split, loaded.id if loaded else "", bool(mirror))
+    listed = {name: tfx.split_files([examples], name) for name in tfx.split_names([examples])}
+    loaded = loading.load(spec, listed, mirror=bool(mirror), **settings.loading)
+    split = loaded.split
+    judge = Extractor(extractor.uri) if extractor else None
+    key = _key(settings, spec, code_version, split, judge.id if judge else "", bool(mirror))
     folder = os.path.join(checkpoint_dir, key)
     with workers.watched():
         trainer = training.GANTrainer.from_config(
             settings,
-            sources.open_source(dataset, mirror=bool(mirror)),
+            loaded.source,
             strategy=strategy,
-            extract=quality.ExtractWith(loaded) if loaded else None,
-            encoding=encoding,
+            extract=quality.ExtractWith(judge) if judge else None,
+            encoding=loaded.encoding,
         )
         trainer.export(os.path.join(model_run.uri, artifact_files.UNTRAINED))
         trainer.train(settings.images, folder)

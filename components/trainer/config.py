@@ -269,6 +269,12 @@ class TrainerConfig(TrainingConfig):
         return "mixed_bfloat16" if faster else "float32"
 
     @property
+    def loading(self) -> dict[str, Any]:
+        """The arguments of `loading.load` that the section has."""
+        by_columns = bool(self.conditioning and self.conditioning.by == "columns")
+        return {"numbers": self.numbers, "by_columns": by_columns, "seed": self.seed}
+
+    @property
     def plugin_names(self) -> list[str]:
         """Every `module:function` in the section."""
         names = (self.networks.generator, self.networks.discriminator, *self.callbacks)

@@ -273,7 +273,7 @@ class GANTrainer:
 
         Returns:
           discriminator_loss, generator_loss; confidence: discriminator accuracy, the share of
-          (real, fake) pairs that it ranks correctly; fid, kid, coverage, diversity and, where
+          (real, fake) pairs that it ranks correctly; fid, kid, coverage, recall, diversity and, if
           classes are asked for and `extract` predicts them, class_accuracy: see `quality`.
         """
         source = sources.open_source(dataset, self.data_shape)

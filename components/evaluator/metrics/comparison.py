@@ -10,10 +10,10 @@ from components.evaluator.metrics import uncertainty
 from components.evaluator.metrics.once import once
 from components.evaluator.metrics.reference import Reference, Sample
 from components.evaluator.metrics.tables import columns, utility
-from components.evaluator.neighbourhoods import neighbours
-from components.evaluator.neighbourhoods.left_out import LeftOut, enough, without_each_group
-from components.evaluator.neighbourhoods.manifolds import Manifolds, manifolds
-from components.evaluator.neighbourhoods.neighbours import Others
+from components.features.neighbourhoods import neighbours
+from components.features.neighbourhoods.left_out import LeftOut, enough, without_each_group
+from components.features.neighbourhoods.manifolds import Manifolds, manifolds
+from components.features.neighbourhoods.neighbours import Others
 
 _FEWEST, _FEWEST_OF_A_CLASS = 4, 20
 

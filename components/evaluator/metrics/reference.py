@@ -10,10 +10,10 @@ from components.evaluator.metrics import uncertainty
 from components.evaluator.metrics.once import once
 from components.evaluator.metrics.settings import MetricSettings
 from components.evaluator.metrics.tables import columns
-from components.evaluator.neighbourhoods import neighbours
-from components.evaluator.neighbourhoods.neighbours import Others
-from components.evaluator.neighbourhoods.train_images import TrainImages
 from components.features import Features
+from components.features.neighbourhoods import neighbours
+from components.features.neighbourhoods.neighbours import Others
+from components.features.neighbourhoods.train_images import TrainImages
 
 # Rows of the train split whose own spacing says what is near by chance.
 _SPACED = 1000

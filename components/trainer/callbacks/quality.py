@@ -16,6 +16,7 @@ from scipy.cluster.vq import kmeans2, vq
 
 from components.common.config import Config
 from components.features import Extractor, distances
+from components.features.neighbourhoods.manifolds import manifolds
 from components.trainer.data.encoding import Encoding
 
 # Maps data [n, ...] to `features` [n, d]; if it has classes, also to `probabilities` [n, classes];
@@ -28,6 +29,8 @@ _FEWEST = 10
 # expected.
 _FEWEST_OF_A_MODE = 5
 _COVERED_FROM = 10  # A mode is covered from a tenth of its share in the data.
+# Nearest neighbours of a manifold: Kynkäänniemi et al. 2019 (arXiv:1904.06991).
+_NEIGHBOURS = 3
 # FID's bias grows with dimensions over samples and depends on the fakes' covariance, so above this
 # ratio it may rank two generators by their bias; KID has none.
 _DIMENSIONS_PER_SAMPLE = 1 / 4
@@ -72,6 +75,8 @@ class Measurement:
       fid: Fréchet distance of the features; 0 is best.
       kid: polynomial MMD of the features; around 0 is best, may be negative.
       coverage: share of the data's modes that the fakes cover, in [0, 1].
+      recall: share of the data that lie in the manifold of the fakes, in [0, 1]; see
+        `components.features.neighbourhoods.manifolds`.
       diversity: mean distance between two fakes over that between two real data, of a conditional
         generator between two of the same class: 1 is as diverse as the data, 0 means all fakes are
         the same.
@@ -84,6 +89,7 @@ class Measurement:
     fid: float
     kid: float
     coverage: float
+    recall: float
     diversity: float
     class_accuracy: float | None = None
     follows_labels: bool = True
@@ -94,6 +100,7 @@ class Measurement:
             "fid": self.fid,
             "kid": self.kid,
             "coverage": self.coverage,
+            "recall": self.recall,
             "diversity": self.diversity,
         }
         if self.class_accuracy is not None:
@@ -179,6 +186,7 @@ class Quality:
             fid=distances.fid_from_statistics(*self._statistics, *_statistics(features)),
             kid=distances.polynomial_mmd(self._real, features),
             coverage=self._coverage(self._modes_of(found, features)),
+            recall=self._recall(features),
             diversity=self._diversity(features, labels),
             class_accuracy=accuracy,
             follows_labels=follows,
@@ -207,6 +215,10 @@ class Quality:
         # Shares compared by cross-multiplication: integers have no rounding at the threshold.
         covered = _COVERED_FROM * fakes * len(self._real) >= self._counts * len(modes)
         return float(np.mean(covered[there]))
+
+    def _recall(self, features: np.ndarray) -> float:
+        k = min(_NEIGHBOURS, len(features) - 1)
+        return float(manifolds(self._real, features, k, k).in_fake.mean())
 
     def _modes_of(self, found: Mapping[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         if self._centres is None:

@@ -50,6 +50,7 @@ def test_from_a_notebook(digits, tmp_path):
         "fid",
         "kid",
         "coverage",
+        "recall",
         "diversity",
     }
     assert trainer.sample(64, seed=7).shape == (64, 8, 8, 1)

@@ -13,9 +13,9 @@ from components.evaluator.metrics import functions, scores
 from components.evaluator.metrics.comparison import Comparison
 from components.evaluator.metrics.reference import Reference, Sample
 from components.evaluator.metrics.settings import MetricSettings
-from components.evaluator.neighbourhoods.manifolds import manifolds as find_manifolds
 from components.features import Features
 from components.features.distances import fid, polynomial_mmd
+from components.features.neighbourhoods.manifolds import manifolds as find_manifolds
 
 FOLDER = Path(__file__).parent / "oracles"
 STORED = json.loads((FOLDER / "values.json").read_text(encoding="utf-8"))

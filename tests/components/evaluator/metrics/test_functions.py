@@ -15,9 +15,9 @@ from scipy.spatial.distance import cdist
 
 from components.evaluator.metrics import functions
 from components.evaluator.metrics.sliced_wasserstein import sliced_wasserstein
-from components.evaluator.neighbourhoods.manifolds import Manifolds, manifolds
-from components.evaluator.neighbourhoods.neighbours import nearest_neighbours
 from components.features.distances import polynomial_mmd
+from components.features.neighbourhoods.manifolds import Manifolds, manifolds
+from components.features.neighbourhoods.neighbours import nearest_neighbours
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(7, 40), st.integers(7, 40), st.integers(1, 12))
@@ -40,7 +40,7 @@ def probabilities_of(rows, columns, seed):
 @pytest.fixture(params=[None, 5], ids=["one tile", "small tiles"])
 def tiles(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr("components.evaluator.neighbourhoods.tiles._TILE", request.param)
+        monkeypatch.setattr("components.features.neighbourhoods.tiles._TILE", request.param)
 
 
 def arrays(found):
@@ -317,10 +317,10 @@ def test_realism_knows_a_good_image_from_a_bad_one():
 
 @pytest.mark.parametrize("rows", [9, 30])
 def test_progress_ends_at_one(rows, monkeypatch, caplog):
-    monkeypatch.setattr("components.evaluator.neighbourhoods.tiles._TILE", 8)
+    monkeypatch.setattr("components.features.neighbourhoods.tiles._TILE", 8)
     clock = itertools.count(0, 30)
     monkeypatch.setattr(
-        "components.evaluator.neighbourhoods.tiles.time.monotonic", lambda: next(clock)
+        "components.features.neighbourhoods.tiles.time.monotonic", lambda: next(clock)
     )
 
     with caplog.at_level("INFO"):

@@ -28,7 +28,9 @@ def make_step():
 
     def make(step, terms=None, last=False, fid=None):
         terms = {name: tf.constant(value) for name, value in (terms or {}).items()}
-        measurement = None if fid is None else Measurement(fid, kid=0.0, coverage=1, diversity=1)
+        measurement = (
+            None if fid is None else Measurement(fid, kid=0.0, coverage=1, recall=1, diversity=1)
+        )
         yes = tf.constant(True)
         finite = dict.fromkeys(terms, yes)
         return StepEnd(step, BATCH_SIZE, last, terms, finite, yes, measurement=measurement)

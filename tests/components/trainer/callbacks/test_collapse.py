@@ -19,7 +19,7 @@ def judge(measured, accuracy, config=WatchConfig()):  # noqa: B008
 
 
 def measurement(coverage=1.0, diversity=1.0):
-    return Measurement(fid=1.0, kid=0.1, coverage=coverage, diversity=diversity)
+    return Measurement(fid=1.0, kid=0.1, coverage=coverage, recall=1, diversity=diversity)
 
 
 @pytest.mark.parametrize(

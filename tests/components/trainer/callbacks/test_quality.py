@@ -73,6 +73,13 @@ def test_a_mode_is_covered_from_a_tenth_of_its_share_on(blobs, fakes_of_mode, co
     assert Quality(blobs, labelled).measure(fake).coverage == coverage
 
 
+@pytest.mark.parametrize("modes", [1, 3, 10])
+def test_recall_is_the_share_of_the_data_among_the_fakes(blobs, modes):
+    fake = blobs[: 100 * modes]
+
+    assert Quality(blobs, identity).measure(fake).recall == pytest.approx(modes / 10)
+
+
 def test_rare_classes_are_no_modes(blobs):
     # Four data of class 0: they may be missing by chance.
     quality = Quality(blobs[96:], labelled)

@@ -27,10 +27,10 @@ import dataclasses
 
 import numpy as np
 
-from components.evaluator.neighbourhoods import neighbours, tiles
-from components.evaluator.neighbourhoods.neighbours import Others
-from components.evaluator.neighbourhoods.tiles import Points
 from components.features.distances import checked_pair
+from components.features.neighbourhoods import neighbours, tiles
+from components.features.neighbourhoods.neighbours import Others
+from components.features.neighbourhoods.tiles import Points
 
 # A tile of which more than this share needs float64 is made in float64.
 _FEW = 1 / 64

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from components.evaluator.neighbourhoods.train_images import TrainImages
+from components.features.neighbourhoods.train_images import TrainImages
 
 
 def pictures(count, shape=(28, 28, 1), seed=0):

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from components.evaluator.neighbourhoods import tiles
-from components.evaluator.neighbourhoods.manifolds import Spheres, manifolds
-from components.evaluator.neighbourhoods.neighbours import Others
-from components.evaluator.neighbourhoods.tiles import Points
 from components.features.distances import checked_pair
+from components.features.neighbourhoods import tiles
+from components.features.neighbourhoods.manifolds import Spheres, manifolds
+from components.features.neighbourhoods.neighbours import Others
+from components.features.neighbourhoods.tiles import Points
 
 # Standard deviations of the number of a group's images among the nearest that are allowed for.
 _DEVIATIONS = 4.0

@@ -11,7 +11,7 @@ import itertools
 
 import numpy as np
 
-from components.evaluator.neighbourhoods import neighbours, tiles
+from components.features.neighbourhoods import neighbours, tiles
 
 # The longest side of the images that are compared, and of those that propose candidates.
 _SIDE, _COARSE_SIDE = 32, 8

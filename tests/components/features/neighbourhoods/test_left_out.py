@@ -5,9 +5,9 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from components.evaluator.metrics import uncertainty
-from components.evaluator.neighbourhoods import left_out
-from components.evaluator.neighbourhoods.left_out import LeftOut, without_each_group
-from components.evaluator.neighbourhoods.manifolds import manifolds
+from components.features.neighbourhoods import left_out
+from components.features.neighbourhoods.left_out import LeftOut, without_each_group
+from components.features.neighbourhoods.manifolds import manifolds
 
 
 def brute_force(real, fake, real_groups, fake_groups, k, density_k):
@@ -52,7 +52,7 @@ def gaussian(rows, columns, seed, offset=0.0, scale=1.0):
 @pytest.fixture(params=[None, 7], ids=["one tile", "small tiles"])
 def tiles(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr("components.evaluator.neighbourhoods.tiles._TILE", request.param)
+        monkeypatch.setattr("components.features.neighbourhoods.tiles._TILE", request.param)
 
 
 SIZES = [

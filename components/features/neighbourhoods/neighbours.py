@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.evaluator.neighbourhoods import tiles
-from components.evaluator.neighbourhoods.tiles import Points
 from components.features.distances import checked
+from components.features.neighbourhoods import tiles
+from components.features.neighbourhoods.tiles import Points
 
 # Neighbours that are kept beyond those asked for, as float32 may have the order wrong.
 SPARE = 2

@@ -1,0 +1,65 @@
+"""From the examples of an artifact to what a trainer learns from."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.data.examples import TRAIN_SPLIT, Split
+from components.data.spec import DataSpec
+from components.trainer.data import conditions, sources
+from components.trainer.data.encoding import Encoding
+from components.trainer.data.quantiles import Numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """The train split, prepared for a trainer.
+
+    Attributes:
+      source: what the trainer draws batches from.
+      split: the examples as they are, with the names of the classes asked for.
+      encoding: of a table; None of images.
+    """
+
+    source: sources.Source
+    split: Split
+    encoding: Encoding | None
+
+
+def load(
+    spec: DataSpec,
+    files: Mapping[str, Sequence[str]],
+    *,
+    numbers: Numbers,
+    by_columns: bool,
+    mirror: bool,
+    seed: int,
+) -> TrainingData:
+    """Reads the train split, of a table with what the other splits tell of its categories.
+
+    Args:
+      spec: of the examples.
+      files: of tf.Examples, by split.
+      numbers: how a table's numbers are learnt.
+      by_columns: whether values of columns are asked for, instead of labels.
+      mirror: whether each image is its mirror image half of the time.
+      seed: of the noise that spreads ties.
+
+    Raises:
+      ValueError: for conditioning that the data do not have, and as `DataSpec.read_splits`.
+    """
+    if not spec.columns:
+        files = {TRAIN_SPLIT: files[TRAIN_SPLIT]}
+    split = spec.read_splits(files)[TRAIN_SPLIT]
+    values, encoding = split.data, None
+    if spec.columns:
+        # Of all splits, so that codes of categories are those that the extractor knows.
+        encoding = Encoding.learn(values, spec.columns, split.categories, numbers)
+        values = encoding.encode(values, seed)
+    dataset: Any = values if split.labels is None else (values, split.labels)
+    if by_columns:
+        if encoding is None:
+            raise ValueError("conditioning.by: columns, but the data are images; ask by label")
+        dataset = conditions.by_column(values, encoding)
+        split = dataclasses.replace(split, class_names=encoding.condition_names)
+    return TrainingData(sources.open_source(dataset, mirror=mirror), split, encoding)
