@@ -95,6 +95,19 @@ class Recipe(Config):
             )
         return section
 
+    @field_validator("feature_extractor")
+    @classmethod
+    def _clusters_are_not_of_a_classifiers_features(
+        cls, section: FeatureExtractorConfig, info: pydantic.ValidationInfo
+    ) -> FeatureExtractorConfig:
+        conditioning = info.data["trainer"].conditioning if "trainer" in info.data else None
+        if conditioning and conditioning.by == "clusters" and section.kind == "classifier":
+            raise ValueError(
+                "kind: classifier knows the labels, so trainer.conditioning.by: clusters is of no "
+                "use; ask by label, or use self_supervised or efficientnet_lite0"
+            )
+        return section
+
     def with_section(self, name: str, **values: object) -> "Recipe":
         """A copy with other values in the section `name`, which are not validated."""
         return self.model_copy(update={name: getattr(self, name).model_copy(update=values)})

@@ -197,7 +197,7 @@ class Subjects:
             return None
         if isinstance(source, examples.Split):
             return None if source.labels is None else self._sample(source)
-        if isinstance(source, np.ndarray) or not source.conditional or source.asks_by_column:
+        if isinstance(source, np.ndarray) or not source.asks_for_classes:
             return None
         known = None if self._train is None else _labels(self._train)
         # A class that the train split lacks is not served.

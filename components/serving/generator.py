@@ -222,9 +222,9 @@ class Generator:
         return _BY_CLASS in self.signatures or "labels" in self.inputs("sample")
 
     @property
-    def asks_by_column(self) -> bool:
-        """Whether its labels ask for values of columns, and not for classes of the data."""
-        return bool(self.description.get("labels_are_values"))
+    def asks_for_classes(self) -> bool:
+        """Whether its labels ask for classes of the data; not for values of columns or clusters."""
+        return self.conditional and not self.description.get("labels_are_values")
 
     @property
     def columns(self) -> list[str] | None:

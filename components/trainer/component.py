@@ -66,9 +66,15 @@ def GANTrainer(
     tfx.refuse_anomalies([anomalies])
     spec = DataSpec.model_validate_json(data)
     listed = {name: tfx.split_files([examples], name) for name in tfx.split_names([examples])}
-    loaded = loading.load(spec, listed, mirror=bool(mirror), **settings.loading)
-    split = loaded.split
     judge = Extractor(extractor.uri) if extractor else None
+    loaded = loading.load(
+        spec,
+        listed,
+        judge=judge,
+        mirror=bool(mirror),
+        **settings.loading,
+    )
+    split = loaded.split
     key = _key(settings, spec, code_version, split, judge.id if judge else "", bool(mirror))
     folder = os.path.join(checkpoint_dir, key)
     with workers.watched():

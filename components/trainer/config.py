@@ -29,10 +29,10 @@ def _import_path(name: str) -> str:
 class ConditioningConfig(Config):
     """Class-conditional training."""
 
-    by: Literal["label", "columns"] = Field(
+    by: Literal["label", "columns", "clusters"] = Field(
         "label",
-        description="what is asked for: a class; or, of a table, a value of any one of its "
-        "categorical and boolean columns",
+        description="what is asked for: a class; of a table, a value of any one of its categorical "
+        "and boolean columns; of images, one of the clusters of their features, without labels",
     )
 
     generator: Literal["concatenation", "normalization"] | None = Field(
@@ -45,7 +45,10 @@ class ConditioningConfig(Config):
         description="how the discriminator is conditioned on the class; auxiliary: AC-GAN",
     )
     num_classes: int | None = Field(
-        None, ge=2, description="number of classes; default: the highest label plus one"
+        None,
+        ge=2,
+        description="number of classes; default: the highest label plus one; of clusters one for "
+        "each 100 images, at most 100",
     )
     auxiliary_weight: float = Field(
         1.0, gt=0, description="weight of the auxiliary classifier's loss"
@@ -271,8 +274,13 @@ class TrainerConfig(TrainingConfig):
     @property
     def loading(self) -> dict[str, Any]:
         """The arguments of `loading.load` that the section has."""
-        by_columns = bool(self.conditioning and self.conditioning.by == "columns")
-        return {"numbers": self.numbers, "by_columns": by_columns, "seed": self.seed}
+        asked = self.conditioning
+        return {
+            "numbers": self.numbers,
+            "by": asked and asked.by,
+            "num_classes": asked and asked.num_classes,
+            "seed": self.seed,
+        }
 
     @property
     def plugin_names(self) -> list[str]:
@@ -292,6 +300,8 @@ class TrainerConfig(TrainingConfig):
     def check_shape(self, data_shape: Sequence[int]) -> None:
         """Raises ValueError, with a remedy, if an option does not support data of this shape."""
         conditioning = self.conditioning
+        if conditioning and conditioning.by == "clusters" and len(data_shape) != 3:
+            raise ValueError("conditioning.by: clusters, but the data are rows; ask by columns")
         for registry in (GENERATORS, DISCRIMINATORS):
             options = self.networks.options_of(registry)
             if registry is GENERATORS:

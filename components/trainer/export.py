@@ -44,7 +44,8 @@ class ServingSignatures(tf.Module):
         them, and would answer with images of no class.
       encoding: of rows; None for images, and for vectors that are in [-1, 1] by themselves.
       weights: how they are stored: "float32", "float16" or "bfloat16"; all compute in float32.
-      labels_are_values: whether labels ask for values of columns, and not for classes.
+      labels_are_values: whether labels ask for values of columns, or for clusters, and not for
+        classes of the data.
       scorer: of samples; None for no signature `score_samples`.
 
     Raises:

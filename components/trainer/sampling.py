@@ -95,6 +95,6 @@ class Sampler:
             self._class_shares,
             self._encoding,
             self._options.export_weights,
-            conditioning is not None and conditioning.by == "columns",
+            conditioning is not None and conditioning.by != "label",
             scorer,
         )

@@ -19,6 +19,10 @@ _FOLDER = Path(__file__).with_name("presets")
 _FEW = 10_000
 # Classes are learnt from as many images each; with 50 they still help (docs/training.md).
 _OF_A_CLASS = 100
+# Least size of the smallest class for a classifier to learn from.
+_CLASS_OF_A_CLASSIFIER = 20
+# Images with which there are five clusters.
+_CLUSTERED_FROM = 500
 # On two cores, more steps are worth more than smoother ones.
 _BATCH_OF_IMAGES, _BATCH_OF_ROWS = 32, 128
 _LATENT_DIM = 16
@@ -56,6 +60,16 @@ class Facts:
     def conditional(self) -> bool:
         """Whether there are classes, each with enough images to be learnt."""
         return len(self.classes) > 1 and min(self.classes) >= _OF_A_CLASS
+
+    @property
+    def classified(self) -> bool:
+        """Whether there are classes that a classifier can learn."""
+        return len(self.classes) > 1 and min(self.classes) >= _CLASS_OF_A_CLASSIFIER
+
+    @property
+    def clustered(self) -> bool:
+        """Whether clusters take the place of classes that there are not."""
+        return not self.classified and self.train >= _CLUSTERED_FROM
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,8 +18,6 @@ from pipeline.onboarding.suggestion import Suggestion
 from pipeline.runners.local import Inspection
 
 _TEMPLATE = Path(__file__).with_name("recipe.yaml.jinja")
-# Least size of the smallest class for a classifier to learn from.
-_CLASS_OF_A_CLASSIFIER = 20
 
 
 def text(suggestion: Suggestion, inspected: Inspection, name: str, preset: str | None) -> str:
@@ -94,7 +92,7 @@ def extractor(facts: presets.Facts, trainer: str) -> str:
     Without, features of photographs tell pictures from blobs of their colours, which features
     learnt from a few thousand images hardly do. Of many images they would take too long on a CPU.
     """
-    if len(facts.classes) > 1 and min(facts.classes) >= _CLASS_OF_A_CLASSIFIER:
+    if facts.classified:
         return "classifier"
     networks = NetworksConfig(**yaml.safe_load(trainer)["trainer"]["networks"])
     in_colour = facts.shape[2:] == (3,)

@@ -17,6 +17,7 @@ from components.infra_validator.component import witness
 from components.serving.generator import Generator
 from components.trainer.component import GANTrainer
 from components.trainer.config import ConditioningConfig, TrainerConfig
+from components.trainer.data import clusters
 from components.trainer.data.encoding import Encoding
 
 CONFIG = TrainerConfig(
@@ -89,7 +90,7 @@ class Extractor(tf.Module):
         return {"features": features, "probabilities": tf.nn.softmax(halves)}
 
 
-def test_the_quality_of_a_conditional_generator_is_that_of_its_classes_too(run, tmp_path, digits):
+def _extractor(tmp_path, *, classes_are_labels):
     folder = tmp_path / "extractor"
     module = Extractor()
     saved = str(folder / features.SAVED_MODEL_FOLDER)
@@ -100,11 +101,16 @@ def test_the_quality_of_a_conditional_generator_is_that_of_its_classes_too(run, 
         "name": "halves",
         "feature_dim": 64,
         "num_classes": 2,
-        "classes_are_labels": True,
+        "classes_are_labels": classes_are_labels,
     }
     (folder / features.DESCRIPTION_FILE).write_text(json.dumps(description))
     extractor = standard_artifacts.Model()
     extractor.uri = str(folder)
+    return extractor
+
+
+def test_the_quality_of_a_conditional_generator_is_that_of_its_classes_too(run, tmp_path, digits):
+    extractor = _extractor(tmp_path, classes_are_labels=True)
     records = (
         examples.from_array(image, f"digits#{n}", n % 2) for n, image in enumerate(digits[:100])
     )
@@ -286,7 +292,7 @@ def test_a_table_of_every_type_is_answered_in_its_types_and_asked_for_values(run
     assert probe.probe(path, witness(path))["shape"] == [5]
     generator = Generator(path)
     assert generator.table == PEOPLE
-    assert generator.asks_by_column
+    assert not generator.asks_for_classes
     asked = {name: label for label, name in generator.class_names.items()}
     assert list(asked) == ["job=cook", "job=poet", "job=", "member=False", "member=True"]
     for name, wanted in (("job=poet", "poet"), ("job=", None), ("member=True", True)):
@@ -308,6 +314,32 @@ def test_a_table_of_every_type_is_answered_in_its_types_and_asked_for_values(run
     np.testing.assert_array_equal(served["age"], rows["age"])
     assert [each.decode() for each in served["born"]] == rows["born"].tolist()
     assert [each.decode() or None for each in served["job"]] == rows["job"].tolist()
+
+
+def test_images_without_labels_are_asked_for_by_cluster(run, inputs, tmp_path, digits):
+    extractor = _extractor(tmp_path, classes_are_labels=False)
+    update = {"conditioning": ConditioningConfig(by="clusters", num_classes=3), "images": 320}
+    config = CONFIG.model_copy(update=update)
+
+    model, _ = run(config, inputs={**inputs, "extractor": [extractor]})
+
+    generator = Generator.load(str(model))
+    assert generator.conditional
+    assert not generator.asks_for_classes
+    pixels = digits[:100].reshape(100, 64).astype(np.float32)
+    np.testing.assert_allclose(
+        generator.description["class_shares"], np.bincount(clusters.find(pixels, 3)) / 100
+    )
+
+
+def test_clusters_are_not_of_the_features_that_know_the_labels(run, inputs, tmp_path):
+    extractor = _extractor(tmp_path, classes_are_labels=True)
+    config = CONFIG.model_copy(update={"conditioning": ConditioningConfig(by="clusters")})
+
+    with pytest.raises(ValueError, match="the extractor knows the labels of these images"):
+        run(config, inputs={**inputs, "extractor": [extractor]})
+    with pytest.raises(ValueError, match="needs the features of an extractor"):
+        run(config)
 
 
 def test_images_have_no_columns_to_ask_for(run):

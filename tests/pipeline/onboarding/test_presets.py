@@ -81,7 +81,28 @@ def test_an_unknown_preset_is_named():
 @pytest.mark.parametrize("name", ["dcgan", "r3gan"])
 def test_classes_are_learnt_where_each_has_enough_images(name, classes, conditional):
     found = trainer(dataclasses.replace(GRAY, classes=classes), name)
-    assert (found.conditioning is not None) == conditional
+    by_label = found.conditioning is not None and found.conditioning.by == "label"
+    assert by_label == conditional
+
+
+@pytest.mark.parametrize(
+    ("classes", "train", "by"),
+    [
+        ((500, 100), 600, "label"),
+        ((), 500, "clusters"),
+        ((), 499, None),
+        # One class is none, and of small ones no classifier's features are to be had.
+        ((600,), 600, "clusters"),
+        ((581, 19), 600, "clusters"),
+        ((501, 99), 600, None),
+    ],
+)
+def test_clusters_take_the_place_of_classes(classes, train, by):
+    facts = dataclasses.replace(GRAY, classes=classes, train=train)
+    conditioning = trainer(facts, "dcgan").conditioning
+
+    assert (conditioning and conditioning.by) == by
+    assert by != "clusters" or recipe.extractor(facts, presets.section(facts)) != "classifier"
 
 
 @pytest.mark.parametrize(("examples", "few"), [(9_999, True), (10_000, False)])
