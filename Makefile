@@ -5,7 +5,7 @@ ROOT ?= runs/fashion-mnist
 PYTEST_ARGS ?=
 ARGS ?=
 
-.PHONY: help run test lint lock bench bench-compare bench-data bench-corpora bench-intervals bench-planted clean
+.PHONY: help run test lint lock bench bench-compare bench-data bench-corpora bench-intervals bench-planted bench-tuning clean
 help:  ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
@@ -47,6 +47,9 @@ bench-intervals: .venv/.ready  ## the metrics' intervals beside how much the met
 
 bench-planted: .venv/.ready  ## what the gate says of planted faults and of perfect generators (ARGS=)
 	@PYTHONPATH=. .venv/bin/python benchmarks/planted.py $(ARGS)
+
+bench-tuning: .venv/.ready  ## a search from poor settings beside its start and the shipped recipe (ARGS=)
+	@PYTHONPATH=.:benchmarks .venv/bin/python -W ignore benchmarks/tuning.py $(ARGS)
 
 clean:  ## remove everything that is not committed: .venv, runs, caches
 	@rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

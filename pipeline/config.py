@@ -19,6 +19,8 @@ from components.example_gen.dataset import Dataset
 from components.feature_extractor.config import DEFAULT_KINDS, FeatureExtractorConfig
 from components.infra_validator.config import InfraValidatorConfig
 from components.trainer.config import TrainerConfig
+from components.tuner import task
+from components.tuner.config import TunerConfig
 from pipeline.kubeflow.config import KubeflowConfig, Resources, Stage
 
 # Beam's default runner downloads a binary at run time.
@@ -50,6 +52,9 @@ class Recipe(Config):
     data: DataConfig
     validation: ValidationConfig = ValidationConfig()
     trainer: TrainerConfig
+    tuner: TunerConfig | None = Field(
+        None, description="a search for better values of the section trainer; null: none"
+    )
     # If omitted, its kind follows from the data.
     feature_extractor: FeatureExtractorConfig = Field(_EMPTY)
     converter: ConverterConfig = ConverterConfig()
@@ -79,6 +84,15 @@ class Recipe(Config):
     def _section_fits_the_data(cls, section: _Section, info: pydantic.ValidationInfo) -> _Section:
         if "data" in info.data:
             section.check_shape(info.data["data"].spec.shape)
+        return section
+
+    @field_validator("tuner")
+    @classmethod
+    def _the_trainer_takes_what_is_searched(
+        cls, section: TunerConfig | None, info: pydantic.ValidationInfo
+    ) -> TunerConfig | None:
+        if section and {"data", "trainer"} <= set(info.data):
+            task.check(section, info.data["trainer"], info.data["data"].spec)
         return section
 
     @field_validator("feature_extractor")
@@ -123,12 +137,13 @@ class Recipe(Config):
         )
 
 
-def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
+def load(path: str, overrides: Sequence[str] = (), needs: Sequence[str] = ()) -> Recipe:
     """Loads a recipe.
 
     Args:
       path: YAML file; relative paths in it are relative to its folder.
       overrides: `key=value`, the key dotted (`trainer.batch_size=64`), the value YAML.
+      needs: sections that have their defaults if the recipe leaves them out.
 
     Raises:
       FileNotFoundError: for a missing file.
@@ -142,6 +157,8 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
         raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ValueError(f"{path}: expected a mapping with sections such as data: and trainer:")
+    for section in needs:
+        tree[section] = {} if tree.get(section) is None else tree[section]
     for override in overrides:
         override_in(tree, override)
     try:

@@ -28,6 +28,7 @@ from components.infra_validator.component import InfraValidator
 from components.outcome.component import Verdict
 from components.pusher.component import Pusher
 from components.trainer.component import GANTrainer, trainer_version
+from components.tuner.component import GANTuner, tuner_version
 from pipeline.config import Recipe
 
 # Its workers run on this machine in this Python environment.
@@ -113,9 +114,65 @@ def validation_stages(
     return schema_gen, good_span, data_validator
 
 
+def tuner_stage(
+    recipe: Recipe,
+    example_gen: BaseComponent,
+    data_validator: BaseComponent,
+    extractor: BaseComponent,
+    state: str,
+) -> BaseComponent:
+    """GANTuner of a recipe with a section `tuner`; the other arguments as of `create_pipeline`."""
+    assert recipe.tuner
+    return GANTuner(
+        examples=example_gen.outputs["examples"],
+        anomalies=data_validator.outputs["anomalies"],
+        extractor=extractor.outputs["extractor"],
+        config=recipe.tuner.model_dump_json(),
+        trainer=recipe.trainer.model_dump_json(),
+        data=recipe.data.spec.model_dump_json(),
+        searches_dir=os.path.join(state, "tuning"),
+        code_version=tuner_version(recipe.trainer),
+        **({"mirror": 1} if recipe.data.mirror else {}),
+    )
+
+
 def outcomes_folder(recipe: Recipe, state: str) -> str:
     """Where an exit handler finds what became of each run; `state` as of `create_pipeline`."""
     return os.path.join(state, "outcomes", recipe.name)
+
+
+def _extractor(
+    recipe: Recipe, example_gen: BaseComponent, data_validator: BaseComponent
+) -> BaseComponent:
+    return FeatureExtractor(
+        examples=example_gen.outputs["examples"],
+        anomalies=data_validator.outputs["anomalies"],
+        config=recipe.feature_extractor.model_dump_json(),
+        data=recipe.data.spec.model_dump_json(),
+        data_name=recipe.name,
+        code_version=extractor_version(recipe.feature_extractor),
+    )
+
+
+def create_search(recipe: Recipe, *, artifacts: str, state: str, **options: object) -> Pipeline:
+    """The stages up to GANTuner, and no further; arguments as of `create_pipeline`."""
+    find_data, example_gen, statistics_gen = data_stages(recipe.data)
+    validation = validation_stages(recipe, find_data, example_gen, statistics_gen, state)
+    extractor = _extractor(recipe, example_gen, validation[-1])
+    return Pipeline(
+        pipeline_name=recipe.name,
+        pipeline_root=artifacts,
+        components=[
+            find_data,
+            example_gen,
+            statistics_gen,
+            *validation,
+            extractor,
+            tuner_stage(recipe, example_gen, validation[-1], extractor, state),
+        ],
+        beam_pipeline_args=beam_arguments(recipe.beam),
+        **options,
+    )
 
 
 def create_pipeline(
@@ -140,14 +197,12 @@ def create_pipeline(
     anomalies = data_validator.outputs["anomalies"]
 
     data = recipe.data.spec.model_dump_json()
-    extractor = FeatureExtractor(
-        examples=examples,
-        anomalies=anomalies,
-        config=recipe.feature_extractor.model_dump_json(),
-        data=data,
-        data_name=recipe.name,
-        code_version=extractor_version(recipe.feature_extractor),
-    )
+    extractor = _extractor(recipe, example_gen, data_validator)
+    tuners: list[BaseComponent] = []
+    tuned = {}
+    if recipe.tuner:
+        tuners = [tuner_stage(recipe, example_gen, data_validator, extractor, state)]
+        tuned = {"hyperparameters": tuners[0].outputs["hyperparameters"]}
     trainer = GANTrainer(
         examples=examples,
         anomalies=anomalies,
@@ -156,6 +211,7 @@ def create_pipeline(
         checkpoint_dir=os.path.join(state, "checkpoints"),
         code_version=trainer_version(recipe.trainer),
         extractor=extractor.outputs["extractor"],
+        **tuned,
         **({"mirror": 1} if recipe.data.mirror else {}),
     )
     model = trainer.outputs["model"]
@@ -212,6 +268,7 @@ def create_pipeline(
         good_span,
         data_validator,
         extractor,
+        *tuners,
         trainer,
         *converters,
         blessed,

@@ -1,12 +1,19 @@
 """The GANTrainer stage; training itself is in `training.py`."""
 
 import hashlib
+import json
 import os
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types.standard_artifacts import ExampleAnomalies, Examples, Model, ModelRun
+from tfx.types.standard_artifacts import (
+    ExampleAnomalies,
+    Examples,
+    HyperParameters,
+    Model,
+    ModelRun,
+)
 from tfx.utils import io_utils, path_utils
 
 from components.common import artifact_files, files, plugins, saved_models, tfx
@@ -39,6 +46,7 @@ def GANTrainer(
     checkpoint_dir: Parameter[str],
     code_version: Parameter[str],
     extractor: InputArtifact[Model] = None,
+    hyperparameters: InputArtifact[HyperParameters] = None,
     mirror: Parameter[int] = 0,
 ) -> None:
     """Trains the GAN on the train split, and exports it with the log of the run.
@@ -56,10 +64,15 @@ def GANTrainer(
         and data resumes from it, whatever its artifacts' URIs. Several workers share it.
       code_version: from `trainer_version`.
       extractor: features for the metrics measured during training; default: pixels.
+      hyperparameters: from GANTuner; their values replace those of `config`.
       mirror: 1 if each image is its mirror image half of the time (the key `data.mirror`), else 0;
         TFX compiles a bool into a number, which Kubeflow would not take for one.
     """
-    settings = TrainerConfig.model_validate_json(config).settled()
+    settings = TrainerConfig.model_validate_json(config)
+    if hyperparameters:
+        found = files.read(os.path.join(hyperparameters.uri, artifact_files.HYPERPARAMETERS))
+        settings = settings.with_values(json.loads(found)["values"])
+    settings = settings.settled()
     # Before TensorFlow is used for anything, or a cluster could not be joined any more.
     strategy = devices.strategy(settings.wait_for_workers_minutes)
     workers = Workers(strategy)

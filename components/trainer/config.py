@@ -1,12 +1,12 @@
 """The recipe's `trainer` section."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from components.common import plugins
-from components.common.config import Config, name_in
+from components.common.config import Config, name_in, validate
 from components.compute import hardware
 from components.trainer.callbacks.collapse import WatchConfig
 from components.trainer.callbacks.quality import QualityConfig
@@ -270,6 +270,29 @@ class TrainerConfig(TrainingConfig):
             for registry, name in named
         )
         return "mixed_bfloat16" if faster else "float32"
+
+    def with_values(self, values: Mapping[str, Any]) -> "TrainerConfig":
+        """A copy with other values.
+
+        Args:
+          values: by dotted key; a section that is not there is made.
+
+        Raises:
+          ValueError: as for any recipe, in one line.
+
+        >>> TrainerConfig(images=9).with_values({"generator_optimizer.beta_1": 0.0}).images
+        9
+        """
+        tree = self.model_dump(mode="json", by_alias=True)
+        for key, value in values.items():
+            *sections, last = key.split(".")
+            at = tree
+            for section in sections:
+                if not isinstance(at.get(section), dict):
+                    at[section] = {}
+                at = at[section]
+            at[last] = value
+        return validate(TrainerConfig, tree)
 
     @property
     def loading(self) -> dict[str, Any]:

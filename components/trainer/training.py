@@ -127,8 +127,9 @@ class GANTrainer:
         strategy: tf.distribute.Strategy | None = None,
         extract: quality.Extract | None = None,
         encoding: Encoding | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> "GANTrainer":
-        """The trainer described by a recipe's `trainer` section."""
+        """The trainer of a recipe's section `trainer`; `callbacks` are called after its own."""
         strategy = strategy or devices.strategy(config.wait_for_workers_minutes)
         source = sources.open_source(dataset)
         with strategy.scope():
@@ -142,7 +143,7 @@ class GANTrainer:
             strategy=strategy,
             extract=extract,
             encoding=encoding,
-            callbacks=[plugins.load(name)() for name in config.callbacks],
+            callbacks=[*(plugins.load(name)() for name in config.callbacks), *callbacks],
             **options,
         )
 

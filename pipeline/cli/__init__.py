@@ -1,11 +1,11 @@
-"""The command line: tfx-gan new, schema, validate, run, runs, compare, evaluate, sample, …"""
+"""The command line: tfx-gan new, schema, validate, run, tune, runs, compare, evaluate, sample, …"""
 
 import os
 import warnings
 
 import click
 
-from pipeline.cli import cluster, data, results, run, serving
+from pipeline.cli import cluster, data, results, run, serving, tuning
 
 # Set before the commands import TensorFlow: no start-up messages, and GPU memory that grows as
 # needed, which the first stage to use a GPU would otherwise decide for all.
@@ -21,6 +21,7 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
         data.schema,
         data.validate,
         run.run,
+        tuning.tune,
         cluster.compile_,
         cluster.rehearse,
         cluster.submit,

@@ -27,6 +27,7 @@ Stage = Literal[
     "LatestGoodSpan",
     "DataValidator",
     "FeatureExtractor",
+    "GANTuner",
     "GANTrainer",
     "Converter",
     "LatestBlessed",
@@ -38,7 +39,7 @@ Stage = Literal[
 ]
 
 # The stages that compute on a GPU where there is one.
-GPU_STAGES = ("FeatureExtractor", "GANTrainer", "GANEvaluator")
+GPU_STAGES = ("FeatureExtractor", "GANTuner", "GANTrainer", "GANEvaluator")
 # They look at what is there now, or speak of this very run.
 UNCACHED = ("FindData", "LatestGoodSpan", "LatestBlessed", "Verdict", "ExitHandler")
 

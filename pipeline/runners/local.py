@@ -27,8 +27,9 @@ from components.data_validator.checks import Statistics
 from components.example_gen import ledger
 from components.example_gen.config import DataConfig
 from components.example_gen.ledger import Ledger
+from components.tuner import search as tuner_search
 from pipeline import config
-from pipeline.pipeline import beam_arguments, create_pipeline, data_stages
+from pipeline.pipeline import beam_arguments, create_pipeline, create_search, data_stages
 from pipeline.runs import lock, metadata
 
 # Written by StatisticsGen into the folder of a split.
@@ -84,13 +85,44 @@ def run(
       ValueError: for a root whose path holds `*`, `?`, `[` or a backslash.
       Exception: whatever the failed stage raised, after `log` received its name.
     """
+    with _ran(create_pipeline, recipe, root, log, use_cache=use_cache) as (connection, stages):
+        return _outcome(recipe.name, connection, stages)
+
+
+def search(recipe: config.Recipe, root: str, log: Callable[[str], None]) -> dict[str, str]:
+    """Runs the stages up to GANTuner once; a line is logged for each trial too.
+
+    Args:
+      recipe, root, log: as of `run`; the recipe has a section `tuner`.
+
+    Returns:
+      The folders of GANTuner's outputs by name.
+
+    Raises:
+      Exception: as `run`.
+    """
+    with _ran(create_search, recipe, root, log, use_cache=True) as (connection, _):
+        outputs = metadata.last_execution(connection, recipe.name, "GANTuner").outputs
+        return {name: artifact.uri for name, artifact in outputs.items()}
+
+
+@contextlib.contextmanager
+def _ran(
+    make: Callable[..., Pipeline],
+    recipe: config.Recipe,
+    root: str,
+    log: Callable[[str], None],
+    *,
+    use_cache: bool,
+) -> Iterator[tuple[metadata_store_pb2.ConnectionConfig, Mapping[str, Cost | None]]]:
+    """Runs a pipeline, and yields its metadata and costs while the root is still locked."""
     root = os.path.abspath(root)
     _check_writable_by_beam("--root", root)
     os.makedirs(root, exist_ok=True)
-    with lock.hold(root), log_to_file(root):
+    with lock.hold(root), log_to_file(root), _trial_lines(log):
         recipe = pinned(recipe, root)
         connection = metadata.connection_config(os.path.join(root, metadata.DATABASE))
-        pipeline = create_pipeline(
+        pipeline = make(
             recipe,
             artifacts=os.path.join(root, "artifacts"),
             state=root,
@@ -99,7 +131,20 @@ def run(
         )
         with _stage_lines(recipe.name, connection, log) as stages:
             LocalDagRunner().run(pipeline)
-        return _outcome(recipe.name, connection, stages)
+        yield connection, stages
+
+
+@contextlib.contextmanager
+def _trial_lines(log: Callable[[str], None]) -> Iterator[None]:
+    """Calls `log` as a trial of GANTuner ends."""
+    handler = logging.Handler()
+    handler.emit = lambda record: log(f"  {record.getMessage()}")  # type: ignore[method-assign]
+    logger = logging.getLogger(tuner_search.__name__)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @dataclasses.dataclass(frozen=True)
