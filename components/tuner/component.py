@@ -99,11 +99,6 @@ def GANTuner(
         storage=settings.storage or f"sqlite:///{os.path.abspath(folder)}/studies.db",
         shared=settings.storage is not None,
     )
-    if "://" in folder and not settings.storage:
-        raise ValueError(
-            f"tuner.storage: null, but SQLite cannot be at {searches_dir}; name a database that "
-            "every task reaches, such as postgresql+psycopg2://user:${PASSWORD}@host/optuna"
-        )
     gpus = len(tf.config.list_physical_devices("GPU"))
     outcome = search.run(task, processes=settings.jobs, gpus=gpus)
     _log.info("GANTuner: %s", outcome.words)

@@ -67,7 +67,9 @@ def _plots(study: Study) -> dict[str, str]:
     for title, make in makers.items():
         figure = make(study)
         figure.update_layout(title=None, paper_bgcolor="rgba(0,0,0,0)", margin={"t": 20})
-        found[title] = figure.to_html(include_plotlyjs=False, full_html=False)
+        found[title] = figure.to_html(
+            include_plotlyjs=False, full_html=False, config={"displayModeBar": False}
+        )
     return found
 
 

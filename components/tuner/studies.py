@@ -151,10 +151,22 @@ def _without_password(url: str) -> str:
 
 
 def entered(study: Study) -> list[FrozenTrial]:
-    """The last attempt at each trial that was entered, in the order of the entries."""
-    trials = study.get_trials(deepcopy=False)
-    found = {each.user_attrs[ENTRY]: each for each in trials if ENTRY in each.user_attrs}
-    return [found[entry] for entry in sorted(found)]
+    """The attempt that counts of each trial that was entered, in the order of the entries.
+
+    It is the first that has not failed, as two machines may enter the same at once, or the last.
+    """
+    from optuna.trial import TrialState
+
+    attempts: dict[int, list[FrozenTrial]] = {}
+    for trial in study.get_trials(deepcopy=False):
+        if ENTRY in trial.user_attrs:
+            attempts.setdefault(trial.user_attrs[ENTRY], []).append(trial)
+    return [
+        next(
+            (each for each in attempts[entry] if each.state != TrialState.FAIL), attempts[entry][-1]
+        )
+        for entry in sorted(attempts)
+    ]
 
 
 def get(study: Study, number: int) -> FrozenTrial:

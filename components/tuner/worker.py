@@ -29,7 +29,7 @@ _SECONDS = 1.0
 
 
 class _Surplus(Exception):  # noqa: N818
-    """Two processes took the last trial, and Optuna made one more."""
+    """A trial too many: two processes took the last one, or two machines entered the same."""
 
 
 def work(task: Task, left_behind: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ def work(task: Task, left_behind: Sequence[str]) -> None:
 
 def _noting_the_process(train: Objective) -> Objective:
     def objective(trial: Trial) -> float:
-        if studies.ENTRY not in trial.user_attrs:
+        if trial.number not in {each.number for each in studies.entered(trial.study)}:
             raise _Surplus
         trial.set_user_attr(studies.PROCESS, os.getpid())
         return train(trial)

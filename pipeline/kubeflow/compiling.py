@@ -174,6 +174,11 @@ def check(recipe: Recipe, *, root: str, state: str, backend: str) -> None:
     _check_written(recipe, "--state", state)
     if recipe.pusher.serving_dir:
         _check_written(recipe, "pusher.serving_dir", recipe.pusher.serving_dir)
+    if recipe.tuner and not recipe.tuner.storage and "://" in state:
+        raise ValueError(
+            f"tuner.storage: null, but {state} cannot hold SQLite's file; name a database, or a "
+            "folder on a volume as --state"
+        )
     data = recipe.data.path
     read = {
         "data.path": [data] if isinstance(data, str) else data,

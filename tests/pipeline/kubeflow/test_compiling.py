@@ -90,6 +90,21 @@ def test_mirror_images_concern_the_trainer_alone(tmp_path):
     assert given == 1
 
 
+def test_a_search_comes_before_the_trainer_which_is_given_its_winner(tmp_path):
+    spec, *_ = documents(tmp_path, [VOLUME, "tuner={trials: 5}", "resources.GANTuner={cpu: 4}"])
+    tasks = stages(spec)
+
+    assert tasks["GANTrainer"]["inputs"]["artifacts"]["hyperparameters"] == {
+        "taskOutputArtifact": {
+            "producerTask": "GANTuner",
+            "outputArtifactKey": "hyperparameters",
+        }
+    }
+    tuner = tasks["GANTuner"]
+    assert set(tuner["inputs"]["artifacts"]) == {"examples", "anomalies", "extractor"}
+    assert "GANTuner" in tasks["GANTrainer"]["dependentTasks"]
+
+
 def test_the_exit_handler_waits_for_all_stages_and_knows_the_run(spec, tasks):
     root = spec["root"]["dag"]["tasks"]
 
@@ -273,6 +288,7 @@ def test_vertex_takes_one_document_and_names_its_own_gpus(tmp_path):
         ([VOLUME, "pusher.serving_dir=/srv"], {}, "pusher.serving_dir: /srv: on no volume"),
         ([VOLUME, "data.path=s3://b/digits"], {}, "data.path: s3://b/digits: .*volume"),
         ([VOLUME, "resources.SchemaGen={cpu: 1}"], {}, "resources.SchemaGen: .*no such stage"),
+        (["tuner={}"], {"state": "gs://b/state"}, "tuner.storage: null, but gs://b/state cannot"),
         ([VOLUME, "resources.Pusher={gpu: 1}"], {}, "resources.Pusher.gpu: .*does not use one"),
         (
             [VOLUME, "resources.GANTrainer={gpu: 1, gpu_type: T4}"],
