@@ -48,7 +48,7 @@ class TunerConfig(Config):
         1,
         ge=1,
         le=64,
-        description="trials side by side: processes on this machine, tasks on a cluster",
+        description="trials side by side: processes that share the cores, or have a GPU each",
     )
     storage: str | None = Field(
         None,

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _log = logging.getLogger(__name__)
+# Records of level DEBUG, whose `study` is the search as it is now, for whoever shows it.
+LIVE = logging.getLogger(f"{__name__}.live")
+LIVE.propagate = False
 
 TASK_FILE = "task.json"
 # The entry of the recipe itself.
@@ -97,6 +100,7 @@ def run(task: Task, *, processes: int, chief: bool = True, gpus: int = 0) -> Out
         workers.start()
         while workers.alive():
             _tell(search, told, task)
+            LIVE.debug("now", extra={"study": search})
             finals = task.study(FINALS)
             if chief and studies.is_over(search) and studies.READY not in finals.user_attrs:
                 _enter_finals(task, search, finals)
@@ -216,7 +220,7 @@ def differences(task: Task, tree: space.Tree) -> tuple[str, ...]:
     both = (task.trainer, task.config(tree))
     before, after = (each.model_dump(mode="json", by_alias=True) for each in both)
     return tuple(
-        f"{key}: {_short(_at(before, key))} -> {_short(value)}"
+        f"{key}: {short(_at(before, key))} -> {short(value)}"
         for key, value in space.leaves(tree).items()
         if _at(before, key) != _at(after, key)
     )
@@ -228,14 +232,14 @@ def _at(section: Any, key: str) -> Any:  # noqa: ANN401
     return section
 
 
-def _short(value: Any) -> str:  # noqa: ANN401
+def short(value: Any) -> str:  # noqa: ANN401
     """A value as in a recipe, with numbers to four digits."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_short(each)}' for key, each in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {short(each)}' for key, each in value.items())}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_short, value))}]"
+        return f"[{', '.join(map(short, value))}]"
     return "null" if value is None else str(value)
 
 
@@ -316,7 +320,8 @@ class _Workers:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **shares},
+                # Plugins are found beside the recipe, whose folder only this process knows.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **shares},
                 # Ctrl-C reaches this process alone, which ends the others when they have saved.
                 start_new_session=True,
             )

@@ -1,5 +1,7 @@
 """`tfx-gan tune`."""
 
+import contextlib
+
 import click
 from rich.table import Table
 
@@ -34,7 +36,10 @@ def tune(
     settings = [f"tuner.{name}={value}" for name, value in given.items() if value is not None]
     resolved = config.load(recipe, [*overrides, *settings], needs=["tuner"])
     config.check_data(resolved)
-    found = tuning.tune(resolved, root, command.progress, out)
+    console = command.console()
+    with tuning.shown_live(console) if console.is_terminal else contextlib.nullcontext():
+        log = console.print if console.is_terminal else command.progress
+        found = tuning.tune(resolved, root, log, out)
     shown = Table("finalist", "score of each seed", "mean")
     for each in found.report["finalists"]:
         values = ("failed" if value is None else f"{value:.4g}" for value in each["values"])
@@ -42,7 +47,7 @@ def tune(
         shown.add_row(
             name, ", ".join(values), "–" if each["mean"] is None else f"{each['mean']:.4g}"
         )
-    command.console().print(shown)
+    console.print(shown)
     click.echo(found.report["words"])
     for change in found.report["changes"]:
         click.echo(f"  {change}")

@@ -1,9 +1,12 @@
+import io
+import logging
 import os
 
 import pytest
+from rich.console import Console
 
-from components.tuner import studies
-from pipeline import config
+from components.tuner import search, studies
+from pipeline import config, tuning
 
 RECIPE = os.path.join(os.path.dirname(__file__), "..", "..", "data", "digits", "recipe.yaml")
 
@@ -36,6 +39,34 @@ def test_a_search_that_cannot_be_is_refused_in_one_line(tuner, error):
 def test_without_a_section_there_is_no_search_unless_one_is_needed():
     assert config.load(RECIPE).tuner is None
     assert config.load(RECIPE, ["tuner.trials=7"], needs=["tuner"]).tuner.trials == 7
+
+
+def test_the_table_follows_the_search(tmp_path):
+    study = studies.open_study(
+        f"sqlite:///{tmp_path}/studies.db",
+        "search",
+        shared=False,
+        sampler=studies.SAMPLERS.get("random")(0),
+        pruner=studies.PRUNERS.get("none")(1),
+    )
+    studies.enter(study, [({"tree": {"batch_size": size}}, {}) for size in (16, 32, 64)])
+    for number in range(2):
+        trial = study.ask()
+        trial.report(9.5 - number, 1000)
+        trial.set_user_attr("scores", {"recall": 0.25, "coverage": 1.0})
+        study.tell(trial, 9.5 - number)
+    study.ask()
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+
+    with tuning.shown_live(console):
+        search.LIVE.debug("now", extra={"study": study})
+
+    lines = [line for line in console.file.getvalue().splitlines() if "batch_size" in line]
+    assert "2 of 3 trials have ended" in console.file.getvalue()
+    # The recipe itself is no candidate.
+    assert ["32" in lines[0], "64" in lines[1]] == [True, True]
+    assert all(part in lines[0] for part in ("1,000", "8.5", "0.25", "1.00"))
+    assert not search.LIVE.isEnabledFor(logging.DEBUG)
 
 
 @pytest.mark.parametrize(
