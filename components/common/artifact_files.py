@@ -9,6 +9,8 @@ LOG = "log.jsonl"
 HYPERPARAMETERS = "best_hyperparameters.txt"
 TRIALS = "tuner_results.json"
 SEARCH_PAGE = "tuning.html"
+# In the folder of each trial.
+TRIAL_SAMPLES = "samples.png"
 
 # In evaluation, written by GANEvaluator.
 METRICS = "metrics.json"

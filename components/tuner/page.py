@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from components.common import files, templates
-from components.tuner import search, studies, trials
+from components.common import artifact_files, files, templates
+from components.tuner import search, studies
 from components.tuner.search import Outcome
 from components.tuner.studies import SEARCH
 from components.tuner.task import Task
@@ -75,7 +75,7 @@ def _plots(study: Study) -> dict[str, str]:
 
 def _picture(task: Task, entry: int) -> str | None:
     """The samples of a trial as a data URL; None for tables, and for trials that made none."""
-    path = os.path.join(trials.trial_folder(task, entry), trials.SAMPLES)
+    path = os.path.join(task.trial_folder(entry), artifact_files.TRIAL_SAMPLES)
     if not tf.io.gfile.exists(path):
         return None
     return "data:image/png;base64," + base64.b64encode(files.read(path)).decode()

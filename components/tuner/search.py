@@ -164,7 +164,9 @@ def decide(task: Task) -> Outcome:
         for candidate, trials in found.items()
     ]
     if not finalists:
-        return Outcome(START, "no trial but the recipe went to its end within the constraints", {}, (), ())
+        return Outcome(
+            START, "no trial but the recipe went to its end within the constraints", {}, (), ()
+        )
     start, *others = finalists
     winner = min(others, key=lambda each: each.mean)
     low, high = difference(start.values, winner.values, among=len(others))

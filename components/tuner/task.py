@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -152,3 +153,11 @@ class Task(Config):
         ended = sum(trial.state.is_finished() for trial in studies.entered(study))
         study.sampler = studies.SAMPLERS.get(tuner.sampler)(tuner.seed + ended)
         return study
+
+    def trial_folder(self, entry: int) -> str:
+        """Where a trial of the search keeps its checkpoints and samples."""
+        return os.path.join(self.folder, "trials", str(entry))
+
+    def final_folder(self, candidate: int, seed: int) -> str:
+        """Where a training of a finalist keeps them."""
+        return os.path.join(self.folder, "finals", f"{candidate}-{seed}")

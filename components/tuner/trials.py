@@ -9,7 +9,7 @@ import keras
 import optuna
 import tensorflow as tf
 
-from components.common import grids
+from components.common import artifact_files, grids
 from components.features import Extractor
 from components.trainer import GANTrainer
 from components.trainer.callbacks.callback import Callback, StepEnd
@@ -23,7 +23,6 @@ from components.tuner.task import Task
 if TYPE_CHECKING:
     from optuna import Trial
 
-SAMPLES = "samples.png"
 _SAMPLES = 36
 
 
@@ -61,7 +60,7 @@ class Trainings:
         except ValueError as error:
             raise _ended(trial, f"refused: {error}") from error
         reporter = _Reporter(trial, self._task)
-        folder = trial_folder(self._task, trial.user_attrs[studies.ENTRY])
+        folder = self._task.trial_folder(trial.user_attrs[studies.ENTRY])
         trainer = self._train(config, trial, folder, [reporter])
         if reporter.best is None:
             raise _ended(trial, "no score: its features were not finite")
@@ -82,7 +81,7 @@ class Trainings:
         """
         known = trial.user_attrs
         config = self._task.config(known["tree"], {"seed": known["seed"]})
-        folder = final_folder(self._task, known["candidate"], known["seed"])
+        folder = self._task.final_folder(known["candidate"], known["seed"])
         trainer = self._train(config, trial, folder, [])
         scores = trainer.evaluate(self._data.source, self._task.tuner.samples)
         trial.set_user_attr("scores", scores)
@@ -108,18 +107,8 @@ class Trainings:
             raise _ended(trial, " ".join(str(error).split())) from error
         if len(trainer.data_shape) == 3:
             picture = grids.grid(trainer.sample(_SAMPLES))
-            grids.save_png(picture, os.path.join(folder, SAMPLES))
+            grids.save_png(picture, os.path.join(folder, artifact_files.TRIAL_SAMPLES))
         return trainer
-
-
-def trial_folder(task: Task, number: int) -> str:
-    """Where a trial of the search keeps its checkpoints and samples."""
-    return os.path.join(task.folder, "trials", str(number))
-
-
-def final_folder(task: Task, candidate: int, seed: int) -> str:
-    """Where a training of a finalist keeps them."""
-    return os.path.join(task.folder, "finals", f"{candidate}-{seed}")
 
 
 def proposed(trial: Trial, task: Task) -> space.Tree:

@@ -28,6 +28,7 @@ from components.example_gen import ledger
 from components.example_gen.config import DataConfig
 from components.example_gen.ledger import Ledger
 from components.tuner import search as tuner_search
+from components.tuner import studies
 from pipeline import config
 from pipeline.pipeline import beam_arguments, create_pipeline, create_search, data_stages
 from pipeline.runs import lock, metadata
@@ -116,6 +117,8 @@ def _ran(
     use_cache: bool,
 ) -> Iterator[tuple[metadata_store_pb2.ConnectionConfig, Mapping[str, Cost | None]]]:
     """Runs a pipeline, and yields its metadata and costs while the root is still locked."""
+    if recipe.tuner:
+        studies.require()
     root = os.path.abspath(root)
     _check_writable_by_beam("--root", root)
     os.makedirs(root, exist_ok=True)

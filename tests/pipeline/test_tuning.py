@@ -1,6 +1,7 @@
 import io
 import logging
 import os
+import sys
 
 import pytest
 from rich.console import Console
@@ -39,6 +40,15 @@ def test_a_search_that_cannot_be_is_refused_in_one_line(tuner, error):
 def test_without_a_section_there_is_no_search_unless_one_is_needed():
     assert config.load(RECIPE).tuner is None
     assert config.load(RECIPE, ["tuner.trials=7"], needs=["tuner"]).tuner.trials == 7
+
+
+def test_without_optuna_nothing_is_run(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    recipe = config.load(RECIPE, needs=["tuner"])
+
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'tfx-gan\[tune\]'"):
+        tuning.tune(recipe, str(tmp_path / "root"), print)
+    assert not (tmp_path / "root").exists()
 
 
 def test_the_table_follows_the_search(tmp_path):
