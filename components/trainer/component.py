@@ -78,7 +78,8 @@ def GANTrainer(
     workers = Workers(strategy)
     tfx.refuse_anomalies([anomalies])
     spec = DataSpec.model_validate_json(data)
-    listed = {name: tfx.split_files([examples], name) for name in tfx.split_names([examples])}
+    names = loading.needed(spec, tfx.split_names([examples]))
+    listed = {name: tfx.split_files([examples], name) for name in names}
     judge = Extractor(extractor.uri) if extractor else None
     loaded = loading.load(
         spec,

@@ -23,6 +23,7 @@ from components.features import Extractor
 from components.trainer.callbacks.checkpoints import FREE_OPTIONS
 from components.trainer.component import trainer_version
 from components.trainer.config import TrainerConfig
+from components.trainer.data import loading
 from components.tuner import page, results, search
 from components.tuner.config import TunerConfig
 from components.tuner.task import Task
@@ -74,7 +75,8 @@ def GANTuner(
     settings = TunerConfig.model_validate_json(config)
     start = TrainerConfig.model_validate_json(trainer)
     spec = DataSpec.model_validate_json(data)
-    listed = {name: tfx.split_files([examples], name) for name in tfx.split_names([examples])}
+    names = loading.needed(spec, tfx.split_names([examples]))
+    listed = {name: tfx.split_files([examples], name) for name in names}
     parts = [
         settings.model_dump_json(exclude=_FREE),
         start.model_dump_json(exclude=FREE_OPTIONS),

@@ -29,6 +29,14 @@ class TrainingData:
     encoding: Encoding | None
 
 
+def needed(spec: DataSpec, splits: Sequence[str]) -> Sequence[str]:
+    """The splits to read, of all that there are.
+
+    Of a table all, so that codes of categories are those that the extractor knows.
+    """
+    return splits if spec.columns else [TRAIN_SPLIT]
+
+
 def load(
     spec: DataSpec,
     files: Mapping[str, Sequence[str]],
@@ -44,7 +52,7 @@ def load(
 
     Args:
       spec: of the examples.
-      files: of tf.Examples, by split.
+      files: of tf.Examples, of the splits that `needed` names.
       numbers: how a table's numbers are learnt.
       by: `conditioning.by`; None without conditioning.
       num_classes: of clusters, at most; default: as of `clusters.find`.
@@ -55,12 +63,9 @@ def load(
     Raises:
       ValueError: for conditioning that the data do not have, and as `DataSpec.read_splits`.
     """
-    if not spec.columns:
-        files = {TRAIN_SPLIT: files[TRAIN_SPLIT]}
     split = spec.read_splits(files)[TRAIN_SPLIT]
     values, encoding = split.data, None
     if spec.columns:
-        # Of all splits, so that codes of categories are those that the extractor knows.
         encoding = Encoding.learn(values, spec.columns, split.categories, numbers)
         values = encoding.encode(values, seed)
     dataset: Any = values if split.labels is None else (values, split.labels)
